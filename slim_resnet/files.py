@@ -1,0 +1,54 @@
+"""Writing files so that a stop in the middle leaves the old one in place."""
+
+import contextlib
+import os
+import tempfile
+
+from slim_resnet.errors import SlimResnetError
+
+
+def check_writable(path):
+    """Raises `SlimResnetError` now if `atomic_write` could not write ``path`` later."""
+    folder = os.path.dirname(os.path.abspath(path))
+    if os.path.isdir(path):
+        raise SlimResnetError(f"{path}: is a folder; name a file to write")
+    if not os.path.isdir(folder):
+        raise SlimResnetError(f"{path}: the folder {folder} does not exist; make it first")
+    # A probe, not os.access, which knows nothing of read-only or full file systems.
+    with _writing_errors(path), tempfile.TemporaryFile(dir=folder):
+        pass
+
+
+@contextlib.contextmanager
+def atomic_write(path, mode="w"):
+    """Opens a temporary file beside ``path`` that takes its place when all went well.
+
+    Args:
+      path: File to write.
+      mode: ``w`` (UTF-8 text) or ``wb``.
+
+    Raises:
+      SlimResnetError: The file cannot be written.
+    """
+    with _writing_errors(path):
+        descriptor, temporary = tempfile.mkstemp(
+            dir=os.path.dirname(os.path.abspath(path)), prefix=f".{os.path.basename(path)}.")
+        try:
+            with open(descriptor, mode, encoding=None if "b" in mode else "utf-8") as file:
+                yield file
+            # mkstemp makes files for their owner only; give what open() would have.
+            umask = os.umask(0)
+            os.umask(umask)
+            os.chmod(temporary, 0o666 & ~umask)
+            os.replace(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+
+
+@contextlib.contextmanager
+def _writing_errors(path):
+    try:
+        yield
+    except OSError as error:
+        raise SlimResnetError(f"{path}: cannot be written: {error.strerror or error}") from error

@@ -1,0 +1,190 @@
+"""The blog's timing harness: burn-in steps, then timed ones, by ``session.run``.
+
+It descends from convnet-benchmarks. What is printed and what mean and deviation
+mean is as published; kept from going wrong are the clock, which is monotonic here,
+and the deviation, which cannot become the root of a negative number. Statistics are
+a pure function of durations.
+"""
+
+import dataclasses
+import time
+from datetime import datetime
+
+import numpy as np
+
+PERCENTILES = (50, 90, 95, 99)
+
+
+@dataclasses.dataclass(frozen=True)
+class Statistics:
+    """Statistics of step durations, all in seconds but for the last field.
+
+    Attributes:
+      mean_s: Arithmetic mean.
+      sd_s: Population standard deviation, as the blog has it.
+      standard_error_s: ``sd_s / sqrt(steps)``.
+      jitter_s: 1.4826 x the median absolute deviation from the median, which
+        estimates the standard deviation and takes no notice of outliers.
+      p50_s, p90_s, p95_s, p99_s: Percentiles, linear between neighbours.
+      min_s: Shortest step.
+      max_s: Longest step.
+      images_per_second: Batch size / mean; None without a batch size.
+    """
+
+    mean_s: float
+    sd_s: float
+    standard_error_s: float
+    jitter_s: float
+    p50_s: float
+    p90_s: float
+    p95_s: float
+    p99_s: float
+    min_s: float
+    max_s: float
+    images_per_second: float | None
+
+
+def statistics(durations_s, batch_size=None):
+    """Returns the `Statistics` of at least one duration.
+
+    Args:
+      durations_s: Seconds a step.
+      batch_size: Images a step, for the rate.
+
+    Raises:
+      ValueError: ``durations_s`` is empty.
+    """
+    if len(durations_s) == 0:
+        raise ValueError("no durations to take statistics of")
+    durations = np.asarray(durations_s, np.float64)
+    mean, median = durations.mean(), np.median(durations)
+    # Deviations from the mean, not E[x^2] - mean^2, whose rounding can go below zero.
+    sd = durations.std()
+    percentiles = np.percentile(durations, PERCENTILES)
+    values = [mean, sd, sd / np.sqrt(durations.size),
+              1.4826 * np.median(np.abs(durations - median)),
+              *percentiles, durations.min(), durations.max()]
+    return Statistics(*map(float, values),
+                      None if batch_size is None else float(batch_size / mean))
+
+
+@dataclasses.dataclass(frozen=True)
+class TimingResult:
+    """What a timed run gave.
+
+    Attributes:
+      info_string: What was timed.
+      num_batches: Steps that were asked for.
+      num_steps_burn_in: Untimed steps that came before them.
+      batch_size: Images a step, or None if unknown.
+      durations_s: Seconds of each timed step that was finished.
+      burn_in_durations_s: Seconds of each burn-in step.
+      partial: Whether Ctrl-C ended the run before its last step.
+    """
+
+    info_string: str
+    num_batches: int
+    num_steps_burn_in: int
+    batch_size: int | None
+    durations_s: tuple
+    burn_in_durations_s: tuple
+    partial: bool
+
+    @property
+    def statistics(self):
+        """`Statistics` of the timed steps."""
+        return statistics(self.durations_s, self.batch_size)
+
+    def summary_line(self):
+        """The blog's last line; a partial run says so at its end."""
+        stats = self.statistics
+        line = "%s: %s across %d steps, %.3f +/- %.3f sec / batch" % (
+            datetime.now(), self.info_string, len(self.durations_s), stats.mean_s, stats.sd_s)
+        if self.partial:
+            line += f" (partial: stopped before {self.num_batches} steps)"
+        return line
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One thing to time: ``session.run(target, feed_dict)`` under a name."""
+
+    session: object
+    target: object
+    info_string: str
+    feed_dict: dict | None = None
+    batch_size: int | None = None
+
+
+def time_interleaved(runs, num_batches=100, num_steps_burn_in=10):
+    """Times several runs step by step in turn, so that drift hits all alike.
+
+    Prints the blog's lines, a line each ten steps and a last one for each run. On
+    Ctrl-C what is finished is printed and returned, marked partial.
+
+    Args:
+      runs: A list of `Run`.
+      num_batches: Timed steps of each run.
+      num_steps_burn_in: Untimed steps of each run before them.
+
+    Returns:
+      A list of `TimingResult` in the order of ``runs``.
+
+    Raises:
+      KeyboardInterrupt: Ctrl-C came before every run had a timed step.
+      ValueError: A count is out of range.
+    """
+    if num_batches < 1 or num_steps_burn_in < 0:
+        raise ValueError(f"num_batches must be at least 1 and num_steps_burn_in at least 0, "
+                         f"not {num_batches} and {num_steps_burn_in}")
+    durations = [[] for _ in runs]
+    partial = False
+    clock = time.perf_counter
+    try:
+        for i in range(num_batches + num_steps_burn_in):
+            for run, run_durations in zip(runs, durations):
+                start_time = clock()
+                run.session.run(run.target, run.feed_dict)
+                duration = clock() - start_time
+                run_durations.append(duration)
+                if i >= num_steps_burn_in and not i % 10:
+                    print("%s: %s step %d, duration = %.3f" % (
+                        datetime.now(), run.info_string, i - num_steps_burn_in, duration)
+                        if len(runs) > 1 else "%s: step %d, duration = %.3f" % (
+                        datetime.now(), i - num_steps_burn_in, duration), flush=True)
+    except KeyboardInterrupt:
+        if any(len(d) <= num_steps_burn_in for d in durations):
+            raise
+        partial = True
+    results = [TimingResult(run.info_string, num_batches, num_steps_burn_in, run.batch_size,
+                            tuple(d[num_steps_burn_in:]), tuple(d[:num_steps_burn_in]), partial)
+               for run, d in zip(runs, durations)]
+    for result in results:
+        print(result.summary_line(), flush=True)
+    return results
+
+
+def time_tensorflow_run(session, target, info_string, num_batches=100, num_steps_burn_in=10,
+                        feed_dict=None, batch_size=None):
+    """Times ``session.run(target)`` and prints what the blog prints.
+
+    Args:
+      session: A ``tf.compat.v1.Session``.
+      target: What to fetch; its value is copied to the host in every step.
+      info_string: Names the run in the last line.
+      num_batches: Timed steps. The blog reads it from a global that is 100.
+      num_steps_burn_in: Untimed steps before them.
+      feed_dict: Fed in every step.
+      batch_size: Images a step; None takes the target's first dimension, if known.
+
+    Returns:
+      A `TimingResult`.
+
+    Raises:
+      KeyboardInterrupt: Ctrl-C came before the first timed step was over.
+      ValueError: A count is out of range.
+    """
+    if batch_size is None and getattr(getattr(target, "shape", None), "rank", None):
+        batch_size = target.shape[0]
+    run = Run(session, target, info_string, feed_dict, batch_size)
+    return time_interleaved([run], num_batches, num_steps_burn_in)[0]
