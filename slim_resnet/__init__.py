@@ -2,19 +2,19 @@
 
 After ``import slim_resnet``, tf-slim 1.1.0 works on TensorFlow 2.12 to 2.21, and
 ``from slim_resnet import resnet_v2`` stands where ``from tf_slim.nets import
-resnet_v2`` stood. Submodules load when first asked for, so that the command line
-can answer before TensorFlow is there.
+resnet_v2`` stood. Submodules, and TensorFlow with them, load when first asked for.
 """
 
+import contextlib
 import importlib
-import importlib.abc
-import importlib.util
+import pkgutil
 import sys
+
+from slim_resnet.import_hooks import around_import
 
 __version__ = "0.1.0"
 
-_SUBMODULES = ("benchmark", "blog", "compat", "errors", "images", "models", "records",
-               "resnet_utils", "resnet_v2", "timing")
+_SUBMODULES = frozenset(module.name for module in pkgutil.iter_modules(__path__))
 
 
 def __getattr__(name):
@@ -24,29 +24,16 @@ def __getattr__(name):
 
 
 def __dir__():
-    return sorted([*globals(), *_SUBMODULES])
+    return sorted({*globals(), *_SUBMODULES})
 
 
-class _MendWhenImported(importlib.abc.MetaPathFinder):
-    """Has `slim_resnet.compat` follow the first import of tf_slim."""
-
-    def find_spec(self, name, path=None, target=None):
-        if name != "tf_slim":
-            return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(name)
-        if spec is not None:
-            load = spec.loader.exec_module
-
-            def load_and_mend(module):
-                load(module)
-                importlib.import_module("slim_resnet.compat")
-
-            spec.loader.exec_module = load_and_mend
-        return spec
+@contextlib.contextmanager
+def _then_mended():
+    yield
+    importlib.import_module("slim_resnet.compat")
 
 
 if "tf_slim" in sys.modules:
     importlib.import_module("slim_resnet.compat")
 else:
-    sys.meta_path.insert(0, _MendWhenImported())
+    around_import("tf_slim", _then_mended)

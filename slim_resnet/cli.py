@@ -5,14 +5,17 @@ Results go to stdout, progress and warnings to stderr. Exit status: 0, 2 for bad
 """
 
 import argparse
+import contextlib
 import importlib
 import logging
 import os
 import sys
+import tempfile
 import warnings
 
 import slim_resnet
 from slim_resnet.errors import SlimResnetError
+from slim_resnet.import_hooks import around_import
 
 COMMANDS = ("benchmark", "overhead")
 
@@ -73,5 +76,27 @@ def _silence_tensorflow():
     for name in ("tensorflow", "absl"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module=r"(tensorflow|keras|tf_slim)\b")
+    if "tensorflow" not in sys.modules:
+        around_import("tensorflow", _stderr_held)
 
 
+@contextlib.contextmanager
+def _stderr_held():
+    """Keeps what is written to stderr, even by C++, and shows it only after an error.
+
+    The first lines that TensorFlow's libraries log come before any log level holds.
+    """
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(stderr, held.read())
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(stderr, 2)
+            os.close(stderr)

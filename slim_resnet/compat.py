@@ -4,7 +4,8 @@ tf-slim 1.1.0 (2020) is the newest release and fails on every TensorFlow since
 2.13. Importing this module mends it, by rebinding names inside ``tf_slim``'s
 own modules; TensorFlow itself is left as it is. Mended are:
 
-* ``ops.Tensor``, which tf-slim asks of a TensorFlow module that no longer has it;
+* names that tf-slim asks of TensorFlow modules which have lost them, ``ops.Tensor``
+  first of all;
 * ``slim.batch_norm``, which goes through a Keras layer that TensorFlow no longer
   ships unless ``updates_collections`` differs from the default;
 * ``slim.conv2d``, which on the way through the legacy Keras layer takes half of
@@ -20,15 +21,14 @@ old enough for it, an untouched tf-slim in a process of its own. Not mended is
 import contextlib
 import functools
 import inspect
+import sys
 import types
 
 import tensorflow as tf
 from tensorflow.core.protobuf import rewriter_config_pb2
 from tensorflow.python.client import timeline
-from tf_slim import learning as slim_learning
+from tensorflow.python.util import _pywrap_util_port
 from tf_slim.layers import layers as slim_layers
-from tf_slim.layers import optimizers as slim_optimizers
-from tf_slim.layers import rev_block_lib as slim_rev_block_lib
 from tf_slim.layers import utils as slim_utils
 
 tf1 = tf.compat.v1
@@ -153,24 +153,36 @@ class _Convolution2DChooser:
         return getattr(self._layer, name)
 
 
-_keras_convolutional = getattr(slim_layers, "convolutional_layers", None)
+# Names that tf-slim asks of TensorFlow modules which have lost them, by module.
+_LOST_NAMES = {
+    "tensorflow.python.framework.ops": {
+        "Tensor": tf.Tensor, "IndexedSlices": tf.IndexedSlices},
+    "tensorflow.python.ops.array_ops": {"stack": tf.stack, "unstack": tf.unstack},
+    "tensorflow.python.ops.control_flow_ops": {
+        "Assert": tf.debugging.Assert, "case": tf1.case, "cond": tf1.cond,
+        "while_loop": tf1.while_loop},
+    "tensorflow.python.ops.variable_scope": {"variable": tf1.Variable},
+}
+
+_keras_convolutional = slim_layers.convolutional_layers
 
 
 def _mend_tf_slim():
-    for module, name in ((slim_utils, "ops"), (slim_optimizers, "ops"),
-                         (slim_learning, "ops"), (slim_rev_block_lib, "framework_ops"),
-                         (slim_layers, "ops")):
-        if hasattr(module, name):
-            setattr(module, name, _Overlay(getattr(module, name), Tensor=tf.Tensor,
-                                           GraphKeys=_GraphKeys))
+    for slim_module in [module for name, module in sys.modules.items()
+                        if name == "tf_slim" or name.startswith("tf_slim.")]:
+        for name, value in list(vars(slim_module).items()):
+            lost = {lost_name: substitute for lost_name, substitute
+                    in _LOST_NAMES.get(getattr(value, "__name__", None), {}).items()
+                    if not hasattr(value, lost_name)}
+            if lost:
+                setattr(slim_module, name, _Overlay(value, **lost))
+    slim_layers.ops = _Overlay(slim_layers.ops, GraphKeys=_GraphKeys)
     for name in ("pooling_layers", "core_layers"):
-        if hasattr(slim_layers, name):
-            setattr(slim_layers, name, _Overlay(getattr(slim_layers, name), _call_not_apply))
-    if _keras_convolutional:
-        slim_layers.convolutional_layers = _Overlay(
-            _keras_convolutional, _call_not_apply,
-            Convolution2D=functools.partial(_Convolution2DChooser,
-                                            _keras_convolutional.Convolution2D))
+        setattr(slim_layers, name, _Overlay(getattr(slim_layers, name), _call_not_apply))
+    slim_layers.convolutional_layers = _Overlay(
+        _keras_convolutional, _call_not_apply,
+        Convolution2D=functools.partial(_Convolution2DChooser,
+                                        _keras_convolutional.Convolution2D))
 
 
 _mend_tf_slim()
@@ -191,6 +203,11 @@ def allow_bfloat16(config):
     """Turns TensorFlow's own mixed-precision rewrite on in a ``ConfigProto``."""
     options = config.graph_options.rewrite_options
     options.auto_mixed_precision_onednn_bfloat16 = rewriter_config_pb2.RewriterConfig.ON
+
+
+def onednn_enabled():
+    """Whether this process runs its CPU kernels through oneDNN."""
+    return bool(_pywrap_util_port.IsMklEnabled())
 
 
 def chrome_trace(run_metadata):

@@ -1,0 +1,49 @@
+"""What a measurement was made on: versions, CPU, threads, oneDNN."""
+
+import importlib.metadata
+import os
+import platform
+
+import slim_resnet
+
+PACKAGES = ("tensorflow", "tf_slim", "numpy")
+
+
+def cpu():
+    """Returns ``{"model": ..., "flags": [...], "cores": ...}`` of this machine.
+
+    Model and flags are Linux's (``/proc/cpuinfo``); elsewhere what Python knows.
+    """
+    fields = {}
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            for line in file:
+                key, _, value = line.partition(":")
+                fields.setdefault(key.strip(), value.strip())
+    except OSError:
+        pass
+    return {
+        "model": fields.get("model name") or platform.processor() or platform.machine(),
+        "flags": (fields.get("flags") or fields.get("Features", "")).split(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
+    }
+
+
+def has_bfloat16(flags):
+    """Whether a CPU with these flags multiplies bfloat16 numbers in hardware."""
+    return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(flags)
+
+
+def environment():
+    """Returns the machine and the versions as plain data; imports no TensorFlow."""
+    versions = {"python": platform.python_version(), "slim_resnet": slim_resnet.__version__}
+    for package in PACKAGES:
+        versions[package] = importlib.metadata.version(package)
+    return {
+        "versions": versions,
+        "platform": platform.platform(),
+        "cpu": cpu(),
+        "tf_environment": {key: value for key, value in sorted(os.environ.items())
+                           if key.startswith(("TF_", "OMP_", "ONEDNN_", "CUDA_VISIBLE"))},
+    }

@@ -1,0 +1,35 @@
+"""Doing something when a module that is not imported yet is imported for the first time."""
+
+import importlib.abc
+import importlib.util
+import sys
+
+
+class _Finder(importlib.abc.MetaPathFinder):
+    def __init__(self, name, context):
+        self._name, self._context = name, context
+
+    def find_spec(self, name, path=None, target=None):
+        if name != self._name:
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        if spec is not None:
+            load = spec.loader.exec_module
+
+            def load_in_context(module):
+                with self._context():
+                    load(module)
+
+            spec.loader.exec_module = load_in_context
+        return spec
+
+
+def around_import(name, context):
+    """Has the first import of a top-level module happen within ``context()``.
+
+    Args:
+      name: A module that is not imported yet.
+      context: Returns a context manager.
+    """
+    sys.meta_path.insert(0, _Finder(name, context))

@@ -1,0 +1,61 @@
+"""Pictures of measurements; needs the extra ``plot``."""
+
+import os
+
+from slim_resnet.errors import SlimResnetError
+from slim_resnet.files import atomic_write
+
+FORMATS = ("png", "svg", "pdf")
+
+# Okabe and Ito's palette, told apart by colour-blind readers.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+
+
+def check_plot_file(path):
+    """Raises `SlimResnetError` if a plot could not be made under this name."""
+    if _format_of(path) not in FORMATS:
+        raise SlimResnetError(f"{path}: a plot's name ends in .png, .svg or .pdf")
+    _figure_class()
+
+
+def plot_benchmark(record, path):
+    """Draws each run's steps over time and a histogram of them.
+
+    Args:
+      record: A record of `slim_resnet.benchmark`.
+      path: File to write; its ending chooses the format.
+    """
+    figure = _figure_class()(figsize=(11, 1.2 + 2.6 * len(record["runs"])), layout="constrained")
+    axes = figure.subplots(len(record["runs"]), 2, squeeze=False, width_ratios=(2, 1))
+    for (steps, histogram), run, colour in zip(axes, record["runs"], COLOURS):
+        burn_in, durations = run["burn_in_durations_s"], run["durations_s"]
+        stats = run["statistics"]
+        steps.plot(range(-len(burn_in), 0), burn_in, "x", color="0.5", label="burn-in")
+        steps.plot(range(len(durations)), durations, ".-", color=colour, linewidth=0.8,
+                   label="timed")
+        steps.axhline(stats["p50_s"], color="0.3", linestyle="--", linewidth=1,
+                      label=f"median {stats['p50_s']:.3f} s")
+        steps.set(title=f"{run['model']}: {run['info_string'].split()[-1]}, batch "
+                        f"{run['batch_size']}, {run['image_size_px']} px",
+                  xlabel="step", ylabel="seconds a batch")
+        steps.set_ylim(bottom=0)
+        steps.legend(loc="upper right", ncols=3, fontsize="small")
+        histogram.hist(durations, bins="auto", color=colour)
+        histogram.set(title=f"{stats['mean_s']:.3f} +/- {stats['sd_s']:.3f} s",
+                      xlabel="seconds a batch", ylabel="steps")
+        for axis in (steps, histogram):
+            axis.spines[["top", "right"]].set_visible(False)
+    with atomic_write(path, "wb") as file:
+        figure.savefig(file, format=_format_of(path), dpi=120)
+
+
+def _format_of(path):
+    return os.path.splitext(path)[1].lstrip(".").lower()
+
+
+def _figure_class():
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise SlimResnetError("plots need matplotlib: pip install 'slim-resnet[plot]'") from error
+    return Figure

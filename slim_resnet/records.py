@@ -1,0 +1,122 @@
+"""Benchmark records: what `slim-resnet benchmark --json` writes, and tables of it.
+
+A record is plain data with units in its keys. Everything here is a pure function of
+records, needs no TensorFlow and prints nothing.
+"""
+
+import json
+import statistics
+
+from slim_resnet.errors import SlimResnetError
+from slim_resnet.tables import format_table
+
+FORMAT = "slim_resnet benchmark 1"
+
+# The post's closing claim: the forward pass of ResNet V2 152 takes about half as long
+# again as those of VGGNet and Inception V3.
+CLAIMED_RATIO = 1.5
+CLAIM = ("blog_resnet_v2_152", ("vgg_16", "inception_v3"))
+
+
+def read_record(path):
+    """Reads one record.
+
+    Args:
+      path: A file that ``--json`` wrote.
+
+    Raises:
+      SlimResnetError: The file cannot be read or is no such record.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            record = json.load(file)
+    except OSError as error:
+        raise SlimResnetError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise SlimResnetError(f"{path}: is not JSON: {error}") from error
+    if not isinstance(record, dict) or record.get("format") != FORMAT:
+        raise SlimResnetError(f"{path}: is not a record of slim-resnet benchmark --json")
+    return record
+
+
+def heading(record):
+    """Returns one line: date, CPU, threads, versions and options of a record."""
+    environment, options = record["environment"], record["options"]
+    versions = environment["versions"]
+    threads = " ".join(f"{kind} {options[kind + '_op_threads'] or 'default'}"
+                       for kind in ("intra", "inter"))
+    return (f"{record['date']}  {environment['cpu']['model']}, "
+            f"{environment['cpu']['cores']} cores (threads: {threads}), "
+            f"TensorFlow {versions['tensorflow']}, oneDNN {'on' if environment['onednn'] else 'off'}"
+            f"; {options['mode']}, {options['precision']}, input {options['input']}, "
+            f"fetch {options['fetch']}")
+
+
+def run_table(record):
+    """Returns lines: one row a run, seconds a batch."""
+    rows = []
+    for run in record["runs"]:
+        stats = run["statistics"]
+        rows.append([
+            run["model"] + (" (partial)" if run["partial"] else ""),
+            run["batch_size"], run["image_size_px"], f"{run['parameters'] / 1e6:.1f}",
+            f"{run['multiply_adds_per_image'] / 1e9:.2f}", len(run["durations_s"]),
+            *(f"{stats[key]:.3f}" for key in ("mean_s", "sd_s", "jitter_s", "p50_s", "p90_s",
+                                              "p95_s", "p99_s", "min_s", "max_s")),
+            f"{stats['images_per_second']:.2f}"])
+    return format_table(["seconds a batch", "batch", "px", "params M", "GMAC", "steps", "mean",
+                         "sd", "jitter", "p50", "p90", "p95", "p99", "min", "max", "images/s"],
+                        rows)
+
+
+def claim_ratios(record):
+    """Returns ``{other network: median of (ResNet's / its seconds), step by step}``.
+
+    Empty unless the record is of the blog's three networks, timed in turn.
+    """
+    durations = {run["model"]: run["durations_s"] for run in record["runs"]}
+    resnet, others = CLAIM
+    if not record["options"]["compare"] or not {resnet, *others} <= durations.keys():
+        return {}
+    return {other: statistics.median(a / b for a, b in zip(durations[resnet], durations[other]))
+            for other in others}
+
+
+def claim_table(records):
+    """Returns lines: the blog's claim beside what one or more records measured.
+
+    Args:
+      records: Records of ``--compare``; others are left out. With several, each
+        column of seconds and ratios is min / median / max over the records.
+    """
+    records = [record for record in records if claim_ratios(record)]
+    if not records:
+        return []
+    resnet, _ = CLAIM
+    ratios = [claim_ratios(record) for record in records]
+    runs = [{run["model"]: run for run in record["runs"]} for record in records]
+    rows = []
+    for name, run in runs[0].items():
+        rows.append([
+            name, run["image_size_px"], f"{run['parameters'] / 1e6:.1f}",
+            f"{run['multiply_adds_per_image'] / 1e9:.2f}",
+            _spread([by_name[name]["statistics"]["p50_s"] for by_name in runs]),
+            None if name == resnet else f"{CLAIMED_RATIO:.2f}",
+            None if name == resnet else _spread([by_name[name] for by_name in ratios]),
+            None if name == resnet else
+            f"{runs[0][resnet]['multiply_adds_per_image'] / run['multiply_adds_per_image']:.2f}"])
+    batch_size = records[0]["runs"][0]["batch_size"]
+    lines = ["The post's claim: the forward pass of ResNet V2 152 takes about 50 % more time than "
+             "VGGNet's and Inception V3's.",
+             f"Batch {batch_size}, {len(runs[0][resnet]['durations_s'])} steps in turn, median; "
+             + (f"min / median / max of {len(records)} runs." if len(records) > 1 else "one run.")]
+    return lines + format_table(
+        ["network", "px", "params M", "GMAC", "s / batch", "ResNet / it: claimed", "measured",
+         "by GMAC"], rows)
+
+
+def _spread(values):
+    if len(values) == 1:
+        return f"{values[0]:.3f}"
+    return " / ".join(f"{value:.3f}" for value in
+                      (min(values), statistics.median(values), max(values)))

@@ -1,0 +1,26 @@
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import pytest  # noqa: E402
+import tensorflow as tf  # noqa: E402
+
+import slim_resnet  # noqa: E402, F401
+import tf_slim as slim  # noqa: E402
+
+
+@pytest.fixture
+def graph():
+    with tf.Graph().as_default() as graph:
+        yield graph
+
+
+@pytest.fixture(scope="session")
+def blog_152():
+    """The blog's network as its script builds it: ``(graph, net, end_points)``."""
+    from slim_resnet import blog
+    with tf.Graph().as_default() as graph:
+        inputs = tf.compat.v1.random_uniform([32, 224, 224, 3])
+        with slim.arg_scope(blog.resnet_arg_scope(is_training=False)):
+            net, end_points = blog.resnet_v2_152(inputs, 1000)
+    return graph, net, end_points
