@@ -120,7 +120,7 @@ class _Convolution2D:
         with tf1.variable_scope(self.scope, reuse=self.reuse, auxiliary_name_scope=False), \
              tf1.name_scope(self.scope.original_name_scope):
             self.kernel = self._add_weight(
-                "kernel", (*self.kernel_size, inputs.shape[-1], self.filters),
+                "kernel", (*self.kernel_size, inputs.shape.as_list()[-1], self.filters),
                 self.kernel_initializer, self.kernel_regularizer)
             if self.use_bias:
                 self.bias = self._add_weight(
@@ -143,7 +143,7 @@ class _Convolution2DChooser:
     def apply(self, inputs):
         graph_mode = not tf.executing_eagerly() and not tf1.get_default_graph().building_function
         plain = (graph_mode and self._kwargs["data_format"] == "channels_last"
-                 and inputs.shape[-1] is not None
+                 and inputs.shape.as_list()[-1] is not None
                  and self._kwargs["_scope"].partitioner is None)
         self._layer = (_Convolution2D if plain else _call_not_apply(self._keras_class))(
             **self._kwargs)

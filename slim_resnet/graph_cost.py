@@ -64,5 +64,5 @@ def _multiply_adds(op):
         return math.prod(outputs) * height * width * in_channels
     if op.type == "MatMul":
         axis = 0 if op.get_attr("transpose_a") else 1
-        return op.inputs[0].shape[axis] * op.outputs[0].shape[1]
+        return op.inputs[0].shape.as_list()[axis] * op.outputs[0].shape.as_list()[1]
     return 0

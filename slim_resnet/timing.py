@@ -185,6 +185,7 @@ def time_tensorflow_run(session, target, info_string, num_batches=100, num_steps
       ValueError: A count is out of range.
     """
     if batch_size is None and getattr(getattr(target, "shape", None), "rank", None):
-        batch_size = target.shape[0]
+        # Not shape[0], which is a Dimension after tf.disable_v2_behavior().
+        batch_size = target.shape.as_list()[0]
     run = Run(session, target, info_string, feed_dict, batch_size)
     return time_interleaved([run], num_batches, num_steps_burn_in)[0]

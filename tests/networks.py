@@ -19,6 +19,15 @@ def tiny_blog_blocks():
             blog.Block("block2", blog.bottleneck, [(8, 2, 1), (8, 2, 1)])]
 
 
+def inference_scope(module):
+    """Returns the module's arg scope in inference mode; the blog's says so itself."""
+    if module.__name__.endswith("blog"):
+        return module.resnet_arg_scope(is_training=False)
+    with slim.arg_scope(module.resnet_arg_scope()), \
+            slim.arg_scope([slim.batch_norm], is_training=False) as scope:
+        return scope
+
+
 def values_for(variables, seed=0):
     """Returns ``{name: array}``, distinct everywhere; variances and gammas are positive."""
     rng = np.random.default_rng(seed)

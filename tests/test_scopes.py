@@ -18,9 +18,10 @@ def build(request):
     module, blocks = NETWORKS[request.param]
 
     def build(images, **kwargs):
-        with slim.arg_scope(module.resnet_arg_scope()), \
-                slim.arg_scope([slim.batch_norm], is_training=False):
-            return module.resnet_v2(images, blocks(), 5, **kwargs)
+        # slim's network takes its mode as an argument, the blog's from its scope.
+        mode = {"is_training": False} if module is resnet_v2 else {}
+        with slim.arg_scope(networks.inference_scope(module)):
+            return module.resnet_v2(images, blocks(), 5, **mode, **kwargs)
     return build
 
 

@@ -1,0 +1,84 @@
+import json
+
+import pytest
+
+from slim_resnet import records
+from slim_resnet.errors import SlimResnetError
+from slim_resnet.tables import format_table
+from slim_resnet.timing import statistics
+
+
+def run_record(model, durations, macs):
+    return {
+        "model": model, "info_string": f"{model} Forward", "batch_size": 4, "image_size_px": 224,
+        "parameters": 2_000_000, "multiply_adds_per_image": macs, "forward_ops": 10,
+        "graph_build_s": 1.0, "num_batches": 3, "num_steps_burn_in": 1, "partial": False,
+        "burn_in_durations_s": [9.0], "durations_s": durations,
+        "statistics": vars(statistics(durations, 4))}
+
+
+def record(scale=1.0, compare=True):
+    return {
+        "format": records.FORMAT, "date": "2026-01-02T03:04:05+00:00",
+        "options": {"compare": compare, "mode": "forward", "precision": "float32",
+                    "input": "random", "fetch": "output", "intra_op_threads": 0,
+                    "inter_op_threads": 2},
+        "environment": {"versions": {"tensorflow": "2.21.0"}, "onednn": True,
+                        "cpu": {"model": "Abacus", "cores": 2, "flags": []}},
+        "runs": [run_record("blog_resnet_v2_152", [3 * scale, 6 * scale, 30.0], 3_000_000_000),
+                 run_record("vgg_16", [2.0, 2.0, 2.0], 6_000_000_000),
+                 run_record("inception_v3", [1.0, 6.0, 5.0], 1_000_000_000)]}
+
+
+def test_ratios_are_medians_step_by_step():
+    # 3/2 6/2 30/2 and 3/1 6/6 30/5: medians 3 and 3, where ratios of medians are 3 and 1.2.
+    assert records.claim_ratios(record()) == {"vgg_16": 3.0, "inception_v3": 3.0}
+    assert records.claim_ratios(record(compare=False)) == {}
+
+
+def test_claim_table_of_one_record():
+    lines = records.claim_table([record()])
+    assert "50 % more" in lines[0]
+    assert lines[1] == "Batch 4, 3 steps in turn, median; one run."
+    assert [line.split() for line in lines[4:]] == [
+        ["blog_resnet_v2_152", "224", "2.0", "3.00", "6.000"],
+        ["vgg_16", "224", "2.0", "6.00", "2.000", "1.50", "3.000", "0.50"],
+        ["inception_v3", "224", "2.0", "1.00", "5.000", "1.50", "3.000", "3.00"]]
+
+
+def test_claim_table_of_several_records_shows_their_spread():
+    lines = records.claim_table([record(1.0), record(2.0), record(3.0), record(compare=False)])
+    assert lines[1].endswith("min / median / max of 3 runs.")
+    assert "6.000 / 12.000 / 18.000" in lines[4]
+    assert "3.000 / 6.000 / 9.000" in lines[5]
+    assert records.claim_table([record(compare=False)]) == []
+
+
+def test_run_table_and_heading():
+    lines = records.run_table(record())
+    assert lines[3].split() == ["vgg_16", "4", "224", "2.0", "6.00", "3", "2.000", "0.000", "0.000",
+                                "2.000", "2.000", "2.000", "2.000", "2.000", "2.000", "2.00"]
+    assert records.heading(record()) == (
+        "2026-01-02T03:04:05+00:00  Abacus, 2 cores (threads: intra default inter 2), "
+        "TensorFlow 2.21.0, oneDNN on; forward, float32, input random, fetch output")
+
+
+@pytest.mark.parametrize("content, message", [
+    (None, "cannot be read"), ("{", "is not JSON"), ("[1]", "is not a record"),
+    ('{"format": "other"}', "is not a record")])
+def test_files_that_are_no_records(tmp_path, content, message):
+    path = tmp_path / "r.json"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(SlimResnetError, match=f"r.json: {message}"):
+        records.read_record(str(path))
+
+
+def test_records_read_back(tmp_path):
+    (tmp_path / "r.json").write_text(json.dumps(record()))
+    assert records.read_record(str(tmp_path / "r.json")) == record()
+
+
+def test_table_columns_line_up():
+    assert format_table(["name", "n"], [["a", 10], ["long name", None]]) == [
+        "name        n", "---------  --", "a          10", "long name"]
