@@ -37,7 +37,7 @@ def test_reuse_shares_every_variable_and_gives_equal_outputs(graph, build, first
     assert [v.op.name for v in tf1.global_variables()] == names
     assert len(tf1.losses.get_regularization_losses()) == losses
     with tf1.Session() as session:
-        session.run(tf1.global_variables_initializer())
+        networks.load(session, networks.values_for(tf1.global_variables()))
         a, b = session.run([first, again])
     np.testing.assert_array_equal(a, b)
     assert np.ptp(a) > 0
