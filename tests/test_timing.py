@@ -43,8 +43,11 @@ def test_statistics_by_hand():
 def test_statistics_of_near_equal_and_of_single_durations():
     # E[x^2] - mean^2 of these rounds below zero, and its root failed in the blog.
     values = [0.1 + 0.2, 0.3, 0.1 + 0.2] * 33
-    mean = sum(values) / 99
-    assert sum(v * v for v in values) / 99 - mean * mean < 0
+    total = total_squared = 0.0
+    for value in values:  # sum() compensates its rounding since Python 3.12
+        total += value
+        total_squared += value * value
+    assert total_squared / 99 - (total / 99) ** 2 < 0
     assert 0 <= timing.statistics(values).sd_s < 1e-15
     single = timing.statistics([0.5])
     assert (single.mean_s, single.sd_s, single.p99_s, single.jitter_s) == (0.5, 0, 0.5, 0)
