@@ -1,0 +1,279 @@
+"""From image files to the arrays that slim's networks were trained on.
+
+Three lines from files to a batch::
+
+    from slim_resnet import images
+
+    batch = images.load_images(images.find_images(["photos"]), image_size=299)
+
+Decoding is TensorFlow's own, always to RGB of 8 bits. Alpha is dropped, not blended;
+16-bit samples keep their high byte; CMYK is converted without a colour profile; of a
+GIF only the first frame is read. EXIF orientation is not applied: pixels come as they
+are stored, as in slim, whose training saw them so.
+"""
+
+import os
+import re
+import typing
+
+import numpy as np
+import tensorflow as tf
+
+from slim_resnet.errors import SlimResnetError
+
+tf1 = tf.compat.v1
+
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".gif", ".bmp")
+PREPROCESSING = ("inception", "none")
+# research/slim's inception_preprocessing.preprocess_for_eval.
+CENTRAL_FRACTION = 0.875
+# Preprocessed images that wait for the network; 299 x 299 ones take 1 MiB each.
+_LOOKAHEAD = 16
+
+
+class Example(typing.NamedTuple):
+    """One image of a data set, read or not.
+
+    Attributes:
+      name: Path, or file and number of a record.
+      image: float32 ``[image_size, image_size, 3]``; None if unreadable.
+      cause: Why it is unreadable, one line; None if it was read.
+      label: Class number where the data set has one and it was read, else None.
+    """
+
+    name: str
+    image: np.ndarray | None
+    cause: str | None = None
+    label: int | None = None
+
+
+def find_images(paths):
+    """Returns image files: files as given, folders searched through.
+
+    Args:
+      paths: Files and folders. A file is taken whatever its name is; in a folder
+        and its subfolders, names that end in one of `EXTENSIONS` and do not begin
+        with a dot are.
+
+    Returns:
+      A list of paths, each folder's in sorted order.
+
+    Raises:
+      SlimResnetError: A path does not exist, or a folder holds no image.
+    """
+    found = []
+    for path in map(os.fspath, paths):
+        if os.path.isdir(path):
+            inside = sorted(_images_within(path))
+            if not inside:
+                raise SlimResnetError(
+                    f"{path}: holds no image; looked for {', '.join(EXTENSIONS)}")
+            found += inside
+        elif os.path.exists(path):
+            found.append(path)
+        else:
+            raise SlimResnetError(f"{path}: no such file or folder")
+    return found
+
+
+def _images_within(folder):
+    def cannot_list(error):
+        raise SlimResnetError(f"{error.filename}: cannot be listed: {error.strerror}") from error
+
+    for parent, folders, names in os.walk(folder, onerror=cannot_list):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            if name.lower().endswith(EXTENSIONS) and not name.startswith("."):
+                yield os.path.join(parent, name)
+
+
+def decode(contents):
+    """Decodes JPEG, PNG, GIF (first frame) or BMP; works in graphs, tf.data and eagerly.
+
+    Args:
+      contents: Scalar string tensor: the bytes of the file.
+
+    Returns:
+      uint8 ``[height, width, 3]``, RGB; see the module's text for what becomes of
+      alpha, 16 bits, CMYK and EXIF.
+
+    Raises:
+      tf.errors.InvalidArgumentError: When it runs, on damaged or other contents.
+    """
+    contents = tf.convert_to_tensor(contents)
+    is_bmp = tf.strings.regex_full_match(tf.strings.substr(contents, 0, 2), "BM")
+    image = tf.cond(
+        is_bmp, lambda: _decode_bmp(contents),
+        lambda: tf.io.decode_image(contents, channels=3, expand_animations=False))
+    image.set_shape([None, None, 3])
+    return image
+
+
+def _decode_bmp(contents):
+    # TensorFlow refuses three channels of a BMP that stores one or four, gives a
+    # palette's numbers for grey values, and reads compressed rows as plain ones.
+    image = tf.io.decode_bmp(contents)
+    with tf.control_dependencies([image]):
+        header = tf.io.decode_raw(tf.strings.substr(contents, 10, 24), tf.uint8)
+    data_start, header_size, compression = (
+        tf.bitcast(header[at:at + 4], tf.int32) for at in (0, 4, 20))
+    # tf.equal, as == compares identity within tf.Graph().
+    plain = tf.debugging.Assert(
+        (header_size >= 40) & (tf.equal(compression, 0) | tf.equal(compression, 3)),
+        ["BMP is compressed or of the OS/2 kind, which cannot be read"])
+
+    def through_palette():
+        palette_start = 14 + header_size
+        palette = tf.strings.substr(contents, palette_start,
+                                    (data_start - palette_start) // 4 * 4)
+        blue_green_red_0 = tf.reshape(tf.io.decode_raw(palette, tf.uint8), [-1, 4])
+        return tf.gather(blue_green_red_0[:, 2::-1], tf.cast(image[:, :, 0], tf.int32))
+
+    # In eager mode the assertion has run by now and there is no op to wait for.
+    with tf.control_dependencies([plain] if plain is not None else []):
+        return tf.cond(tf.equal(tf.shape(image)[2], 1), through_palette, lambda: image[:, :, :3])
+
+
+def preprocess(image, image_size, preprocessing="inception"):
+    """Prepares one decoded image for a network; works in graphs, tf.data and eagerly.
+
+    ``inception`` is what research/slim evaluates its released checkpoints with:
+    values to [0, 1], the central 0.875 of each side, bilinear resizing without
+    anti-aliasing or half-pixel centres, and ``2 * (value - 0.5)``. ``none`` only
+    resizes, in the same way, and keeps values in [0, 255].
+
+    Args:
+      image: uint8 ``[height, width, 3]``.
+      image_size: Height and width of the result, in pixels.
+      preprocessing: One of `PREPROCESSING`.
+
+    Returns:
+      float32 ``[image_size, image_size, 3]``.
+
+    Raises:
+      SlimResnetError: There is no such preprocessing.
+    """
+    if preprocessing not in PREPROCESSING:
+        raise SlimResnetError(f"there is no preprocessing {preprocessing!r}; "
+                              f"choose one of {', '.join(PREPROCESSING)}")
+    if preprocessing == "none":
+        return _resize(tf.cast(image, tf.float32), image_size)
+    image = tf.image.central_crop(image, CENTRAL_FRACTION)
+    image = _resize(tf.image.convert_image_dtype(image, tf.float32), image_size)
+    return tf.multiply(tf.subtract(image, 0.5), 2.0)
+
+
+def _resize(image, size):
+    # tf.image.resize puts pixel centres at halves, which changes every value:
+    # test_images.py::test_inception_preprocessing_by_hand.
+    return tf1.image.resize_bilinear(image[tf.newaxis], [size, size], align_corners=False)[0]
+
+
+def read_images(paths, image_size, preprocessing="inception"):
+    """Reads, decodes and prepares image files in parallel, a few ahead of their use.
+
+    Args:
+      paths: Image files, as `find_images` returns them.
+      image_size: Height and width of the results, in pixels.
+      preprocessing: See `preprocess`.
+
+    Yields:
+      An `Example` for every path, in order. One that cannot be read has its cause.
+    """
+    paths = [os.fspath(path) for path in paths]
+
+    def prepare(path):
+        return preprocess(decode(tf.io.read_file(path)), image_size, preprocessing)
+
+    def dataset():
+        return tf.data.Dataset.from_tensor_slices(paths or tf.zeros([0], tf.string)).map(
+            prepare, num_parallel_calls=tf.data.AUTOTUNE)
+
+    for path, (image, cause) in zip(paths, run_dataset(dataset)):
+        yield Example(path, image, cause)
+
+
+def run_dataset(make_dataset):
+    """Runs a dataset in a graph of its own, going on behind elements that fail.
+
+    Args:
+      make_dataset: Returns a ``tf.data.Dataset``; called within the graph.
+
+    Yields:
+      ``(element, None)``, or ``(None, cause)`` for an element that failed.
+
+    Raises:
+      tf.errors.DataLossError: The source of the elements is damaged; there is no
+        going on behind that.
+    """
+    graph = tf.Graph()
+    with graph.as_default():
+        iterator = tf1.data.make_initializable_iterator(make_dataset().prefetch(_LOOKAHEAD))
+        next_element = iterator.get_next()
+    session = tf1.Session(graph=graph)
+    try:
+        session.run(iterator.initializer)
+        while True:
+            try:
+                outcome = session.run(next_element), None
+            except tf.errors.OutOfRangeError:
+                return
+            except tf.errors.DataLossError:
+                raise
+            except tf.errors.OpError as error:
+                outcome = None, cause_of(error)
+            yield outcome
+    finally:
+        session.close()
+
+
+def cause_of(error):
+    """Returns the one line of a ``tf.errors.OpError`` that says what happened."""
+    text = error.message.split("\n\t [[")[0].rsplit("\n", 1)[-1]
+    return re.sub(r"^Error in user-defined function.*?Iterator::\S+: ", "", text)
+
+
+def in_batches(examples, batch_size):
+    """Yields lists of ``batch_size`` successive examples; the last may be shorter."""
+    batch = []
+    for example in examples:
+        batch.append(example)
+        if len(batch) == batch_size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def stack(examples):
+    """Returns the readable images of some examples: float32 ``[n, size, size, 3]``, n >= 1."""
+    return np.stack([example.image for example in examples if example.image is not None])
+
+
+def load_images(paths, image_size, preprocessing="inception"):
+    """Reads image files into one array, all or nothing.
+
+    Args:
+      paths: At least one image file; see `find_images` for folders.
+      image_size: Height and width of the result, in pixels.
+      preprocessing: See `preprocess`.
+
+    Returns:
+      float32 ``[len(paths), image_size, image_size, 3]``.
+
+    Raises:
+      SlimResnetError: There is no path, or a file is no readable image.
+    """
+    examples = []
+    for example in read_images(paths, image_size, preprocessing):
+        if example.cause:
+            raise unreadable(example)
+        examples.append(example)
+    if not examples:
+        raise SlimResnetError("no image to load: the list of paths is empty")
+    return stack(examples)
+
+
+def unreadable(example):
+    """Returns the `SlimResnetError` that says why an example could not be read."""
+    return SlimResnetError(f"{example.name}: cannot be read: {example.cause}")
