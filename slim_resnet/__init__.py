@@ -13,8 +13,9 @@ import sys
 
 __version__ = "0.1.0"
 
-_SUBMODULES = ("benchmark", "blog", "compat", "errors", "images", "models", "records",
-               "resnet_utils", "resnet_v2", "timing")
+_SUBMODULES = ("archives", "benchmark", "blog", "checkpoint", "checkpoint_reader", "compat",
+               "errors", "images", "models", "recognise", "records", "resnet_utils",
+               "resnet_v2", "restore", "timing")
 
 
 def __getattr__(name):

@@ -1,0 +1,118 @@
+"""Checkpoints to test with, written by ``tf_slim.nets``: not by what is tested."""
+
+import contextlib
+import io
+import typing
+
+import numpy as np
+import tensorflow as tf
+import tf_slim as slim
+
+import slim_resnet.compat  # noqa: F401 (mends tf_slim)
+from slim_resnet import blog, resnet_v2
+from tf_slim.nets import resnet_v2 as slim_resnet_v2
+
+tf1 = tf.compat.v1
+V1, V2 = tf1.train.SaverDef.V1, tf1.train.SaverDef.V2
+FORMATS = {"V1": V1, "V2": V2}
+TINY = (2, 1)
+
+
+class Written(typing.NamedTuple):
+    """A checkpoint and what is in it.
+
+    Attributes:
+      path: V1 file or V2 prefix.
+      values: Arrays by variable name.
+      images: ``[1, 32, 32, 3]``, an input.
+      net: What the network returned for it.
+      end_points: Arrays by end point name.
+    """
+
+    path: str
+    values: dict
+    images: np.ndarray
+    net: np.ndarray
+    end_points: dict
+
+
+def slim_blocks(units, base_depth=1):
+    """Returns tf_slim's blocks with ``units`` units each, strides as slim has them."""
+    last = len(units) - 1
+    return [slim_resnet_v2.resnet_v2_block(f"block{i + 1}", base_depth * 2 ** i, number,
+                                           1 if i == last else 2)
+            for i, number in enumerate(units)]
+
+
+def slim_builder(units=TINY, num_classes=10, scope="resnet_v2_50", blocks=None):
+    """Returns a function that builds tf_slim's network on images."""
+    def build(images):
+        with slim.arg_scope(slim_resnet_v2.resnet_arg_scope()):
+            return slim_resnet_v2.resnet_v2(images, blocks or slim_blocks(units), num_classes,
+                                            is_training=False, scope=scope)
+    return build
+
+
+def blog_builder(units=TINY, num_classes=10, scope="resnet_v2_152", is_training=False):
+    """Returns a function that builds the blog's network on images."""
+    blocks = [block._replace(unit_fn=blog.bottleneck) for block in
+              (resnet_v2.resnet_v2_block(f"block{i + 1}", 2 ** i, number,
+                                         1 if i == len(units) - 1 else 2)
+               for i, number in enumerate(units))]
+
+    def build(images):
+        with slim.arg_scope(blog.resnet_arg_scope(is_training=is_training)), \
+             contextlib.redirect_stdout(io.StringIO()):
+            return blog.resnet_v2(images, blocks, num_classes, scope=scope)
+    return build
+
+
+def distinct_values(variables):
+    """Returns an array for each variable, no two alike and all of a sane size."""
+    rng = np.random.RandomState(0)
+    values = {}
+    for variable in variables:
+        name, shape = variable.op.name, variable.shape.as_list()
+        if variable.dtype.base_dtype.is_integer:
+            value = rng.randint(1, 10 ** 6, shape)
+        elif name.endswith(("moving_variance", "gamma")):
+            value = rng.uniform(0.5, 1.5, shape)
+        elif name.endswith("weights"):
+            value = rng.normal(0, np.prod(shape[:-1]) ** -0.5, shape)
+        else:
+            value = rng.normal(0, 0.5, shape)
+        values[name] = np.asarray(value, variable.dtype.base_dtype.as_numpy_dtype)
+    return values
+
+
+def write(path, build=None, version=V2, extra=(), change=None, var_list=None):
+    """Writes a network with distinct values.
+
+    Args:
+      path: V1 file or V2 prefix.
+      build: As `slim_builder` returns; None builds its default.
+      version: `V1` or `V2`.
+      extra: Arrays by name that the file holds besides.
+      change: Called with the dict of values before they are written.
+      var_list: As `tf1.train.Saver` takes it, called with the variables.
+
+    Returns:
+      A `Written`.
+    """
+    with tf.Graph().as_default(), tf1.Session() as session:
+        images = np.random.RandomState(1).uniform(-1, 1, [1, 32, 32, 3]).astype(np.float32)
+        net, end_points = (build or slim_builder())(tf.constant(images))
+        for name, value in dict(extra).items():
+            tf1.get_variable(name, initializer=np.asarray(value), trainable=False)
+        session.run(tf1.global_variables_initializer())
+        variables = tf1.global_variables()
+        values = distinct_values(variables)
+        values.update({name: np.asarray(value) for name, value in dict(extra).items()})
+        if change:
+            change(values)
+        for variable in variables:
+            variable.load(values[variable.op.name], session)
+        saver = tf1.train.Saver(var_list(variables) if var_list else None, write_version=version)
+        saver.save(session, str(path), write_meta_graph=False, write_state=False)
+        net, end_points = session.run([net, end_points])
+    return Written(str(path), values, images, net, end_points)
