@@ -13,9 +13,10 @@ import sys
 
 __version__ = "0.1.0"
 
-_SUBMODULES = ("archives", "benchmark", "blog", "checkpoint", "checkpoint_reader", "compat",
-               "errors", "images", "models", "recognise", "records", "resnet_utils",
-               "resnet_v2", "restore", "timing")
+_SUBMODULES = ("archives", "benchmark", "blog", "checkpoint", "checkpoint_reader", "classify",
+               "compat", "errors", "evaluate", "export", "features", "images", "models",
+               "network", "recognise", "records", "resnet_utils", "resnet_v2", "restore",
+               "timing")
 
 
 def __getattr__(name):

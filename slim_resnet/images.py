@@ -186,25 +186,27 @@ def read_images(paths, image_size, preprocessing="inception"):
         return preprocess(decode(tf.io.read_file(path)), image_size, preprocessing)
 
     def dataset():
-        return tf.data.Dataset.from_tensor_slices(paths or tf.zeros([0], tf.string)).map(
+        encoded = tf.constant(list(map(os.fsencode, paths)), tf.string, [len(paths)])
+        return tf.data.Dataset.from_tensor_slices(encoded).map(
             prepare, num_parallel_calls=tf.data.AUTOTUNE)
 
-    for path, (image, cause) in zip(paths, run_dataset(dataset)):
+    for path, (image, cause) in zip(paths, run_dataset(dataset, tf.errors.OpError)):
         yield Example(path, image, cause)
 
 
-def run_dataset(make_dataset):
+def run_dataset(make_dataset, element_error):
     """Runs a dataset in a graph of its own, going on behind elements that fail.
 
     Args:
       make_dataset: Returns a ``tf.data.Dataset``; called within the graph.
+      element_error: The ``tf.errors`` class that is one element's own failure; any
+        other comes from the source of the elements and ends the run.
 
     Yields:
       ``(element, None)``, or ``(None, cause)`` for an element that failed.
 
     Raises:
-      tf.errors.DataLossError: The source of the elements is damaged; there is no
-        going on behind that.
+      tf.errors.OpError: The source failed.
     """
     graph = tf.Graph()
     with graph.as_default():
@@ -218,19 +220,21 @@ def run_dataset(make_dataset):
                 outcome = session.run(next_element), None
             except tf.errors.OutOfRangeError:
                 return
-            except tf.errors.DataLossError:
-                raise
-            except tf.errors.OpError as error:
-                outcome = None, cause_of(error)
+            except element_error as error:
+                outcome = None, cause_of(error.message)
+            except UnicodeDecodeError as error:
+                # TensorFlow's message quotes a record or a name that is not UTF-8.
+                outcome = None, cause_of(error.object.decode("utf-8", "replace"))
             yield outcome
     finally:
         session.close()
 
 
-def cause_of(error):
-    """Returns the one line of a ``tf.errors.OpError`` that says what happened."""
-    text = error.message.split("\n\t [[")[0].rsplit("\n", 1)[-1]
-    return re.sub(r"^Error in user-defined function.*?Iterator::\S+: ", "", text)
+def cause_of(message):
+    """Returns the one line of a ``tf.errors.OpError``'s message that says what happened."""
+    text = message.split("\n\t [[")[0].rsplit("\n", 1)[-1]
+    text = re.sub(r"^Error in user-defined function.*?Iterator::\S+: ", "", text)[:200]
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def in_batches(examples, batch_size):

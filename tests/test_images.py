@@ -189,6 +189,16 @@ def test_reading_keeps_order_and_goes_on_behind_unreadable_files(tmp_path):
     assert "No such file" in examples[20].cause
 
 
+def test_names_that_are_not_utf_8(tmp_path):
+    good, bad = (os.fsdecode(os.fsencode(tmp_path) + name) for name in (b"/\xff.png", b"/\xfe.png"))
+    with open(good, "wb") as file:
+        file.write(tf.io.encode_png(random_image(11)).numpy())
+    examples = list(images.read_images([good, bad], 8))
+    assert [(example.name, example.image is None) for example in examples] == [
+        (good, False), (bad, True)]
+    assert "No such file" in examples[1].cause
+
+
 def test_batches():
     examples = [images.Example(str(i), np.full((2, 2, 3), i, np.float32)) for i in range(5)]
     examples[1] = images.Example("1", None, "damaged")
