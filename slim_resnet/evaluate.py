@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from slim_resnet import images
 from slim_resnet.classify import BACKGROUND, CLASSES_WITH_BACKGROUND
-from slim_resnet.errors import SlimResnetError
+from slim_resnet.errors import SlimResnetError, cause_of
 from slim_resnet.network import BATCH_SIZE, IMAGE_SIZE, Network
 
 # validation-00000-of-00128, flowers_train_00003-of-00005.tfrecord; validation.tfrecord
@@ -172,7 +172,7 @@ def read_records(files, image_size, preprocessing="inception"):
                 number += 1
         except tf.errors.OpError as error:
             raise SlimResnetError(f"{file}: is damaged or no TFRecord file, at record {number}: "
-                                  f"{images.cause_of(error.message)}") from error
+                                  f"{cause_of(error.message)}") from error
 
 
 def read_labelled(data, num_classes, image_size=IMAGE_SIZE, preprocessing="inception"):

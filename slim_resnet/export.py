@@ -19,7 +19,7 @@ import slim_resnet
 from slim_resnet import features, files, images
 from slim_resnet.checkpoint import open_checkpoint, recognise
 from slim_resnet.classify import read_labels
-from slim_resnet.errors import SlimResnetError
+from slim_resnet.errors import SlimResnetError, cause_of
 from slim_resnet.network import IMAGE_SIZE, build_network
 
 tf1 = tf.compat.v1
@@ -182,6 +182,7 @@ def export_checkpoint(checkpoint, output, format):
     Raises:
       SlimResnetError: The checkpoint cannot be read, or the file cannot be written.
     """
+    output = os.fspath(output)
     files.check_writable(output)
     # Beside each other, V1's file and V2's would be taken for each other; and V2's two
     # files cannot be replaced in one step.
@@ -239,5 +240,7 @@ def _temporary_folder(output):
     try:
         with tempfile.TemporaryDirectory(dir=parent, prefix=f".{name}.") as folder:
             yield folder
-    except (OSError, tf.errors.OpError) as error:
-        raise SlimResnetError(f"{output}: cannot be written: {error}".split("\n")[0]) from error
+    except OSError as error:
+        raise SlimResnetError(f"{output}: cannot be written: {error.strerror}") from error
+    except tf.errors.OpError as error:
+        raise SlimResnetError(f"{output}: cannot be written: {cause_of(error.message)}") from error

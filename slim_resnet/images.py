@@ -13,13 +13,12 @@ are stored, as in slim, whose training saw them so.
 """
 
 import os
-import re
 import typing
 
 import numpy as np
 import tensorflow as tf
 
-from slim_resnet.errors import SlimResnetError
+from slim_resnet.errors import SlimResnetError, cause_of
 
 tf1 = tf.compat.v1
 
@@ -228,13 +227,6 @@ def run_dataset(make_dataset, element_error):
             yield outcome
     finally:
         session.close()
-
-
-def cause_of(message):
-    """Returns the one line of a ``tf.errors.OpError``'s message that says what happened."""
-    text = message.split("\n\t [[")[0].rsplit("\n", 1)[-1]
-    text = re.sub(r"^Error in user-defined function.*?Iterator::\S+: ", "", text)[:200]
-    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def in_batches(examples, batch_size):
