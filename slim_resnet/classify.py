@@ -37,7 +37,7 @@ def read_labels(path, num_classes):
       SlimResnetError: The file cannot be read or has another number of lines.
     """
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8-sig") as file:
             labels = [line.strip() for line in file.read().rstrip().split("\n")]
     except OSError as error:
         raise SlimResnetError(f"{path}: cannot be read: {error.strerror}") from error

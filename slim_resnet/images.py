@@ -165,7 +165,8 @@ def preprocess(image, image_size, preprocessing="inception"):
 def _resize(image, size):
     # tf.image.resize puts pixel centres at halves, which changes every value:
     # test_images.py::test_inception_preprocessing_by_hand.
-    return tf1.image.resize_bilinear(image[tf.newaxis], [size, size], align_corners=False)[0]
+    return tf.raw_ops.ResizeBilinear(images=image[tf.newaxis], size=[size, size],
+                                     align_corners=False, half_pixel_centers=False)[0]
 
 
 def read_images(paths, image_size, preprocessing="inception"):

@@ -81,8 +81,8 @@ class Network:
     def check_classifies(self):
         """Raises `SlimResnetError` if the checkpoint has no logits."""
         if self.num_classes is None:
-            raise SlimResnetError(f"{self.path}: has no logits, so it cannot classify; name a "
-                                  "checkpoint that has, or ask for features")
+            raise SlimResnetError(f"{self.path}: has no logits, so it cannot classify; its "
+                                  "features can be had with slim-resnet classify --features")
 
     def probabilities(self, images):
         """Returns class probabilities ``[N, classes]`` of images ``[N, size, size, 3]``."""

@@ -126,7 +126,7 @@ def test_labels_of_full_length_are_taken_as_they_are(tmp_path):
     path = tmp_path / "labels.txt"
     path.write_text("\n".join(map(str, range(1001))) + "\n\n")
     assert classify.read_labels(path, 1001) == [str(k) for k in range(1001)]
-    path.write_text("a\r\nb\r\n")
+    path.write_bytes(b"\xef\xbb\xbfa\r\nb\r\n")
     assert classify.read_labels(path, 2) == ["a", "b"]
 
 

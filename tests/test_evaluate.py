@@ -1,6 +1,7 @@
 """slim-resnet evaluate: counts against labels chosen from tf_slim's own ranking."""
 
 import json
+import pathlib
 
 import numpy as np
 import pytest
@@ -41,7 +42,7 @@ def class_folders(labelled, tmp_path_factory):
         (folder / f"class_{label}" / "extra.png").write_bytes(b"no image")
     for path, label in zip(*labelled[:2]):
         target = folder / f"class_{label}" / path.rsplit("/", 1)[1]
-        target.write_bytes(open(path, "rb").read())
+        target.write_bytes(pathlib.Path(path).read_bytes())
     return folder
 
 
@@ -64,7 +65,7 @@ def write_records(path, records):
 
 
 def records_of(labelled):
-    return [record(open(path, "rb").read(), label) for path, label in zip(*labelled[:2])]
+    return [record(pathlib.Path(path).read_bytes(), label) for path, label in zip(*labelled[:2])]
 
 
 def run(*words):
@@ -138,14 +139,15 @@ def test_unreadable_records_are_counted_and_named(slim, labelled, tmp_path, caps
 
 
 def damaged(path, how):
-    contents = bytearray(open(path, "rb").read())
+    path = pathlib.Path(path)
+    contents = bytearray(path.read_bytes())
     if how == "cut short":
         del contents[-40:]
     elif how == "bit flipped":
         contents[len(contents) - 40] ^= 1
     else:
         contents = b"just words " * 20
-    open(path, "wb").write(contents)
+    path.write_bytes(contents)
 
 
 @pytest.mark.parametrize("how, number", [("cut short", 11), ("bit flipped", 11), ("text", 0)])
@@ -160,7 +162,7 @@ def test_damaged_records_are_one_line(slim, labelled, tmp_path, capsys, how, num
 
 @pytest.mark.parametrize("label", [-1, 10])
 def test_label_out_of_range_is_one_line(slim, labelled, tmp_path, capsys, label):
-    contents = records_of(labelled)[:2] + [record(open(labelled[0][0], "rb").read(), label)]
+    contents = records_of(labelled)[:2] + [record(pathlib.Path(labelled[0][0]).read_bytes(), label)]
     path = write_records(tmp_path / "a.tfrecord", contents)
     assert run(slim.path, path) == 2
     out, err = capsys.readouterr()

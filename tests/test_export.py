@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import subprocess
 import sys
 
@@ -57,7 +58,7 @@ def run(*words):
 
 def load_elsewhere(folder, paths, images, tmp_path):
     """Returns what `LOAD_SAVED_MODEL` gets in a process of its own."""
-    contents = [open(path, "rb").read() for path in paths]
+    contents = [pathlib.Path(path).read_bytes() for path in paths]
     np.savez(tmp_path / "inputs.npz", bytes=np.frombuffer(b"".join(contents), np.uint8),
              sizes=list(map(len, contents)), images=images)
     subprocess.run([sys.executable, "-c", LOAD_SAVED_MODEL, str(folder),
@@ -139,7 +140,8 @@ def test_saved_model_is_what_serving_takes(slim, readable, tmp_path):
                 {key: info.name for key, info in signature.outputs.items()},
                 {signature.inputs[key].name: value for key, value in inputs.items()})
 
-        from_bytes = serve(serving, image_bytes=[open(path, "rb").read() for path in readable])
+        from_bytes = serve(serving, image_bytes=[pathlib.Path(path).read_bytes()
+                                                 for path in readable])
         from_images = serve(end_points, images=images)
         np.testing.assert_array_equal(from_bytes["probabilities"],
                                       from_images["predictions"][:, 0, 0])

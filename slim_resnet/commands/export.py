@@ -1,6 +1,6 @@
 """Write a checkpoint in another form, values unchanged.
 
-    slim-resnet export resnet_v2_50_2017_04_14.tar.gz served/1 --format saved_model
+    slim-resnet export resnet_v2_50_2017_04_14.tar.gz resnet_v2_50 --format saved_model
     slim-resnet export resnet_v2_50.ckpt resnet_v2_50.pb --format frozen
     slim-resnet export resnet_v2_50.ckpt resnet_v2_50_v2.ckpt --format v2
 
