@@ -14,7 +14,7 @@ import warnings
 import slim_resnet
 from slim_resnet.errors import SlimResnetError
 
-COMMANDS = ("benchmark", "overhead")
+COMMANDS = ("benchmark", "checkpoint", "overhead")
 
 
 class _Parser(argparse.ArgumentParser):
