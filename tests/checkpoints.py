@@ -87,7 +87,8 @@ def distinct_value(name, shape, dtype):
     return np.asarray(value, dtype)
 
 
-def write(path, build=None, version=V2, extra=(), change=None, **saver_options):
+def write(path, build=None, version=V2, extra=(), change=None, also=None,
+          **saver_options):
     """Writes a network with distinct values.
 
     Args:
@@ -96,6 +97,7 @@ def write(path, build=None, version=V2, extra=(), change=None, **saver_options):
       version: `V1` or `V2`.
       extra: Arrays by name that the file holds besides.
       change: Called with the dict of values before they are written.
+      also: More prefixes by version, to write the same to.
       **saver_options: For ``tf.compat.v1.train.Saver``.
 
     Returns:
@@ -116,8 +118,9 @@ def write(path, build=None, version=V2, extra=(), change=None, **saver_options):
             change(values)
         session.run([v.initializer for v in variables],
                     {v.initializer.inputs[1]: values[v.op.name] for v in variables})
-        os.makedirs(os.path.dirname(str(path)), exist_ok=True)
-        saver = tf1.train.Saver(write_version=version, **saver_options)
-        saver.save(session, str(path), write_meta_graph=False, write_state=False)
+        for version, prefix in {version: path, **(also or {})}.items():
+            os.makedirs(os.path.dirname(str(prefix)), exist_ok=True)
+            tf1.train.Saver(write_version=version, **saver_options).save(
+                session, str(prefix), write_meta_graph=False, write_state=False)
         net, end_points = session.run([net, end_points])
     return Written(str(path), values, images, net, end_points)
