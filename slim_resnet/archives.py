@@ -65,7 +65,8 @@ def extract(path, folder):
             # gzip's checksum comes last, behind what tar needs.
             while stream.read(_CHUNK):
                 pass
-    except (tarfile.TarError, EOFError, ValueError, OverflowError, zlib.error) as error:
+    except (gzip.BadGzipFile, tarfile.TarError, EOFError, ValueError, OverflowError,
+            zlib.error) as error:
         raise SlimResnetError(f"{path}: damaged archive, or none: {error}") from error
     except OSError as error:
         raise SlimResnetError(

@@ -96,6 +96,8 @@ def open_checkpoint(path):
     path = os.fspath(path)
     with contextlib.ExitStack() as stack:
         found = _locate(path, path)
+        for file in found.files:
+            _check_readable(file)
         if found.files == [found.prefix] and archives.is_archive(found.prefix):
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="slim_resnet-"))
             archives.extract(found.prefix, folder)
@@ -129,8 +131,8 @@ def _open(path, found, readable):
                                 sum(map(os.path.getsize, found.files)))
     # TensorFlow's reader raises OpError, IndexError, ValueError, MemoryError and more.
     except Exception as error:
-        raise SlimResnetError(
-            f"{path}: no readable checkpoint: {_what_else(found) or _cause(error)}") from error
+        why = _what_else(found.files[0]) or _cause(error)
+        raise SlimResnetError(f"{path}: no readable checkpoint: {why}") from error
     if "_CHECKPOINTABLE_OBJECT_GRAPH" in checkpoint.shapes:
         raise SlimResnetError(
             f"{path}: a TF2 object-based checkpoint, whose names are attributes of Python "
@@ -151,39 +153,48 @@ def _cause(error):
     return re.sub(r"^Unable to open table file .*?: [A-Z_]+: ", "", text)[:200]
 
 
-def _what_else(found):
-    """Returns what kind of file stands in a V1 checkpoint's place, or None."""
-    with open(found.files[0], "rb") as file:
-        start = file.read(32)
+def _what_else(file):
+    """Returns what a file in a table's place is, or None if it is a table."""
+    name = os.path.basename(file)
+    if _is_table(file):
+        return None
+    with open(file, "rb") as opened:
+        start = opened.read(32)
     if not start:
-        return f"{os.path.basename(found.files[0])} is empty"
-    return next((kind for magic, kind in _OTHER_FILES if start.startswith(magic)), None)
+        return f"{name} is empty"
+    kind = next((kind for magic, kind in _OTHER_FILES if start.startswith(magic)), None)
+    return f"{name} is {kind or 'cut short, or no file of a checkpoint'}"
 
 
 def _locate(path, shown):
     """Returns the `_Location` of what the user's path, or a state file's, stands for."""
     if _is_folder(path, shown):
         return _in_folder(path, shown)
-    if os.path.basename(path) == "checkpoint" and _is_file(path) and not _is_table(path):
+    if os.path.basename(path) == "checkpoint" and os.path.isfile(path) and not _is_table(path):
         return _in_folder(os.path.dirname(path) or ".", shown)
-    for prefix in (path, _PART_OF_V2.sub("", path), _SHARD_OF_V1.sub("", path)):
-        found = _at_prefix(prefix, shown)
-        # A .meta or .data file exists, and yet is no checkpoint of its own.
-        if found and not (found.files == [path] and _PART_OF_V2.search(path)):
-            return found
-    if _is_file(path):
-        raise SlimResnetError(f"{shown}: half a checkpoint: there is no "
-                              f"{os.path.basename(_PART_OF_V2.sub('', path))}.index")
+    if not path:
+        raise SlimResnetError("the path of the checkpoint is empty")
+    stem = _PART_OF_V2.sub("", path)
+    all_shards = _SHARD_OF_V1.sub("", path)
+    if stem == path and all_shards != path and not os.path.isfile(all_shards):
+        stem = all_shards
+    found = _at_prefix(stem, shown)
+    if found:
+        return found
+    folder, name = os.path.split(stem)
+    if any(n.startswith(name + ".data-") or n == name + ".meta"
+           for n in _names_in(folder or ".", shown)):
+        raise SlimResnetError(f"{shown}: half a checkpoint: there is no {name}.index")
     raise SlimResnetError(f"{shown}: no such checkpoint")
 
 
 def _at_prefix(prefix, shown):
     """Returns the `_Location` of the checkpoint that is called ``prefix``, or None."""
     folder, name = os.path.split(prefix)
-    names = [n for n in _list(folder or ".", shown) if n.startswith(name)]
+    names = [n for n in _names_in(folder or ".", shown) if n.startswith(name)]
     tails = sorted(n[len(name):] for n in names)
     if ".index" in tails:
-        if "" in tails and _is_file(prefix):
+        if "" in tails and os.path.isfile(prefix):
             raise SlimResnetError(f"{shown}: there are both a file {name} and {name}.index; move "
                                   "one of the two checkpoints away")
         data = _complete(_DATA, tails, shown)
@@ -192,7 +203,7 @@ def _at_prefix(prefix, shown):
                                   f"{name}.data-00000-of-00001")
         return _Location(prefix, [prefix + tail for tail in [".index", *data]])
     if "" in tails:
-        return _Location(prefix, [prefix]) if _is_file(prefix) else None
+        return _Location(prefix, [prefix]) if os.path.isfile(prefix) else None
     shards = _complete(_SHARD_OF_V1, tails, shown)
     return _Location(prefix, [prefix + tail for tail in shards]) if shards else None
 
@@ -215,16 +226,20 @@ def _complete(pattern, tails, shown):
 
 def _in_folder(folder, shown):
     """Returns the `_Location` of the checkpoint that a folder stands for."""
-    names = _list(folder, shown)
+    names = _names_in(folder, shown)
     if {"saved_model.pb", "saved_model.pbtxt"}.intersection(names):
         raise SlimResnetError(
             f"{shown}: a SavedModel folder; load it with tf.saved_model.load, or, if TensorFlow 1 "
             f"wrote it, name the checkpoint in it: {os.path.join(shown, 'variables/variables')}")
-    if "checkpoint" in names and not _is_table(os.path.join(folder, "checkpoint")):
+    state_file = os.path.join(folder, "checkpoint")
+    if os.path.isfile(state_file) and not _is_table(state_file):
         return _of_state_file(folder, shown)
     prefixes = {_SHARD_OF_V1.sub("", name.removesuffix(".index")) for name in names
                 if name.endswith(".index") or _is_table(os.path.join(folder, name))}
     if not prefixes:
+        for name in names:
+            if os.path.isfile(os.path.join(folder, name)):
+                _check_readable(os.path.join(folder, name))
         raise SlimResnetError(f"{shown}: holds no checkpoint")
     if len(prefixes) > 1:
         raise SlimResnetError(f"{shown}: holds {len(prefixes)} checkpoints and no 'checkpoint' "
@@ -236,7 +251,7 @@ def _in_folder(folder, shown):
 def _of_state_file(folder, shown):
     try:
         state = tf.train.get_checkpoint_state(folder)
-    except Exception as error:
+    except Exception:
         state = None
     if state is None or not state.model_checkpoint_path:
         raise SlimResnetError(f"{shown}: its file 'checkpoint' cannot be read; name the "
@@ -259,11 +274,14 @@ def _is_folder(path, shown):
         raise SlimResnetError(f"{shown!r}: cannot be read: {error}") from error
 
 
-def _is_file(path):
-    return os.path.isfile(path)
+def _check_readable(file):
+    try:
+        open(file, "rb").close()
+    except OSError as error:
+        raise SlimResnetError(f"{file}: cannot be read: {error.strerror}") from error
 
 
-def _list(folder, shown):
+def _names_in(folder, shown):
     try:
         return os.listdir(folder)
     except (FileNotFoundError, NotADirectoryError):

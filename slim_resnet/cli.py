@@ -14,7 +14,7 @@ import warnings
 import slim_resnet
 from slim_resnet.errors import SlimResnetError
 
-COMMANDS = ("classify", "evaluate", "export")
+COMMANDS = ("checkpoint", "classify", "evaluate", "export")
 
 
 class _Parser(argparse.ArgumentParser):

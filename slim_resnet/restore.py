@@ -6,6 +6,7 @@ infinity as it arrives, and only when all have arrived is the first variable
 assigned. Names, shapes and dtypes are compared before.
 """
 
+import collections
 import fnmatch
 import re
 
@@ -284,10 +285,9 @@ def _read_and_assign(session, checkpoint, variables, found, allow_non_finite):
             prefix=checkpoint.prefix, tensor_names=[found[name] for name in names],
             shape_and_slices=[""] * len(names),
             dtypes=[variables[name].dtype.base_dtype for name in names])
-        checks = [] if allow_non_finite else [
-            tf.raw_ops.CheckNumerics(tensor=value, message=found[name])
-            for name, value in zip(names, values)
-            if checkpoint.dtypes[found[name]] in _CHECKED_DTYPES]
+        checks = [] if allow_non_finite else _finite_checks(
+            [(value, checkpoint.dtypes[found[name]], checkpoint.shapes[found[name]])
+             for name, value in zip(names, values)])
         # Not before every value has been read and checked is the first assigned.
         with tf.control_dependencies([*checks, *values[:1]]):
             all_arrived = tf.no_op()
@@ -298,6 +298,24 @@ def _read_and_assign(session, checkpoint, variables, found, allow_non_finite):
         session.run(assigns)
     except tf.errors.OpError as error:
         _raise_cause(checkpoint, list(found.values()), error)
+
+
+def _finite_checks(values):
+    """Returns ops that fail on NaN and infinity.
+
+    Args:
+      values: Tuples of a tensor, its dtype's name and its shape.
+    """
+    tensors, vectors = [], collections.defaultdict(list)
+    for value, dtype, shape in values:
+        if dtype in _CHECKED_DTYPES:
+            # Three in four variables are the short vectors of batch norms. Checked
+            # together they cost a tenth of an op for each.
+            (vectors[dtype] if len(shape) == 1 else tensors).append(value)
+    # ConcatV2 takes two tensors at least.
+    tensors += [tf.raw_ops.ConcatV2(values=[*group, group[0]], axis=0)
+                for group in vectors.values()]
+    return [tf.raw_ops.CheckNumerics(tensor=tensor, message="restore") for tensor in tensors]
 
 
 def _raise_cause(checkpoint, names, error):

@@ -2,7 +2,9 @@
 
 import contextlib
 import io
+import os
 import typing
+import zlib
 
 import numpy as np
 import tensorflow as tf
@@ -44,11 +46,11 @@ def slim_blocks(units, base_depth=1):
             for i, number in enumerate(units)]
 
 
-def slim_builder(units=TINY, num_classes=10, scope="resnet_v2_50", blocks=None):
+def slim_builder(units=TINY, num_classes=10, scope="resnet_v2_50", base_depth=1):
     """Returns a function that builds tf_slim's network on images."""
     def build(images):
         with slim.arg_scope(slim_resnet_v2.resnet_arg_scope()):
-            return slim_resnet_v2.resnet_v2(images, blocks or slim_blocks(units), num_classes,
+            return slim_resnet_v2.resnet_v2(images, slim_blocks(units, base_depth), num_classes,
                                             is_training=False, scope=scope)
     return build
 
@@ -67,25 +69,26 @@ def blog_builder(units=TINY, num_classes=10, scope="resnet_v2_152", is_training=
     return build
 
 
-def distinct_values(variables):
-    """Returns an array for each variable, no two alike and all of a sane size."""
-    rng = np.random.RandomState(0)
-    values = {}
-    for variable in variables:
-        name, shape = variable.op.name, variable.shape.as_list()
-        if variable.dtype.base_dtype.is_integer:
-            value = rng.randint(1, 10 ** 6, shape)
-        elif name.endswith(("moving_variance", "gamma")):
-            value = rng.uniform(0.5, 1.5, shape)
-        elif name.endswith("weights"):
-            value = rng.normal(0, np.prod(shape[:-1]) ** -0.5, shape)
-        else:
-            value = rng.normal(0, 0.5, shape)
-        values[name] = np.asarray(value, variable.dtype.base_dtype.as_numpy_dtype)
-    return values
+def distinct_value(name, shape, dtype):
+    """Returns an array that no other variable has, of a sane size for what it is.
+
+    It depends on the arguments alone, in every version of numpy: uniform numbers of
+    the frozen ``RandomState``.
+    """
+    rng = np.random.RandomState(zlib.crc32(name.encode()))
+    if np.issubdtype(dtype, np.integer):
+        value = rng.randint(1, 10 ** 6, shape)
+    elif name.endswith(("moving_variance", "gamma")):
+        value = rng.uniform(0.5, 1.5, shape)
+    elif name.endswith("weights"):
+        value = rng.uniform(-1, 1, shape) * (3 / np.prod(shape[:-1])) ** 0.5
+    else:
+        value = rng.uniform(-0.5, 0.5, shape)
+    return np.asarray(value, dtype)
 
 
-def write(path, build=None, version=V2, extra=(), change=None, var_list=None):
+def write(path, build=None, version=V2, extra=(), change=None, also=None,
+          **saver_options):
     """Writes a network with distinct values.
 
     Args:
@@ -94,7 +97,8 @@ def write(path, build=None, version=V2, extra=(), change=None, var_list=None):
       version: `V1` or `V2`.
       extra: Arrays by name that the file holds besides.
       change: Called with the dict of values before they are written.
-      var_list: As `tf1.train.Saver` takes it, called with the variables.
+      also: More prefixes by version, to write the same to.
+      **saver_options: For ``tf.compat.v1.train.Saver``.
 
     Returns:
       A `Written`.
@@ -102,17 +106,21 @@ def write(path, build=None, version=V2, extra=(), change=None, var_list=None):
     with tf.Graph().as_default(), tf1.Session() as session:
         images = np.random.RandomState(1).uniform(-1, 1, [1, 32, 32, 3]).astype(np.float32)
         net, end_points = (build or slim_builder())(tf.constant(images))
-        for name, value in dict(extra).items():
-            tf1.get_variable(name, initializer=np.asarray(value), trainable=False)
-        session.run(tf1.global_variables_initializer())
+        extra = {name: np.asarray(value) for name, value in dict(extra).items()}
+        for name, value in extra.items():
+            tf1.get_variable(name, initializer=value, trainable=False)
         variables = tf1.global_variables()
-        values = distinct_values(variables)
-        values.update({name: np.asarray(value) for name, value in dict(extra).items()})
+        values = {v.op.name: distinct_value(v.op.name, v.shape.as_list(),
+                                            v.dtype.base_dtype.as_numpy_dtype)
+                  for v in variables}
+        values.update(extra)
         if change:
             change(values)
-        for variable in variables:
-            variable.load(values[variable.op.name], session)
-        saver = tf1.train.Saver(var_list(variables) if var_list else None, write_version=version)
-        saver.save(session, str(path), write_meta_graph=False, write_state=False)
+        session.run([v.initializer for v in variables],
+                    {v.initializer.inputs[1]: values[v.op.name] for v in variables})
+        for version, prefix in {version: path, **(also or {})}.items():
+            os.makedirs(os.path.dirname(str(prefix)), exist_ok=True)
+            tf1.train.Saver(write_version=version, **saver_options).save(
+                session, str(prefix), write_meta_graph=False, write_state=False)
         net, end_points = session.run([net, end_points])
     return Written(str(path), values, images, net, end_points)
