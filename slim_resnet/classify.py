@@ -14,8 +14,9 @@ import dataclasses
 import numpy as np
 
 from slim_resnet import images
+from slim_resnet.checkpoint import open_checkpoint
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.network import BATCH_SIZE, IMAGE_SIZE, Network
+from slim_resnet.network import BATCH_SIZE, IMAGE_SIZE, Network, classes_of
 
 # ImageNet's 1000 classes behind a class 0 that is none of them.
 CLASSES_WITH_BACKGROUND = 1001
@@ -59,11 +60,12 @@ def class_names(num_classes, labels=None):
     """Returns a name for every class; None where none is known.
 
     Args:
-      num_classes: Classes of the checkpoint. Class 0 of 1001 is "background".
-      labels: A list of ``num_classes`` names, or None.
+      num_classes: Classes of the checkpoint. Without labels, class 0 of 1001 is named
+        "background".
+      labels: Labels file, see `read_labels`, or None.
     """
     if labels is not None:
-        return list(labels)
+        return read_labels(labels, num_classes)
     names = [None] * num_classes
     if num_classes == CLASSES_WITH_BACKGROUND:
         names[0] = BACKGROUND
@@ -150,9 +152,10 @@ def classify(checkpoint, paths, labels=None, top=5, *, batch_size=BATCH_SIZE,
       SlimResnetError: Checkpoint, labels or paths are at fault.
     """
     paths = images.find_images(paths)
-    with Network(checkpoint, image_size) as network:
-        network.check_classifies()
-        labels = None if labels is None else read_labels(labels, network.num_classes)
+    with open_checkpoint(checkpoint) as opened:
+        names = class_names(classes_of(opened), labels)
+        network = Network(opened, image_size)
+    with network:
         yield from classify_examples(
-            network, images.read_images(paths, image_size, preprocessing),
-            class_names(network.num_classes, labels), top, batch_size)
+            network, images.read_images(paths, image_size, preprocessing), names, top,
+            batch_size)

@@ -17,9 +17,10 @@ import numpy as np
 import tensorflow as tf
 
 from slim_resnet import images
+from slim_resnet.checkpoint import open_checkpoint
 from slim_resnet.classify import BACKGROUND, CLASSES_WITH_BACKGROUND
 from slim_resnet.errors import SlimResnetError, cause_of
-from slim_resnet.network import BATCH_SIZE, IMAGE_SIZE, Network
+from slim_resnet.network import BATCH_SIZE, IMAGE_SIZE, Network, classes_of
 
 # validation-00000-of-00128, flowers_train_00003-of-00005.tfrecord; validation.tfrecord
 _SHARD = re.compile(r"(?P<set>.*?)[-_](?P<shard>\d{5})-of-(?P<shards>\d{5})(\.tfrecords?)?$")
@@ -267,7 +268,8 @@ def evaluate(checkpoint, data, *, batch_size=BATCH_SIZE, image_size=IMAGE_SIZE,
     Raises:
       SlimResnetError: The checkpoint or the data is at fault.
     """
-    with Network(checkpoint, image_size) as network:
-        network.check_classifies()
-        examples, _, _ = read_labelled(data, network.num_classes, image_size, preprocessing)
+    with open_checkpoint(checkpoint) as opened:
+        examples, _, _ = read_labelled(data, classes_of(opened), image_size, preprocessing)
+        network = Network(opened, image_size)
+    with network:
         return evaluate_examples(network, examples, batch_size)

@@ -13,6 +13,19 @@ IMAGE_SIZE = 299
 BATCH_SIZE = 16
 
 
+def classes_of(opened):
+    """Returns how many classes an open `checkpoint.Checkpoint` tells apart.
+
+    Raises:
+      SlimResnetError: It holds no logits, or no ResNet V2.
+    """
+    num_classes = recognise(opened).num_classes
+    if num_classes is None:
+        raise SlimResnetError(f"{opened.path}: has no logits, so it cannot classify; its "
+                              "features can be had with slim-resnet classify --features")
+    return num_classes
+
+
 def build_network(opened, images, session):
     """Builds and restores a checkpoint's network, the same way for slim's and the blog's.
 
@@ -46,7 +59,8 @@ class Network:
     Use it in a ``with`` statement, which closes the session.
 
     Args:
-      checkpoint: Anything that `checkpoint.open_checkpoint` opens.
+      checkpoint: Anything that `checkpoint.open_checkpoint` opens; not needed once the
+        network is there.
       image_size: Height and width of the images that it will be given, in pixels.
 
     Attributes:
@@ -77,12 +91,6 @@ class Network:
 
     def __exit__(self, *_):
         self._session.close()
-
-    def check_classifies(self):
-        """Raises `SlimResnetError` if the checkpoint has no logits."""
-        if self.num_classes is None:
-            raise SlimResnetError(f"{self.path}: has no logits, so it cannot classify; its "
-                                  "features can be had with slim-resnet classify --features")
 
     def probabilities(self, images):
         """Returns class probabilities ``[N, classes]`` of images ``[N, size, size, 3]``."""

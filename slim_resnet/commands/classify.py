@@ -50,16 +50,16 @@ def run(arguments):
 
 def _classify(arguments):
     from slim_resnet import classify, images
-    from slim_resnet.network import Network
+    from slim_resnet.checkpoint import open_checkpoint
+    from slim_resnet.network import Network, classes_of
     paths = images.find_images(arguments.images)
-    with Network(arguments.checkpoint, arguments.image_size) as network:
-        network.check_classifies()
-        labels = (classify.read_labels(arguments.labels, network.num_classes)
-                  if arguments.labels else None)
+    with open_checkpoint(arguments.checkpoint) as opened:
+        names = classify.class_names(classes_of(opened), arguments.labels)
+        network = Network(opened, arguments.image_size)
+    with network:
         examples = images.read_images(paths, arguments.image_size, arguments.preprocessing)
-        results = classify.classify_examples(
-            network, examples, classify.class_names(network.num_classes, labels),
-            arguments.top or 5, arguments.batch_size)
+        results = classify.classify_examples(network, examples, names, arguments.top or 5,
+                                             arguments.batch_size)
         # Where results appear on the terminal as they come, they are the progress.
         if arguments.json or not sys.stdout.isatty():
             results = commands.with_progress(results, len(paths))

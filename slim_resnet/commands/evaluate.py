@@ -31,11 +31,13 @@ def add_arguments(parser):
 
 def run(arguments):
     from slim_resnet import evaluate
-    from slim_resnet.network import Network
-    with Network(arguments.checkpoint, arguments.image_size) as network:
-        network.check_classifies()
+    from slim_resnet.checkpoint import open_checkpoint
+    from slim_resnet.network import Network, classes_of
+    with open_checkpoint(arguments.checkpoint) as opened:
         examples, total, names = evaluate.read_labelled(
-            arguments.data, network.num_classes, arguments.image_size, arguments.preprocessing)
+            arguments.data, classes_of(opened), arguments.image_size, arguments.preprocessing)
+        network = Network(opened, arguments.image_size)
+    with network:
         result = evaluate.evaluate_examples(
             network, commands.with_progress(examples, total), arguments.batch_size)
     if arguments.json:
