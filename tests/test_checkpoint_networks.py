@@ -1,7 +1,7 @@
 """From a file by tf_slim.nets to every end point, for each depth, format and class count."""
 
-import io
 import contextlib
+import io
 
 import checkpoints
 import numpy as np
@@ -11,13 +11,13 @@ import tf_slim as slim
 from tf_slim.nets import resnet_v2 as slim_resnet_v2
 
 from slim_resnet import resnet_v2
-from slim_resnet.checkpoint import build_from_checkpoint, open_checkpoint, recognise
+from slim_resnet.checkpoint import build_from_checkpoint, open_checkpoint, recognise, restore
 from slim_resnet.errors import SlimResnetError
 
 tf1 = tf.compat.v1
 
-# All class counts at the smallest depth; of the others each depth one or two, in both formats.
-CASES = [(50, classes) for classes in (1000, 1001, 10, None)] + [(101, 1001), (152, 1000), (200, None)]
+# The class count changes nothing but the last convolution; graphs of 200 layers are slow to build.
+CASES = [(50, 1000), (50, 1001), (50, 10), (50, None), (101, 1001), (152, 1000), (200, None)]
 
 
 def built(path, images, **options):
@@ -27,7 +27,7 @@ def built(path, images, **options):
         return session.run([net, end_points])
 
 
-def assert_close(actual, expected, **tolerance):
+def assert_close(actual, expected):
     assert actual.keys() == expected.keys()
     for name, value in expected.items():
         assert actual[name].shape == value.shape, name
@@ -40,8 +40,13 @@ def test_every_end_point(tmp_path, depth, num_classes):
     build = checkpoints.slim_builder(resnet_v2.DEPTHS[depth], num_classes, f"resnet_v2_{depth}")
     written = checkpoints.write(tmp_path / "V1" / "net.ckpt", build, checkpoints.V1,
                                 also={checkpoints.V2: tmp_path / "V2" / "net.ckpt"})
-    for format in ("V1", "V2"):
-        net, end_points = built(tmp_path / format, written.images)
+    with tf.Graph().as_default(), tf1.Session() as session:
+        fetches = build_from_checkpoint(tmp_path / "V1", tf.constant(written.images))
+        from_v1 = session.run(fetches)
+        session.run([v.initializer for v in tf1.global_variables()])
+        restore(session, tmp_path / "V2")
+        from_v2 = session.run(fetches)
+    for net, end_points in (from_v1, from_v2):
         np.testing.assert_allclose(net, written.net, rtol=1e-5,
                                    atol=1e-5 * np.abs(written.net).max())
         assert_close(end_points, written.end_points)
