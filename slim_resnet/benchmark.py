@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from slim_resnet import compat, models, records, timing
 from slim_resnet.environment import environment
-from slim_resnet.errors import SlimResnetError, cause
+from slim_resnet.errors import SlimResnetError, cause_of
 from slim_resnet.graph_cost import forward_cost
 from slim_resnet.servers import check_device
 
@@ -254,4 +254,4 @@ def _one_line_errors():
     try:
         yield
     except tf.errors.OpError as error:
-        raise SlimResnetError(f"TensorFlow could not run the network: {cause(error)}") from error
+        raise SlimResnetError(f"TensorFlow could not run the network: {cause_of(error.message)}") from error

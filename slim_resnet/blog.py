@@ -94,17 +94,18 @@ def resnet_arg_scope(is_training=True, weight_decay=0.0001, batch_norm_decay=0.9
 
 
 def resnet_v2(inputs, blocks, num_classes=None, global_pool=True, include_root_block=True,
-              reuse=None, scope=None):
+              reuse=None, scope=None, *, announce=print):
     """Builds the blog's network from a table of blocks and prints its collection's name.
 
-    Arguments and results are `slim_resnet.resnet_v2.resnet_v2`'s of the same names.
+    Arguments and results are `slim_resnet.resnet_v2.resnet_v2`'s of the same names;
+    ``announce`` is called with the name of the end_points collection, unless None.
     """
     return resnet_utils.build_resnet_v2(
         inputs, blocks, num_classes,
         unit_fn=bottleneck, stack_fn=stack_block_dense, collection_suffix="end_points",
         scope_advice="with slim.arg_scope(resnet_arg_scope(is_training=False)): ...",
         global_pool=global_pool, include_root_block=include_root_block, reuse=reuse,
-        scope=scope, announce=print)
+        scope=scope, announce=announce)
 
 
 def resnet_v2_152(inputs, num_classes=None, global_pool=True, reuse=None, scope="resnet_v2_152"):

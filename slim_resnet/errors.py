@@ -1,5 +1,7 @@
 """What this package raises and warns with."""
 
+import re
+
 
 class SlimResnetError(Exception):
     """A mistake that the user can mend; its text is one line that says how.
@@ -12,8 +14,8 @@ class ArgScopeWarning(UserWarning):
     """A network is being built outside the arg scope that it was written for."""
 
 
-def cause(error):
-    """Returns the one line of a TensorFlow ``OpError`` that says what happened."""
-    _, node, detail = error.message.rpartition("\nNode: ")
-    text = detail.partition("\n")[2] if node else error.message
-    return text.strip().partition("\n")[0]
+def cause_of(message):
+    """Returns the one line of a ``tf.errors.OpError``'s message that says what happened."""
+    text = message.split("\n\t [[")[0].rsplit("\n", 1)[-1]
+    text = re.sub(r"^Error in user-defined function.*?Iterator::\S+: ", "", text)[:200]
+    return "".join(character if character.isprintable() else "?" for character in text)

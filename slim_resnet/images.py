@@ -13,13 +13,12 @@ are stored, as in slim, whose training saw them so.
 """
 
 import os
-import re
 import typing
 
 import numpy as np
 import tensorflow as tf
 
-from slim_resnet.errors import SlimResnetError
+from slim_resnet.errors import SlimResnetError, cause_of
 
 tf1 = tf.compat.v1
 
@@ -166,7 +165,8 @@ def preprocess(image, image_size, preprocessing="inception"):
 def _resize(image, size):
     # tf.image.resize puts pixel centres at halves, which changes every value:
     # test_images.py::test_inception_preprocessing_by_hand.
-    return tf1.image.resize_bilinear(image[tf.newaxis], [size, size], align_corners=False)[0]
+    return tf.raw_ops.ResizeBilinear(images=image[tf.newaxis], size=[size, size],
+                                     align_corners=False, half_pixel_centers=False)[0]
 
 
 def read_images(paths, image_size, preprocessing="inception"):
@@ -186,25 +186,27 @@ def read_images(paths, image_size, preprocessing="inception"):
         return preprocess(decode(tf.io.read_file(path)), image_size, preprocessing)
 
     def dataset():
-        return tf.data.Dataset.from_tensor_slices(paths or tf.zeros([0], tf.string)).map(
+        encoded = tf.constant(list(map(os.fsencode, paths)), tf.string, [len(paths)])
+        return tf.data.Dataset.from_tensor_slices(encoded).map(
             prepare, num_parallel_calls=tf.data.AUTOTUNE)
 
-    for path, (image, cause) in zip(paths, run_dataset(dataset)):
+    for path, (image, cause) in zip(paths, run_dataset(dataset, tf.errors.OpError)):
         yield Example(path, image, cause)
 
 
-def run_dataset(make_dataset):
+def run_dataset(make_dataset, element_error):
     """Runs a dataset in a graph of its own, going on behind elements that fail.
 
     Args:
       make_dataset: Returns a ``tf.data.Dataset``; called within the graph.
+      element_error: The ``tf.errors`` class that is one element's own failure; any
+        other comes from the source of the elements and ends the run.
 
     Yields:
       ``(element, None)``, or ``(None, cause)`` for an element that failed.
 
     Raises:
-      tf.errors.DataLossError: The source of the elements is damaged; there is no
-        going on behind that.
+      tf.errors.OpError: The source failed.
     """
     graph = tf.Graph()
     with graph.as_default():
@@ -218,19 +220,14 @@ def run_dataset(make_dataset):
                 outcome = session.run(next_element), None
             except tf.errors.OutOfRangeError:
                 return
-            except tf.errors.DataLossError:
-                raise
-            except tf.errors.OpError as error:
-                outcome = None, cause_of(error)
+            except element_error as error:
+                outcome = None, cause_of(error.message)
+            except UnicodeDecodeError as error:
+                # TensorFlow's message quotes a record or a name that is not UTF-8.
+                outcome = None, cause_of(error.object.decode("utf-8", "replace"))
             yield outcome
     finally:
         session.close()
-
-
-def cause_of(error):
-    """Returns the one line of a ``tf.errors.OpError`` that says what happened."""
-    text = error.message.split("\n\t [[")[0].rsplit("\n", 1)[-1]
-    return re.sub(r"^Error in user-defined function.*?Iterator::\S+: ", "", text)
 
 
 def in_batches(examples, batch_size):

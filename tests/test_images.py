@@ -118,7 +118,7 @@ def bilinear(image, size):
     return image
 
 
-@pytest.mark.parametrize("height, width, size", [(40, 56, 29), (40, 56, 70), (32, 32, 28)])
+@pytest.mark.parametrize("height, width, size", [(40, 56, 29), (40, 56, 70), (200, 160, 35)])
 def test_inception_preprocessing_by_hand(height, width, size):
     image = random_image(2, height, width)
     top, left = int((height - height * 0.875) / 2), int((width - width * 0.875) / 2)
@@ -187,6 +187,16 @@ def test_reading_keeps_order_and_goes_on_behind_unreadable_files(tmp_path):
     assert examples[4].cause == "Input is empty."
     assert examples[17].cause.startswith("Unknown image file format")
     assert "No such file" in examples[20].cause
+
+
+def test_names_that_are_not_utf_8(tmp_path):
+    good, bad = (os.fsdecode(os.fsencode(tmp_path) + name) for name in (b"/\xff.png", b"/\xfe.png"))
+    with open(good, "wb") as file:
+        file.write(tf.io.encode_png(random_image(11)).numpy())
+    examples = list(images.read_images([good, bad], 8))
+    assert [(example.name, example.image is None) for example in examples] == [
+        (good, False), (bad, True)]
+    assert "No such file" in examples[1].cause
 
 
 def test_batches():

@@ -6,6 +6,7 @@ help and bad options are answered at once.
 """
 
 import argparse
+import sys
 
 
 def positive_int(text):
@@ -26,3 +27,48 @@ def _int_from(least, text):
     if value is None or value < least:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least {least}")
     return value
+
+
+def add_image_arguments(parser):
+    """Adds the options of commands that give images to a network."""
+    parser.add_argument("--image-size", type=positive_int, default=299, metavar="PIXELS",
+                        help="height and width that images are resized to (default: 299)")
+    parser.add_argument("--preprocessing", choices=("inception", "none"), default="inception",
+                        help="inception: central 0.875, bilinear, 2x-1, as slim evaluates; "
+                        "none: resize only, values from 0 to 255 (default: inception)")
+    parser.add_argument("--batch-size", type=positive_int, default=16, metavar="N",
+                        help="images in a run of the network (default: 16)")
+
+
+def with_progress(items, total=None):
+    """Yields ``items`` and counts them on stderr, if that is a terminal."""
+    if not sys.stderr.isatty():
+        yield from items
+        return
+    of_total = "" if total is None else f" of {total}"
+    try:
+        for count, item in enumerate(items, 1):
+            print(f"\r{count}{of_total} images", end="", file=sys.stderr, flush=True)
+            yield item
+    finally:
+        print(file=sys.stderr)
+
+
+def report_unreadable(command, causes):
+    """Prints a line on stderr for every unreadable image.
+
+    Args:
+      command: Name of the subcommand.
+      causes: A list of ``(name, cause)``.
+
+    Returns:
+      The exit status: 2 if there is any, else 0.
+    """
+    for name, cause in causes:
+        print(f"slim-resnet {command}: {printable(name)}: cannot be read: {cause}", file=sys.stderr)
+    return 2 if causes else 0
+
+
+def printable(text):
+    """Returns text that any stdout in UTF-8 takes; names of files may not be."""
+    return text.encode("utf-8", "replace").decode("utf-8")

@@ -1,0 +1,94 @@
+"""Unpacking tar archives that came from somewhere else, or refusing them."""
+
+import gzip
+import os
+import tarfile
+import zlib
+
+from slim_resnet.errors import SlimResnetError
+
+# Weights hardly compress, the zeros of optimizer slots do: a real archive unpacks to
+# a few times its size. What goes far beyond that is a bomb.
+_FREE_BYTES = 64 << 20
+_MOST_EXPANSION = 20
+
+_GZIP = b"\x1f\x8b"
+_CHUNK = 1 << 20
+
+
+class _Bounded:
+    """A reader that raises once more than ``limit`` bytes came out of it."""
+
+    def __init__(self, file, limit, path):
+        self._file, self._left, self._path = file, limit, path
+
+    def read(self, size):
+        data = self._file.read(min(size, self._left + 1))
+        self._left -= len(data)
+        if self._left < 0:
+            raise SlimResnetError(f"{self._path}: unpacks to more than {_MOST_EXPANSION} times "
+                                  "its size; not the archive of a checkpoint")
+        return data
+
+
+def is_archive(path):
+    """Whether the file is a gzip or a tar file; judged by its content, not its name."""
+    with open(path, "rb") as file:
+        start = file.read(262)
+    return start.startswith(_GZIP) or start[257:] == b"ustar"
+
+
+def extract(path, folder):
+    """Unpacks the files of a ``.tar`` or ``.tar.gz`` side by side into ``folder``.
+
+    Folders inside the archive are dropped: the files of a checkpoint lie beside each
+    other anyway, and no name can lead out of ``folder``.
+
+    Args:
+      path: The archive.
+      folder: An existing, empty folder.
+
+    Raises:
+      SlimResnetError: The archive is damaged, expands beyond reason, or holds a
+        link, a device, a name that leads elsewhere, or one name twice.
+    """
+    limit = _FREE_BYTES + _MOST_EXPANSION * os.path.getsize(path)
+    try:
+        with open(path, "rb") as raw:
+            zipped = raw.read(2) == _GZIP
+            raw.seek(0)
+            stream = _Bounded(gzip.GzipFile(fileobj=raw) if zipped else raw, limit, path)
+            with tarfile.open(fileobj=stream, mode="r|", bufsize=_CHUNK) as archive:
+                for member in archive:
+                    if not member.isdir():
+                        _extract_member(archive, member, path, folder)
+            # gzip's checksum comes last, behind what tar needs.
+            while stream.read(_CHUNK):
+                pass
+    except (gzip.BadGzipFile, tarfile.TarError, EOFError, ValueError, OverflowError,
+            zlib.error) as error:
+        raise SlimResnetError(f"{path}: damaged archive, or none: {error}") from error
+    except OSError as error:
+        raise SlimResnetError(
+            f"{path}: cannot be unpacked: {error.strerror or error}") from error
+
+
+def _extract_member(archive, member, path, folder):
+    parts = member.name.split("/")
+    if not member.isreg() or member.issparse():
+        raise SlimResnetError(f"{path}: its member {member.name!r} is no plain file; links and "
+                              "devices are not unpacked")
+    if member.name.startswith("/") or ".." in parts or "\0" in member.name or not parts[-1]:
+        raise SlimResnetError(f"{path}: its member {member.name!r} leads out of the archive")
+    try:
+        target = open(os.path.join(folder, parts[-1]), "xb")
+    except FileExistsError:
+        raise SlimResnetError(f"{path}: holds two files named {parts[-1]!r}") from None
+    left = member.size
+    with target, archive.extractfile(member) as source:
+        while left:
+            data = source.read(min(left, _CHUNK))
+            if not data:
+                raise tarfile.ReadError(f"{member.name!r} is cut short")
+            target.write(data)
+            left -= len(data)

@@ -1,0 +1,161 @@
+"""Which classes a checkpoint sees in images.
+
+From Python in a few lines; the checkpoint is anything that
+`slim_resnet.checkpoint` opens, the released archive as downloaded included::
+
+    from slim_resnet.classify import classify
+
+    for result in classify("resnet_v2_50_2017_04_14.tar.gz", ["photo.jpg"]):
+        print(result.path, result.classes, result.probabilities)
+"""
+
+import dataclasses
+
+import numpy as np
+
+from slim_resnet import images
+from slim_resnet.checkpoint import open_checkpoint
+from slim_resnet.errors import SlimResnetError
+from slim_resnet.network import BATCH_SIZE, IMAGE_SIZE, Network, classes_of
+
+# ImageNet's 1000 classes behind a class 0 that is none of them.
+CLASSES_WITH_BACKGROUND = 1001
+BACKGROUND = "background"
+
+
+def read_labels(path, num_classes):
+    """Reads the names of classes, one a line.
+
+    Args:
+      path: UTF-8 text file with ``num_classes`` lines, in order of class numbers.
+        For 1001 classes, 1000 lines will do: background is put before them.
+      num_classes: Classes of the checkpoint.
+
+    Returns:
+      A list of ``num_classes`` strings.
+
+    Raises:
+      SlimResnetError: The file cannot be read or has another number of lines.
+    """
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            labels = [line.strip() for line in file.read().rstrip().split("\n")]
+    except OSError as error:
+        raise SlimResnetError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise SlimResnetError(f"{path}: is not UTF-8 text; give one label a line") from error
+    if labels == [""]:
+        raise SlimResnetError(f"{path}: is empty; give one label a line")
+    with_background = num_classes == CLASSES_WITH_BACKGROUND
+    if with_background and len(labels) == num_classes - 1:
+        return [BACKGROUND, *labels]
+    if len(labels) != num_classes:
+        raise SlimResnetError(
+            f"{path}: has {len(labels)} labels, but the checkpoint has {num_classes} classes; "
+            f"give {num_classes} lines{', or 1000 without background' * with_background}")
+    return labels
+
+
+def class_names(num_classes, labels=None):
+    """Returns a name for every class; None where none is known.
+
+    Args:
+      num_classes: Classes of the checkpoint. Without labels, class 0 of 1001 is named
+        "background".
+      labels: Labels file, see `read_labels`, or None.
+    """
+    if labels is not None:
+        return read_labels(labels, num_classes)
+    names = [None] * num_classes
+    if num_classes == CLASSES_WITH_BACKGROUND:
+        names[0] = BACKGROUND
+    return names
+
+
+def top_classes(probabilities, top=5):
+    """Returns the most probable classes, most probable first.
+
+    Args:
+      probabilities: ``[N, classes]``.
+      top: How many; all classes if there are fewer.
+
+    Returns:
+      ``(classes, probabilities)``, both ``[N, min(top, classes)]``. Of equally
+      probable classes the one of the lower number comes first.
+    """
+    classes = np.argsort(-np.asarray(probabilities), axis=1, kind="stable")[:, :top]
+    return classes, np.take_along_axis(np.asarray(probabilities), classes, axis=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What a checkpoint sees in one image.
+
+    Attributes:
+      path: The image.
+      classes: Class numbers, most probable first; empty if unreadable.
+      names: Their names; None for a class whose name is unknown.
+      probabilities: Their probabilities.
+      cause: Why the image is unreadable, one line, or None.
+    """
+
+    path: str
+    classes: tuple = ()
+    names: tuple = ()
+    probabilities: tuple = ()
+    cause: str | None = None
+
+
+def classify_examples(network, examples, names, top=5, batch_size=BATCH_SIZE):
+    """Classifies images as they come.
+
+    Args:
+      network: A `Network` with logits.
+      examples: Yields `images.Example`s of the network's image size.
+      names: See `class_names`.
+      top: Classes an image.
+      batch_size: Images in a run of the network.
+
+    Yields:
+      A `Result` for every example, in order.
+    """
+    for batch in images.in_batches(examples, batch_size):
+        rows = iter(())
+        if any(example.image is not None for example in batch):
+            rows = zip(*top_classes(network.probabilities(images.stack(batch)), top))
+        for example in batch:
+            if example.image is None:
+                yield Result(example.name, cause=example.cause)
+                continue
+            classes, probabilities = next(rows)
+            yield Result(example.name, tuple(classes.tolist()),
+                         tuple(names[k] for k in classes), tuple(probabilities.tolist()))
+
+
+def classify(checkpoint, paths, labels=None, top=5, *, batch_size=BATCH_SIZE,
+             image_size=IMAGE_SIZE, preprocessing="inception"):
+    """Classifies image files with a checkpoint.
+
+    Args:
+      checkpoint: Anything that `slim_resnet.checkpoint` opens.
+      paths: Image files and folders, see `images.find_images`.
+      labels: Labels file, see `read_labels`, or None.
+      top: Classes an image.
+      batch_size: Images in a run of the network.
+      image_size: Height and width that images are resized to, in pixels.
+      preprocessing: One of `images.PREPROCESSING`.
+
+    Yields:
+      A `Result` for every image, in order, unreadable ones included.
+
+    Raises:
+      SlimResnetError: Checkpoint, labels or paths are at fault.
+    """
+    paths = images.find_images(paths)
+    with open_checkpoint(checkpoint) as opened:
+        names = class_names(classes_of(opened), labels)
+        network = Network(opened, image_size)
+    with network:
+        yield from classify_examples(
+            network, images.read_images(paths, image_size, preprocessing), names, top,
+            batch_size)

@@ -1,0 +1,82 @@
+"""Looks into checkpoints of slim's ResNet V2.
+
+A PATH is a V1 file, the prefix of a V2 checkpoint, a folder with one, or the released
+.tar.gz. Both subcommands read every value, and so find what is damaged.
+
+  slim-resnet checkpoint describe resnet_v2_50_2017_04_14.tar.gz --stats
+  slim-resnet checkpoint diff before.ckpt after.ckpt
+"""
+
+import json
+import math
+import sys
+
+HELP = "describe a checkpoint, or compare two"
+
+
+def add_arguments(parser):
+    subparsers = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    describe = subparsers.add_parser(
+        "describe", help="what network, and a table of its variables", allow_abbrev=False)
+    describe.add_argument("path", metavar="PATH")
+    describe.add_argument("--stats", action="store_true",
+                          help="add mean, std, min, max and the counts of NaN and infinity")
+    describe.set_defaults(act=_describe)
+    diff = subparsers.add_parser(
+        "diff", help="what differs; exit status 0 when nothing does, 1 when something does",
+        allow_abbrev=False)
+    diff.add_argument("path", metavar="A")
+    diff.add_argument("other", metavar="B")
+    diff.set_defaults(act=_diff)
+    for subparser in (describe, diff):
+        subparser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(arguments):
+    return arguments.act(arguments)
+
+
+def _describe(arguments):
+    from slim_resnet import variables
+    from slim_resnet.checkpoint import open_checkpoint, recognise
+
+    with open_checkpoint(arguments.path) as checkpoint:
+        recognised = recognise(checkpoint)
+        rows = []
+        for name in _progress(checkpoint.shapes):
+            value = checkpoint.tensor(name)
+            shape = checkpoint.shapes[name]
+            rows.append(dict(name=name, shape=list(shape), dtype=checkpoint.dtypes[name],
+                             parameters=math.prod(shape),
+                             **(variables.statistics(value) if arguments.stats else {})))
+        record = variables.description(checkpoint, recognised, rows)
+    print(json.dumps(record, indent=1, allow_nan=False) if arguments.json
+          else "\n".join(variables.description_lines(record)))
+
+
+def _diff(arguments):
+    from slim_resnet import variables
+    from slim_resnet.checkpoint import open_checkpoint
+
+    with open_checkpoint(arguments.path) as a, open_checkpoint(arguments.other) as b:
+        record = variables.difference(a, b, _progress(sorted({**a.shapes, **b.shapes})))
+    equal = not any(record[key] for key in ("only_in_a", "only_in_b", "shapes", "dtypes", "values"))
+    if arguments.json:
+        for row in record["values"]:
+            if row["largest"] is not None and math.isinf(row["largest"]):
+                row["largest"] = "infinity"
+        print(json.dumps(dict(record, same=equal), indent=1, allow_nan=False))
+    else:
+        print("\n".join(variables.difference_lines(record)))
+    return 0 if equal else 1
+
+
+def _progress(names):
+    """Yields the names, and shows on a terminal how many of them are done."""
+    show = sys.stderr.isatty()
+    for i, name in enumerate(names):
+        if show and i % 16 == 0:
+            print(f"\r{i} of {len(names)} variables", end="", file=sys.stderr, flush=True)
+        yield name
+    if show:
+        print("\r\033[K", end="", file=sys.stderr, flush=True)

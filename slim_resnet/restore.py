@@ -1,0 +1,330 @@
+"""Restoring a checkpoint into a graph: every variable, or none.
+
+Departs from ``tf.compat.v1.train.Saver.restore`` in what is checked, not in what is
+read: one RestoreV2 op reads the file once, each value is checked for NaN and
+infinity as it arrives, and only when all have arrived is the first variable
+assigned. Names, shapes and dtypes are compared before.
+"""
+
+import collections
+import fnmatch
+import re
+
+import numpy as np
+import tensorflow as tf
+import tf_slim as slim
+
+from slim_resnet import blog, resnet_v2
+from slim_resnet.checkpoint_reader import open_checkpoint
+from slim_resnet.errors import SlimResnetError
+from slim_resnet.recognise import leftover_kind, recognise, scopes_of_networks
+
+tf1 = tf.compat.v1
+
+_AVERAGE = "/ExponentialMovingAverage"
+_CHECKED_DTYPES = frozenset(["float16", "bfloat16", "float32", "float64"])
+
+# A zero-debias variable's name holds the scope of its batch norm twice.
+_REPEATED_SCOPE = re.compile(r"^(?P<scope>.+)/(?P=scope)(?P<end>/[^/]+/(?:biased|local_step))$")
+
+
+def restore(session, path, *, exclude=(), scope_map=None, use_moving_averages=False,
+            allow_missing=False, allow_non_finite=False):
+    """Restores all global variables of a session's graph from a checkpoint.
+
+    Nothing is changed unless everything fits: each variable of the graph has one of
+    its name, shape and dtype in the file, each variable in the file has one in the
+    graph or is a leftover of training (optimizer slots, global_step, moving
+    averages, zero-debias variables, mean_rgb), no checksum is wrong, and no value is
+    NaN or infinite.
+
+    Args:
+      session: A ``tf.compat.v1.Session`` whose graph is not finalized.
+      path: What `open_checkpoint` takes.
+      exclude: `fnmatch` patterns of variables to leave alone, in the graph and in
+        the file, such as ``*/logits/*`` for fine-tuning.
+      scope_map: Maps scopes in the file to scopes in the graph, such as
+        ``{"resnet_v2_50": "backbone/resnet_v2_50"}``; the longest that fits a name
+        is taken, an empty one fits all.
+      use_moving_averages: Whether variables take the values of their
+        ``ExponentialMovingAverage``; those that are not trainable take their own
+        where the file has no average of them.
+      allow_missing: Whether variables that the file does not have keep what they
+        have in the session.
+      allow_non_finite: Whether NaN and infinite values are restored too.
+
+    Returns:
+      The names of the variables restored, sorted.
+
+    Raises:
+      SlimResnetError: Something does not fit; the message names all that does not.
+    """
+    with open_checkpoint(path) as checkpoint:
+        variables = session.graph.get_collection(tf1.GraphKeys.GLOBAL_VARIABLES)
+        return _restore(session, checkpoint, variables, list(checkpoint.shapes),
+                        exclude=exclude, scope_map=scope_map, allow_missing=allow_missing,
+                        use_moving_averages=use_moving_averages,
+                        allow_non_finite=allow_non_finite)
+
+
+def build_from_checkpoint(path, images, *, session=None, is_training=False, output_stride=None,
+                          global_pool=True, spatial_squeeze=False, use_moving_averages=False):
+    """Builds the network that a checkpoint holds and restores it.
+
+    The network, its scope and its number of classes are the file's; it is built in
+    the graph of ``images``, in its own arg scope. Variables that the file holds
+    outside the network's scope are left there.
+
+    Args:
+      path: What `open_checkpoint` takes.
+      images: ``[batch, height, width, channels]``, float32, preprocessed.
+      session: Where to restore to; None takes the default session.
+      is_training: As in `resnet_v2.resnet_v2`.
+      output_stride: As in `resnet_v2.resnet_v2`; not for the blog's network.
+      global_pool: As in `resnet_v2.resnet_v2`.
+      spatial_squeeze: As in `resnet_v2.resnet_v2`; not for the blog's network.
+      use_moving_averages: As in `restore`.
+
+    Returns:
+      ``(net, end_points)`` as `resnet_v2.resnet_v2` returns them: logits, or
+      features if the file holds no logits.
+
+    Raises:
+      SlimResnetError: The file cannot be restored, holds another network, or does
+        not go with an option; or there is no session.
+    """
+    session = session or tf1.get_default_session()
+    if session is None:
+        raise SlimResnetError("build_from_checkpoint needs a session: call it within 'with "
+                              "tf.Graph().as_default(), tf.compat.v1.Session():', or pass session")
+    with open_checkpoint(path) as checkpoint:
+        found = recognise(checkpoint)
+        with session.graph.as_default():
+            _check_images(images, session, found, checkpoint.path)
+            before = set(map(id, tf1.global_variables()))
+            outer = tf1.get_variable_scope().name
+            try:
+                net, end_points = _build(found, images, is_training, output_stride, global_pool,
+                                         spatial_squeeze)
+            except ValueError as error:
+                raise SlimResnetError(f"{checkpoint.path}: its network cannot be built: "
+                                      f"{str(error).splitlines()[0]}") from error
+            variables = [v for v in tf1.global_variables() if id(v) not in before]
+        start = found.scope + "/" if found.scope else ""
+        _restore(session, checkpoint, variables,
+                 [name for name in checkpoint.shapes if name.startswith(start)],
+                 scope_map={found.scope: "/".join(filter(None, [outer, found.scope]))},
+                 use_moving_averages=use_moving_averages)
+    return net, end_points
+
+
+def _check_images(images, session, found, path):
+    if not tf.is_tensor(images) or getattr(images, "graph", None) is not session.graph:
+        raise SlimResnetError("build_from_checkpoint needs images that are a tensor of the "
+                              "session's graph")
+    if images.dtype != tf.float32 or images.shape.rank != 4:
+        raise SlimResnetError("build_from_checkpoint needs images of float32 and four dimensions, "
+                              f"not {images.dtype.name} {images.shape}")
+    if images.shape[-1] != found.input_channels:
+        raise SlimResnetError(f"{path}: its network takes {found.input_channels} channels, the "
+                              f"images have {images.shape[-1]}")
+
+
+def _build(found, images, is_training, output_stride, global_pool, spatial_squeeze):
+    if found.variant == "blog":
+        if output_stride is not None or spatial_squeeze:
+            raise ValueError("the blog's has no output_stride and no spatial_squeeze")
+        with slim.arg_scope(blog.resnet_arg_scope(is_training=is_training)):
+            return blog.resnet_v2(images, found.blocks, found.num_classes, global_pool,
+                                  found.root_block, scope=found.scope, announce=None)
+    with slim.arg_scope(resnet_v2.resnet_arg_scope()):
+        return resnet_v2.resnet_v2(
+            images, found.blocks, found.num_classes, is_training, global_pool, output_stride,
+            found.root_block, scope=found.scope, spatial_squeeze=spatial_squeeze)
+
+
+def _restore(session, checkpoint, variables, names, *, exclude=(), scope_map=None,
+             use_moving_averages=False, allow_missing=False, allow_non_finite=False):
+    """`restore` for some variables of the graph and some names of the file."""
+    if session.graph.finalized:
+        raise SlimResnetError(f"{checkpoint.path}: the graph is finalized and cannot take the ops "
+                              "that restore; restore before it is")
+    exclude = [exclude] if isinstance(exclude, str) else list(exclude)
+    in_graph = {v.op.name: v for v in variables}
+    in_file = _renamed(names, scope_map or {}, checkpoint.path)
+    for pattern in exclude:
+        if not fnmatch.filter([*in_graph, *in_file], pattern):
+            raise SlimResnetError(f"exclude pattern {pattern!r} fits no variable of the graph and "
+                                  f"none in {checkpoint.path}")
+
+    def kept(name):
+        return not any(fnmatch.fnmatchcase(name, pattern) for pattern in exclude)
+
+    wanted = {name: v for name, v in in_graph.items() if kept(name)}
+    sources = {name: name for name in wanted}
+    if use_moving_averages:
+        if not any(name + _AVERAGE in in_file for name in wanted):
+            raise SlimResnetError(f"{checkpoint.path}: holds no moving averages of these variables")
+        trainable = {v.op.name for v in
+                     session.graph.get_collection(tf1.GraphKeys.TRAINABLE_VARIABLES)}
+        sources = {name: name + _AVERAGE
+                   if name in trainable or name + _AVERAGE in in_file else name
+                   for name in wanted}
+    missing = [source for source in sources.values() if source not in in_file]
+    unwanted = [name for name in in_file
+                if name not in wanted and kept(name) and leftover_kind(name) is None]
+    found = {name: in_file[source] for name, source in sources.items() if source in in_file}
+    problems = _misfits({name: wanted[name] for name in found}, found, checkpoint)
+    if problems or unwanted or (missing and not (allow_missing and found)):
+        raise SlimResnetError(_report(checkpoint.path, [] if allow_missing and found else missing,
+                                      unwanted, problems))
+    if found:
+        _read_and_assign(session, checkpoint, {name: wanted[name] for name in found}, found,
+                         allow_non_finite)
+    return sorted(found)
+
+
+def _renamed(names, scope_map, path):
+    """Returns the file's names by the graph's names that ``scope_map`` makes of them."""
+    used = set()
+
+    def renamed(name):
+        fitting = [scope for scope in scope_map if not scope or name.startswith(scope + "/")]
+        if not fitting:
+            return name
+        scope = max(fitting, key=len)
+        used.add(scope)
+        rest = name[len(scope) + 1:] if scope else name
+        return "/".join(filter(None, [scope_map[scope], rest]))
+
+    in_file = {}
+    for name in names:
+        repeated = _REPEATED_SCOPE.match(name)
+        if repeated:
+            scope = renamed(repeated["scope"])
+            new_name = f"{scope}/{scope}{repeated['end']}"
+        else:
+            new_name = renamed(name)
+        if new_name in in_file:
+            raise SlimResnetError(f"{path}: scope_map gives {in_file[new_name]} and {name} the "
+                                  f"same name {new_name}")
+        in_file[new_name] = name
+    for scope in scope_map:
+        if scope not in used:
+            raise SlimResnetError(f"{path}: holds no variable under the scope {scope!r} of "
+                                  "scope_map")
+    return in_file
+
+
+def _misfits(variables, found, checkpoint):
+    """Returns a phrase for each variable of another shape or dtype than the file's."""
+    problems = []
+    for name, variable in variables.items():
+        shape, dtype = checkpoint.shapes[found[name]], checkpoint.dtypes[found[name]]
+        if not variable.shape.is_compatible_with(shape):
+            if re.search(r"(^|/)logits/biases$", name) and len(shape) == 1:
+                problems.append(_class_mismatch(shape[0], variable.shape[0]))
+            problems.append(f"{name} is {list(shape)} in the file and "
+                            f"{variable.shape.as_list()} in the graph")
+        if variable.dtype.base_dtype.name != dtype:
+            problems.append(f"{name} is {dtype} in the file and "
+                            f"{variable.dtype.base_dtype.name} in the graph")
+    return problems
+
+
+def _class_mismatch(in_file, in_graph):
+    background = " (1001 are ImageNet's 1000 and background, class 0)" \
+        if {in_file, in_graph} == {1000, 1001} else ""
+    return (f"the file has {in_file} classes and the graph {in_graph}{background}: build the "
+            f"network with num_classes={in_file}, or leave its logits as they are with "
+            "exclude=['*/logits/*']")
+
+
+def _report(path, missing, unwanted, problems):
+    parts = [f"{len(names)} {what} ({_some(names)})"
+             for names, what in ((missing, "wanted and not in the file"),
+                                 (unwanted, "in the file and not wanted")) if names]
+    if problems:
+        parts.append("; ".join(problems[:4]) +
+                     (f"; and {len(problems) - 4} more" if len(problems) > 4 else ""))
+    hint = _hint(missing, unwanted)
+    if hint:
+        parts.append(hint)
+    return f"{path}: does not fit the graph, and nothing was restored: {'; '.join(parts)}"
+
+
+def _some(names):
+    listed = ", ".join(names[:3])
+    return f"{listed} and {len(names) - 3} more" if len(names) > 3 else listed
+
+
+def _hint(missing, unwanted):
+    """Returns what probably is the matter, or None."""
+    def has(names, part):
+        return any(part in name for name in names)
+
+    if has(missing, "/conv3/biases") and has(unwanted, "/conv3/BatchNorm/"):
+        return "the file holds the blog's network: build it with slim_resnet.blog"
+    if has(missing, "/conv3/BatchNorm/") and has(unwanted, "/conv3/biases"):
+        return "the file holds slim's network: build it with slim_resnet.resnet_v2"
+    if has(missing, "/bottleneck_v2/conv2/biases"):
+        return "the network was built outside resnet_arg_scope"
+    file_scopes, graph_scopes = scopes_of_networks(unwanted), scopes_of_networks(missing)
+    if len(file_scopes) == len(graph_scopes) == 1:
+        return f"if it is the same network, scope_map={{{file_scopes[0]!r}: {graph_scopes[0]!r}}}"
+    if all(has([name], "logits/") for name in missing + unwanted):
+        return "to do without its logits, exclude=['*/logits/*']" if missing + unwanted else None
+    return None
+
+
+def _read_and_assign(session, checkpoint, variables, found, allow_non_finite):
+    names = list(variables)
+    with session.graph.as_default(), tf1.device(None), tf.control_dependencies(None), \
+         tf1.name_scope("restore_checked"):
+        values = tf.raw_ops.RestoreV2(
+            prefix=checkpoint.prefix, tensor_names=[found[name] for name in names],
+            shape_and_slices=[""] * len(names),
+            dtypes=[variables[name].dtype.base_dtype for name in names])
+        checks = [] if allow_non_finite else _finite_checks(
+            [(value, checkpoint.dtypes[found[name]], checkpoint.shapes[found[name]])
+             for name, value in zip(names, values)])
+        # Not before every value has been read and checked is the first assigned.
+        with tf.control_dependencies([*checks, *values[:1]]):
+            all_arrived = tf.no_op()
+        with tf.control_dependencies([all_arrived]):
+            assigns = [variables[name].assign(value, read_value=False)
+                       for name, value in zip(names, values)]
+    try:
+        session.run(assigns)
+    except tf.errors.OpError as error:
+        _raise_cause(checkpoint, list(found.values()), error)
+
+
+def _finite_checks(values):
+    """Returns ops that fail on NaN and infinity.
+
+    Args:
+      values: Tuples of a tensor, its dtype's name and its shape.
+    """
+    tensors, vectors = [], collections.defaultdict(list)
+    for value, dtype, shape in values:
+        if dtype in _CHECKED_DTYPES:
+            # Three in four variables are the short vectors of batch norms. Checked
+            # together they cost a tenth of an op for each.
+            (vectors[dtype] if len(shape) == 1 else tensors).append(value)
+    # ConcatV2 takes two tensors at least.
+    tensors += [tf.raw_ops.ConcatV2(values=[*group, group[0]], axis=0)
+                for group in vectors.values()]
+    return [tf.raw_ops.CheckNumerics(tensor=tensor, message="restore") for tensor in tensors]
+
+
+def _raise_cause(checkpoint, names, error):
+    """Reads all that was to be restored once more, to name everything that is wrong."""
+    not_finite = [name for name in names if checkpoint.dtypes[name] in _CHECKED_DTYPES
+                  and not np.isfinite(checkpoint.tensor(name).astype(np.float64)).all()]
+    if not_finite:
+        raise SlimResnetError(
+            f"{checkpoint.path}: NaN or infinite values in {len(not_finite)} variables "
+            f"({_some(not_finite)}); nothing was restored") from error
+    raise SlimResnetError(f"{checkpoint.path}: cannot be restored: "
+                          f"{error.message.splitlines()[0][:200]}") from error

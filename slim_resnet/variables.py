@@ -1,0 +1,164 @@
+"""Tables and statistics of a checkpoint's variables: pure functions over plain data."""
+
+import math
+
+import numpy as np
+
+
+def statistics(array):
+    """Returns what the values of a variable are like.
+
+    Args:
+      array: A numpy array of any dtype.
+
+    Returns:
+      ``mean``, ``std`` (of the population), ``min`` and ``max`` of the finite
+      values, None where there are none or they are no numbers, and the numbers of
+      NaN and infinite values, ``nan`` and ``inf``.
+    """
+    if array.dtype == object:
+        return dict(mean=None, std=None, min=None, max=None, nan=0, inf=0)
+    values = array.astype(np.float64).ravel()
+    finite = values[np.isfinite(values)]
+    record = dict.fromkeys(("mean", "std", "min", "max"))
+    if finite.size:
+        record = dict(mean=float(finite.mean()), std=float(finite.std()),
+                      min=float(finite.min()), max=float(finite.max()))
+    return dict(record, nan=int(np.isnan(values).sum()), inf=int(np.isinf(values).sum()))
+
+
+def largest_difference(a, b):
+    """Returns the largest absolute difference of two arrays of one shape.
+
+    Returns:
+      0.0 exactly when all values are equal, NaN counting as equal to NaN; infinity
+      where NaN or infinity stands against something else; None for text that differs.
+    """
+    if a.dtype == object or b.dtype == object:
+        return 0.0 if np.array_equal(a, b) else None
+    differ = ~((a == b) | ((a != a) & (b != b)))
+    if not differ.any():
+        return 0.0
+    # Python's integers: float64 cannot tell those beyond 2**53 apart.
+    exact = object if a.dtype.kind + b.dtype.kind in ("ii", "uu") else np.float64
+    with np.errstate(invalid="ignore"):
+        largest = float(np.abs(a[differ].astype(exact) - b[differ].astype(exact)).max())
+    return math.inf if math.isnan(largest) else largest
+
+
+def description(checkpoint, recognised, rows):
+    """Returns a checkpoint's description as a record fit for JSON.
+
+    Args:
+      checkpoint: A `Checkpoint`.
+      recognised: Its `Recognised`.
+      rows: A dict for each variable with at least ``name`` and ``parameters``.
+    """
+    return {
+        "path": checkpoint.path, "format": checkpoint.format, "file_bytes": checkpoint.file_bytes,
+        "network": {
+            "variant": recognised.variant, "depth": recognised.depth, "scope": recognised.scope,
+            "num_classes": recognised.num_classes, "input_channels": recognised.input_channels,
+            "root_block": recognised.root_block,
+            "blocks": [{"scope": block.scope, "units": block.args}
+                       for block in recognised.blocks]},
+        "leftovers": recognised.leftovers,
+        "totals": {"variables": len(rows), "parameters": sum(row["parameters"] for row in rows)},
+        "variables": rows,
+    }
+
+
+def description_lines(record):
+    """Returns the lines that show a `description` to a person."""
+    network, totals = record["network"], record["totals"]
+    blocks = network["blocks"]
+    classes = network["num_classes"]
+    return [
+        f"{record['path']}: {record['format']}, {record['file_bytes']:,} bytes",
+        "network    " + {"slim": "slim's ResNet V2", "blog": "the blog's ResNet V2"}
+        [network["variant"]] + (f" {network['depth']}" if network["depth"] else "")
+        + f", blocks of {', '.join(str(len(block['units'])) for block in blocks)} units and "
+        + f"{', '.join(str(block['units'][-1]['depth']) for block in blocks)} channels"
+        + ("" if network["root_block"] else ", no root block"),
+        f"scope      {network['scope'] or '(none)'}",
+        "classes    " + {None: "none, no logits: features only",
+                         1001: "1001, class 0 is background"}.get(classes, str(classes)),
+        "leftovers  " + (", ".join(f"{count} {kind}" for kind, count
+                                   in record["leftovers"].items()) or "none"),
+        f"variables  {totals['variables']}, {totals['parameters']:,} parameters",
+        "",
+        *table(record["variables"]),
+    ]
+
+
+def difference_lines(record):
+    """Returns the lines that show a `difference` to a person."""
+    rows = [dict(name=name, difference=f"only in {record[side]}")
+            for side, key in (("a", "only_in_a"), ("b", "only_in_b")) for name in record[key]]
+    for key in ("shapes", "dtypes"):
+        rows += [dict(name=row["name"], difference=f"{key[:-1]} {row['a']} against {row['b']}")
+                 for row in record[key]]
+    rows += [dict(name=row["name"], difference="values differ" if row["largest"] is None else
+                  f"values differ by up to {row['largest']:.6g}") for row in record["values"]]
+    return [*table(rows), f"{len(rows)} differences, {record['equal']} variables equal"]
+
+
+def difference(a, b, names):
+    """Compares two checkpoints, one variable at a time.
+
+    Args:
+      a: A `Checkpoint`.
+      b: Another.
+      names: The names of both, each once; an iterable, so that it can show progress.
+
+    Returns:
+      A record fit for JSON but for infinite differences: ``only_in_a``,
+      ``only_in_b`` (names), ``shapes``, ``dtypes`` (``name``, ``a``, ``b``),
+      ``values`` (``name``, ``largest`` as from `largest_difference`) and ``equal``,
+      the number of variables that are in none of these.
+    """
+    record = {"a": a.path, "b": b.path, "only_in_a": [], "only_in_b": [], "shapes": [],
+              "dtypes": [], "values": [], "equal": 0}
+    for name in names:
+        if name not in b.shapes:
+            record["only_in_a"].append(name)
+        elif name not in a.shapes:
+            record["only_in_b"].append(name)
+        elif a.shapes[name] != b.shapes[name]:
+            record["shapes"].append(dict(name=name, a=list(a.shapes[name]),
+                                         b=list(b.shapes[name])))
+        else:
+            largest = largest_difference(a.tensor(name), b.tensor(name))
+            if a.dtypes[name] != b.dtypes[name]:
+                record["dtypes"].append(dict(name=name, a=a.dtypes[name], b=b.dtypes[name]))
+            if largest != 0:
+                record["values"].append(dict(name=name, largest=largest))
+            elif a.dtypes[name] == b.dtypes[name]:
+                record["equal"] += 1
+    return record
+
+
+def table(rows):
+    """Returns the lines of a table: a header, then a line a row.
+
+    Args:
+      rows: Dicts with the same keys in the same order; numbers go to the right.
+    """
+    if not rows:
+        return []
+    columns = [[key, *(_cell(row[key]) for row in rows)] for key in rows[0]]
+    numeric = [not isinstance(value, (str, list)) for value in rows[0].values()]
+    widths = [max(map(len, column)) for column in columns]
+    return ["  ".join(cell.rjust(width) if right else cell.ljust(width)
+                      for cell, width, right in zip(line, widths, numeric)).rstrip()
+            for line in zip(*columns)]
+
+
+def _cell(value):
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.5g}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return "x".join(map(str, value)) or "scalar" if isinstance(value, list) else value

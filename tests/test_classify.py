@@ -1,0 +1,286 @@
+"""slim-resnet classify: against tf_slim.nets restored by TensorFlow's own Saver."""
+
+import inspect
+import json
+import os
+import shutil
+
+import numpy as np
+import pytest
+
+import checkpoints
+import pictures
+from slim_resnet import classify, commands, features, images, network
+from slim_resnet.cli import build_parser, main
+from slim_resnet.errors import SlimResnetError
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Three pictures and, in the middle, one that is cut short."""
+    folder = tmp_path_factory.mktemp("pictures")
+    for i, name in enumerate(("a.png", "c.png", "sub/d.png")):
+        pictures.write_png(folder / name, i)
+    (folder / "b.png").write_bytes((folder / "a.png").read_bytes()[:90])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def readable(folder):
+    return [str(folder / name) for name in ("a.png", "c.png", "sub/d.png")]
+
+
+@pytest.fixture(scope="module")
+def slim(tmp_path_factory):
+    return checkpoints.write(tmp_path_factory.mktemp("slim") / "net.ckpt",
+                             version=checkpoints.V1)
+
+
+@pytest.fixture(scope="module")
+def imagenet(tmp_path_factory):
+    """A checkpoint of 1001 classes that prefers class 0."""
+    def prefer_background(values):
+        values["resnet_v2_50/logits/biases"][0] = 20
+
+    return checkpoints.write(tmp_path_factory.mktemp("imagenet") / "net.ckpt",
+                             checkpoints.slim_builder(num_classes=1001), change=prefer_background)
+
+
+@pytest.fixture(scope="module")
+def headless(tmp_path_factory):
+    return checkpoints.write(tmp_path_factory.mktemp("headless") / "net.ckpt",
+                             checkpoints.slim_builder(num_classes=None))
+
+
+def predictions(written, paths):
+    return pictures.run_with_saver(written, checkpoints.slim_builder(), pictures.prepared(paths),
+                                   lambda net, end_points: end_points["predictions"])[:, 0, 0]
+
+
+def run(*words):
+    return main(["classify", *map(str, words), "--image-size", "32"])
+
+
+def test_json_has_tf_slim_s_probabilities_in_order(slim, folder, readable, capsys):
+    assert run(slim.path, folder, "--json", "--top", 3, "--batch-size", 2) == 2
+    out, err = capsys.readouterr()
+    document = json.loads(out)
+    assert (document["num_classes"], document["interrupted"]) == (10, False)
+    assert [row["path"] for row in document["images"]] == [
+        str(folder / name) for name in ("a.png", "b.png", "c.png", "sub/d.png")]
+    broken = document["images"].pop(1)
+    assert broken["classes"] == [] and broken["cause"].startswith("Invalid PNG data")
+    assert err.splitlines() == [f"slim-resnet classify: {folder / 'b.png'}: cannot be read: "
+                                f"{broken['cause']}"]
+    for row, expected in zip(document["images"], predictions(slim, readable)):
+        assert row["classes"] == sorted(range(10), key=lambda k: -expected[k])[:3]
+        np.testing.assert_allclose(row["probabilities"], expected[row["classes"]], rtol=1e-5)
+        assert row["names"] == [None] * 3 and row["cause"] is None
+
+
+def test_table_with_labels(slim, folder, readable, tmp_path, capsys):
+    labels = tmp_path / "labels.txt"
+    labels.write_text("".join(f"name {k}\n" for k in range(10)))
+    assert run(slim.path, readable[1], "--labels", labels) == 0
+    expected = predictions(slim, readable[1:2])[0]
+    order = sorted(range(10), key=lambda k: -expected[k])[:5]
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"{readable[1]}:"
+    assert [line.split(None, 2)[1:] for line in lines[1:]] == [[str(k), f"name {k}"]
+                                                              for k in order]
+    assert float(lines[1].split()[0]) == pytest.approx(expected[order[0]], abs=1e-6)
+
+
+def test_table_says_what_is_unreadable(slim, folder, capsys):
+    assert run(slim.path, folder / "b.png") == 2
+    assert capsys.readouterr().out == f"{folder / 'b.png'}: unreadable\n"
+
+
+def test_python_and_command_agree(slim, folder, readable, capsys):
+    results = list(classify.classify(slim.path, [folder], top=2, image_size=32))
+    assert [result.cause is None for result in results] == [True, False, True, True]
+    run(slim.path, folder, "--json", "--top", 2)
+    rows = json.loads(capsys.readouterr().out)["images"]
+    assert [list(result.classes) for result in results] == [row["classes"] for row in rows]
+
+
+def test_preprocessing_none_reaches_the_network(slim, readable):
+    result, = classify.classify(slim.path, readable[:1], top=10, image_size=32,
+                                preprocessing="none")
+    batch = images.load_images(readable[:1], 32, "none")
+    expected = pictures.run_with_saver(slim, checkpoints.slim_builder(), batch,
+                                       lambda net, end_points: end_points["predictions"])[0, 0, 0]
+    np.testing.assert_allclose(result.probabilities, expected[list(result.classes)], rtol=1e-5)
+
+
+def test_background_is_named(imagenet, readable, tmp_path):
+    result, = classify.classify(imagenet.path, readable[:1], image_size=32)
+    assert (result.classes[0], result.names[0], result.names[1]) == (0, "background", None)
+    labels = tmp_path / "labels.txt"
+    labels.write_text("\n".join(f"name {k}" for k in range(1, 1001)))
+    result, = classify.classify(imagenet.path, readable[:1], labels, image_size=32)
+    assert result.names == ("background", *(f"name {k}" for k in result.classes[1:]))
+
+
+def test_labels_of_full_length_are_taken_as_they_are(tmp_path):
+    path = tmp_path / "labels.txt"
+    path.write_text("\n".join(map(str, range(1001))) + "\n\n")
+    assert classify.read_labels(path, 1001) == [str(k) for k in range(1001)]
+    path.write_bytes(b"\xef\xbb\xbfa\r\nb\r\n")
+    assert classify.read_labels(path, 2) == ["a", "b"]
+
+
+@pytest.mark.parametrize("text, num_classes, message", [
+    (b"a\nb\n", 3, "has 2 labels, but the checkpoint has 3 classes; give 3 lines$"),
+    (b"a\nb\n", 1001, "has 2 labels.*give 1001 lines, or 1000 without background"),
+    (b"a\n" * 1000, 1002, "has 1000 labels, but the checkpoint has 1002"),
+    (b"\n", 1, "is empty"),
+    (b"\xff\xfe\n", 1, "is not UTF-8"),
+    (None, 1, "labels.txt: cannot be read: No such file"),
+])
+def test_bad_labels(tmp_path, text, num_classes, message):
+    path = tmp_path / "labels.txt"
+    if text is not None:
+        path.write_bytes(text)
+    with pytest.raises(SlimResnetError, match=message):
+        classify.read_labels(path, num_classes)
+
+
+def test_top_classes_break_ties_by_number():
+    classes, values = classify.top_classes([[0.1, 0.4, 0.1, 0.4], [0.7, 0.1, 0.1, 0.1]], 3)
+    assert classes.tolist() == [[1, 3, 0], [0, 1, 2]]
+    np.testing.assert_array_equal(values, [[0.4, 0.4, 0.1], [0.7, 0.1, 0.1]])
+    assert classify.top_classes([[0.5, 0.5]], 5)[0].shape == (1, 2)
+
+
+@pytest.mark.parametrize("end_point, select", [
+    ("resnet_v2_50/block1", lambda net, end_points: end_points["resnet_v2_50/block1"]),
+    ("global_pool", lambda net, end_points: net),
+])
+def test_features_are_tf_slim_s(headless, folder, readable, tmp_path, capsys, end_point, select):
+    output = tmp_path / "features.npz"
+    assert run(headless.path, folder, "--features", end_point, "--output", output,
+               "--batch-size", 3) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    expected = pictures.run_with_saver(headless, checkpoints.slim_builder(num_classes=None),
+                                       pictures.prepared(readable), select)
+    with np.load(output) as file:
+        assert sorted(file) == ["errors", "features", "files"]
+        assert file["files"].tolist() == [str(folder / name) for name in
+                                          ("a.png", "b.png", "c.png", "sub/d.png")]
+        assert file["features"].dtype == np.float32
+        np.testing.assert_allclose(file["features"][[0, 2, 3]], expected, rtol=1e-5, atol=1e-6)
+        assert np.isnan(file["features"][1]).all()
+        assert [bool(error) for error in file["errors"]] == [False, True, False, False]
+
+
+def test_blog_network_has_pooled_features(tmp_path, readable):
+    written = checkpoints.write(tmp_path / "blog.ckpt", checkpoints.blog_builder())
+    with network.Network(written.path, 32) as net:
+        assert net.num_classes == 10
+        pooled = net.features("global_pool", written.images)
+        logits = net.logits(written.images)
+    weights, biases = (written.values[f"resnet_v2_152/logits/{name}"]
+                       for name in ("weights", "biases"))
+    np.testing.assert_array_equal(logits, written.net[:, 0, 0])
+    np.testing.assert_allclose(pooled[0, 0, 0] @ weights[0, 0] + biases, logits[0], rtol=1e-4)
+
+
+@pytest.mark.parametrize("words, message", [
+    (["--features", "block1", "--output", "{}/f.npz"],
+     "no end point 'block1'; nearest: resnet_v2_50/block1"),
+    (["--features", "resnet_v2_50/blok2", "--output", "{}/f.npz"], "nearest: resnet_v2_50/block2"),
+    (["--features", "global_pool"], "--features and --output go together"),
+    (["--output", "{}/f.npz"], "--features and --output go together"),
+    (["--features", "x", "--output", "{}/f.npz", "--json"], "--json says how to print classes"),
+    (["--features", "x", "--output", "{}/none/f.npz"], "none does not exist"),
+    (["--labels", "{}/labels.txt"], "labels.txt: cannot be read"),
+])
+def test_bad_options_are_one_line(slim, readable, tmp_path, capsys, words, message):
+    assert run(slim.path, readable[0], *(word.format(tmp_path) for word in words)) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1 and message in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_names_that_are_not_utf_8(slim, readable, tmp_path, capsys):
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.png")
+    shutil.copy(readable[0], path)
+    assert run(slim.path, path) == 0
+    assert capsys.readouterr().out.startswith(f"{tmp_path}/?.png:\n")
+    output = tmp_path / "f.npz"
+    assert run(slim.path, path, "--features", "global_pool", "--output", output) == 0
+    with np.load(output) as file:
+        assert file["files"].tolist() == [path]
+
+
+def test_headless_checkpoint_is_one_line(headless, readable, capsys):
+    assert run(headless.path, readable[0]) == 2
+    err = capsys.readouterr().err
+    assert "has no logits" in err and err.count("\n") == 1
+
+
+def test_missing_paths_are_one_line(slim, tmp_path, capsys):
+    assert run(slim.path, tmp_path / "no.jpg") == 2
+    assert "no.jpg: no such file or folder" in capsys.readouterr().err
+    (tmp_path / "a.jpg").touch()
+    assert run(tmp_path / "no.ckpt", tmp_path / "a.jpg") == 2
+    assert "no.ckpt: no such checkpoint" in capsys.readouterr().err
+
+
+def interrupt_second(monkeypatch, method):
+    original, calls = getattr(network.Network, method), []
+
+    def interrupted(*args):
+        calls.append(args)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return original(*args)
+
+    monkeypatch.setattr(network.Network, method, interrupted)
+
+
+def test_interrupt_keeps_what_there_is(slim, readable, capsys, monkeypatch):
+    interrupt_second(monkeypatch, "probabilities")
+    assert run(slim.path, *readable, "--json", "--batch-size", 1) == 130
+    out, err = capsys.readouterr()
+    document = json.loads(out)
+    assert document["interrupted"] is True and len(document["images"]) == 1
+    assert err == "slim-resnet classify: interrupted after 1 of 3 images\n"
+
+
+def test_interrupt_keeps_features(slim, readable, tmp_path, capsys, monkeypatch):
+    interrupt_second(monkeypatch, "features")
+    output = tmp_path / "f.npz"
+    assert run(slim.path, *readable, "--features", "global_pool", "--output", output,
+               "--batch-size", 1) == 130
+    assert "interrupted after 1 of 3 images" in capsys.readouterr().err
+    with np.load(output) as file:
+        assert file["errors"].tolist() == ["", features.INTERRUPTED, features.INTERRUPTED]
+        assert np.isnan(file["features"]).reshape(3, -1).all(1).tolist() == [False, True, True]
+
+
+def test_outputs_that_are_not_finite_are_one_line(readable, tmp_path, capsys):
+    def overflow(values):
+        values["resnet_v2_50/logits/weights"][:] = 3e38
+
+    written = checkpoints.write(tmp_path / "net.ckpt", change=overflow)
+    assert run(written.path, readable[0]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and "outputs are NaN or infinite" in err and err.count("\n") == 1
+
+
+def test_progress_is_for_terminals(capsys, monkeypatch):
+    assert list(commands.with_progress("ab", 2)) == ["a", "b"]
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    assert list(commands.with_progress("ab", 2)) == ["a", "b"]
+    assert capsys.readouterr().err == "\r1 of 2 images\r2 of 2 images\n"
+
+
+def test_defaults_of_command_and_library_agree():
+    arguments = build_parser().parse_args(["classify", "x", "y"])
+    defaults = {name: parameter.default for name, parameter in
+                inspect.signature(classify.classify).parameters.items()}
+    assert (arguments.image_size, arguments.batch_size, arguments.preprocessing) == (
+        defaults["image_size"], defaults["batch_size"], defaults["preprocessing"])
