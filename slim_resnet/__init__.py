@@ -15,7 +15,7 @@ __version__ = "0.1.0"
 
 _SUBMODULES = ("archives", "benchmark", "blog", "checkpoint", "checkpoint_reader", "compat",
                "errors", "images", "models", "recognise", "records", "resnet_utils",
-               "resnet_v2", "restore", "timing")
+               "resnet_v2", "restore", "restore_cost", "timing", "variables")
 
 
 def __getattr__(name):

@@ -14,7 +14,7 @@ import warnings
 import slim_resnet
 from slim_resnet.errors import SlimResnetError
 
-COMMANDS = ("benchmark", "checkpoint", "overhead")
+COMMANDS = ("benchmark", "checkpoint", "overhead", "restore-cost")
 
 
 class _Parser(argparse.ArgumentParser):
