@@ -4,6 +4,9 @@ import math
 
 import numpy as np
 
+# Kinds of dtype that TensorFlow's strings come in: object, and bytes for a scalar.
+_TEXT = "OS"
+
 
 def statistics(array):
     """Returns what the values of a variable are like.
@@ -16,7 +19,7 @@ def statistics(array):
       values, None where there are none or they are no numbers, and the numbers of
       NaN and infinite values, ``nan`` and ``inf``.
     """
-    if array.dtype == object:
+    if array.dtype.kind in _TEXT:
         return dict(mean=None, std=None, min=None, max=None, nan=0, inf=0)
     values = array.astype(np.float64).ravel()
     finite = values[np.isfinite(values)]
@@ -34,7 +37,7 @@ def largest_difference(a, b):
       0.0 exactly when all values are equal, NaN counting as equal to NaN; infinity
       where NaN or infinity stands against something else; None for text that differs.
     """
-    if a.dtype == object or b.dtype == object:
+    if a.dtype.kind in _TEXT or b.dtype.kind in _TEXT:
         return 0.0 if np.array_equal(a, b) else None
     differ = ~((a == b) | ((a != a) & (b != b)))
     if not differ.any():

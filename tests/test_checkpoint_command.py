@@ -135,6 +135,7 @@ def test_statistics():
     assert variables.statistics(np.float16([np.nan, np.inf])) == dict(nothing, nan=1, inf=1)
     assert variables.statistics(np.zeros([0, 3])) == nothing
     assert variables.statistics(np.array([b"text"], object)) == nothing
+    assert variables.statistics(np.asarray(b"text")) == nothing
     # float16 sums overflow; the sum of a million of float32's ones does not stop short.
     assert variables.statistics(np.full(10, 60000, np.float16))["mean"] == 60000
     assert variables.statistics(np.array(True))["mean"] == 1
@@ -150,6 +151,7 @@ def test_largest_difference():
     assert difference(np.float32([1e-45]), np.float32([0])) > 0
     assert difference(np.array([b"a"], object), np.array([b"a"], object)) == 0
     assert difference(np.array([b"a"], object), np.array([b"b"], object)) is None
+    assert difference(np.asarray(b"a"), np.asarray(b"b")) is None
     assert difference(np.uint8([3]), np.uint8([255])) == 252
 
 
