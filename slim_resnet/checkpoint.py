@@ -12,10 +12,14 @@ From a file, a folder or a released archive to logits::
 What can be told of a damaged file: V1 and the index of V2 carry a checksum for each
 block of a few kilobytes, the data of V2 one for each variable, ``.tar.gz`` one for
 the whole. All are verified by what reads values: `restore`, `Checkpoint.tensor`,
-``slim-resnet checkpoint describe`` and ``diff``. Opening and `recognise` read names
-and shapes only. A file written whole by a broken or hostile program has right
-checksums, and wrong values in it are not told from right ones, except for NaN and
-infinity.
+``slim-resnet checkpoint describe`` and ``diff``; opening and `recognise` read names
+and shapes only (tests/test_checkpoint_fuzz.py).
+
+What cannot be told: wrong values that were written with right checksums, except for
+NaN and infinity, which `restore` refuses. A V1 file has no list of what it should
+hold, so a file written without some variables is not told from damage by its format,
+only by `recognise` and `restore`, which know what a network needs. TensorFlow does
+not read float16 and bfloat16 from V1 files.
 """
 
 from slim_resnet.checkpoint_reader import Checkpoint, open_checkpoint

@@ -93,7 +93,7 @@ def open_checkpoint(path):
     if isinstance(path, Checkpoint):
         yield path
         return
-    path = os.fspath(path)
+    path = os.fsdecode(path)
     with contextlib.ExitStack() as stack:
         found = _locate(path, path)
         for file in found.files:

@@ -1,19 +1,25 @@
 """Plain-text tables."""
 
+import re
+
+_NUMERIC = re.compile(r"[-+\d.,/ ]*|\d\S*e[-+]\d+")
+
 
 def format_table(headers, rows):
-    """Returns lines of a table, first column left-aligned, the others right.
+    """Returns the lines of a table: header, rule, and a line a row.
 
     Args:
       headers: Column names.
-      rows: Rows of cells; a cell is text, or None for an empty one.
+      rows: Rows of text cells, or None for an empty one. Columns of numbers go to
+        the right, others to the left.
     """
-    cells = [list(headers)] + [["" if cell is None else str(cell) for cell in row] for row in rows]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(headers))]
-    lines = []
-    for row in cells:
-        first, *rest = row
-        line = [first.ljust(widths[0]), *(c.rjust(w) for c, w in zip(rest, widths[1:]))]
-        lines.append("  ".join(line).rstrip())
-    lines.insert(1, "  ".join("-" * width for width in widths))
-    return lines
+    columns = [["" if cell is None else cell for cell in column] for column in zip(*rows)]
+    if not columns:
+        return []
+    lines = [[] for _ in range(len(rows) + 2)]
+    for header, column in zip(headers, columns):
+        width = max(map(len, [header, *column]))
+        adjust = str.rjust if all(map(_NUMERIC.fullmatch, column)) else str.ljust
+        for line, cell in zip(lines, [header, "-" * width, *column]):
+            line.append(adjust(cell, width))
+    return ["  ".join(line).rstrip() for line in lines]

@@ -4,6 +4,11 @@ import math
 
 import numpy as np
 
+from slim_resnet.tables import format_table
+
+# Kinds of dtype that TensorFlow's strings come in: object, and bytes for a scalar.
+_TEXT = "OS"
+
 
 def statistics(array):
     """Returns what the values of a variable are like.
@@ -16,7 +21,7 @@ def statistics(array):
       values, None where there are none or they are no numbers, and the numbers of
       NaN and infinite values, ``nan`` and ``inf``.
     """
-    if array.dtype == object:
+    if array.dtype.kind in _TEXT:
         return dict(mean=None, std=None, min=None, max=None, nan=0, inf=0)
     values = array.astype(np.float64).ravel()
     finite = values[np.isfinite(values)]
@@ -34,7 +39,7 @@ def largest_difference(a, b):
       0.0 exactly when all values are equal, NaN counting as equal to NaN; infinity
       where NaN or infinity stands against something else; None for text that differs.
     """
-    if a.dtype == object or b.dtype == object:
+    if a.dtype.kind in _TEXT or b.dtype.kind in _TEXT:
         return 0.0 if np.array_equal(a, b) else None
     differ = ~((a == b) | ((a != a) & (b != b)))
     if not differ.any():
@@ -139,19 +144,9 @@ def difference(a, b, names):
 
 
 def table(rows):
-    """Returns the lines of a table: a header, then a line a row.
-
-    Args:
-      rows: Dicts with the same keys in the same order; numbers go to the right.
-    """
-    if not rows:
-        return []
-    columns = [[key, *(_cell(row[key]) for row in rows)] for key in rows[0]]
-    numeric = [not isinstance(value, (str, list)) for value in rows[0].values()]
-    widths = [max(map(len, column)) for column in columns]
-    return ["  ".join(cell.rjust(width) if right else cell.ljust(width)
-                      for cell, width, right in zip(line, widths, numeric)).rstrip()
-            for line in zip(*columns)]
+    """Returns the lines of a table of dicts with the same keys in the same order."""
+    return format_table(list(rows[0]), [list(map(_cell, row.values())) for row in rows]) \
+        if rows else []
 
 
 def _cell(value):

@@ -85,7 +85,7 @@ def test_training_mode_has_zero_debias_updates_and_losses(capsys):
     ("resnet_arg_scope", "is_training=True weight_decay=0.0001 batch_norm_decay=0.997 "
                          "batch_norm_epsilon=1e-05 batch_norm_scale=True"),
     ("resnet_v2", "inputs blocks num_classes=None global_pool=True include_root_block=True "
-                  "reuse=None scope=None"),
+                  "reuse=None scope=None announce=<built-in function print>"),
     ("resnet_v2_152", "inputs num_classes=None global_pool=True reuse=None "
                       "scope='resnet_v2_152'"),
 ])

@@ -74,9 +74,11 @@ def _diff(arguments):
 def _progress(names):
     """Yields the names, and shows on a terminal how many of them are done."""
     show = sys.stderr.isatty()
-    for i, name in enumerate(names):
-        if show and i % 16 == 0:
-            print(f"\r{i} of {len(names)} variables", end="", file=sys.stderr, flush=True)
-        yield name
-    if show:
-        print("\r\033[K", end="", file=sys.stderr, flush=True)
+    try:
+        for i, name in enumerate(names):
+            if show and i % 16 == 0:
+                print(f"\r{i} of {len(names)} variables", end="", file=sys.stderr, flush=True)
+            yield name
+    finally:
+        if show:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)

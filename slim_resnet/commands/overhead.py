@@ -40,10 +40,9 @@ def run(arguments):
             ratio = overhead.ratio(measured["slim_resnet"], values)
             low, middle, high = overhead.spread(values)
             digits = ".3f" if unit else ".0f"
-            rows.append([f"{quantity}, {name}", f"{low:{digits}}", f"{middle:{digits}}",
-                         f"{high:{digits}}", unit, f"{ratio:.3f}"])
-    print("\n".join(format_table(
-        ["", "min", "median", "max", "", "slim_resnet / it"], rows)))
+            rows.append([f"{quantity}{unit and ', ' + unit}, {name}", f"{low:{digits}}",
+                         f"{middle:{digits}}", f"{high:{digits}}", f"{ratio:.3f}"])
+    print("\n".join(format_table(["", "min", "median", "max", "slim_resnet / it"], rows)))
     steps = 1000
     print(f"harness: {overhead.measure_harness(steps) * 1e6:.1f} us a step outside session.run "
           f"({steps} steps of an op that does nothing)")
