@@ -42,6 +42,8 @@ class Options:
         convnet-benchmarks) for all trainable variables that they depend on.
       input: ``random`` (an op makes the images in every step, as in the blog),
         ``constant`` (made once, kept in a variable) or ``feed`` (from host memory).
+      images: Folder that the images were read from, for the record; None for
+        random numbers.
       fetch: ``output`` (copied to the host, as in the blog) or ``none``.
       precision: ``float32``, or ``bfloat16`` by TensorFlow's own graph rewrite.
       intra_op_threads: Threads within an op; 0 leaves it to TensorFlow.
@@ -60,6 +62,7 @@ class Options:
     burn_in: int = 10
     mode: str = "forward"
     input: str = "random"
+    images: str | None = None
     fetch: str = "output"
     precision: str = "float32"
     intra_op_threads: int = 0
@@ -213,7 +216,9 @@ def run_benchmark(options, images_of_size=None, announce=lambda message: None, t
         "format": records.FORMAT,
         "date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
         "options": dataclasses.asdict(options),
-        "environment": {**environment(), "onednn": compat.onednn_enabled()},
+        "environment": {
+            **environment(), "onednn": compat.onednn_enabled(),
+            "devices": [device.name for device in tf.config.list_physical_devices()]},
         "runs": runs,
     }
 
@@ -254,4 +259,5 @@ def _one_line_errors():
     try:
         yield
     except tf.errors.OpError as error:
-        raise SlimResnetError(f"TensorFlow could not run the network: {cause_of(error.message)}") from error
+        raise SlimResnetError("TensorFlow could not run the network: "
+                              f"{cause_of(error.message)}") from error

@@ -84,7 +84,7 @@ class Network:
             except BaseException:
                 self._session.close()
                 raise
-        self.num_classes = None if self._logits is None else self._logits.shape[-1]
+        self.num_classes = None if self._logits is None else self._logits.shape.as_list()[-1]
 
     def __enter__(self):
         return self

@@ -47,8 +47,9 @@ def heading(record):
                        for kind in ("intra", "inter"))
     return (f"{record['date']}  {environment['cpu']['model']}, "
             f"{environment['cpu']['cores']} cores (threads: {threads}), "
-            f"TensorFlow {versions['tensorflow']}, oneDNN {'on' if environment['onednn'] else 'off'}"
-            f"; {options['mode']}, {options['precision']}, input {options['input']}, "
+            f"TensorFlow {versions['tensorflow']}, "
+            f"oneDNN {'on' if environment['onednn'] else 'off'}; "
+            f"{options['mode']}, {options['precision']}, input {options['input']}, "
             f"fetch {options['fetch']}")
 
 

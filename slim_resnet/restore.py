@@ -125,9 +125,10 @@ def _check_images(images, session, found, path):
     if images.dtype != tf.float32 or images.shape.rank != 4:
         raise SlimResnetError("build_from_checkpoint needs images of float32 and four dimensions, "
                               f"not {images.dtype.name} {images.shape}")
-    if images.shape[-1] != found.input_channels:
+    channels = images.shape.as_list()[-1]
+    if channels != found.input_channels:
         raise SlimResnetError(f"{path}: its network takes {found.input_channels} channels, the "
-                              f"images have {images.shape[-1]}")
+                              f"images have {channels}")
 
 
 def _build(found, images, is_training, output_stride, global_pool, spatial_squeeze):
@@ -223,7 +224,7 @@ def _misfits(variables, found, checkpoint):
         shape, dtype = checkpoint.shapes[found[name]], checkpoint.dtypes[found[name]]
         if not variable.shape.is_compatible_with(shape):
             if re.search(r"(^|/)logits/biases$", name) and len(shape) == 1:
-                problems.append(_class_mismatch(shape[0], variable.shape[0]))
+                problems.append(_class_mismatch(shape[0], variable.shape.as_list()[0]))
             problems.append(f"{name} is {list(shape)} in the file and "
                             f"{variable.shape.as_list()} in the graph")
         if variable.dtype.base_dtype.name != dtype:

@@ -10,10 +10,10 @@ def format_table(headers, rows):
 
     Args:
       headers: Column names.
-      rows: Rows of text cells, or None for an empty one. Columns of numbers go to
+      rows: Rows of cells, None for an empty one. Columns of numbers go to
         the right, others to the left.
     """
-    columns = [["" if cell is None else cell for cell in column] for column in zip(*rows)]
+    columns = [["" if cell is None else str(cell) for cell in column] for column in zip(*rows)]
     if not columns:
         return []
     lines = [[] for _ in range(len(rows) + 2)]

@@ -41,7 +41,8 @@ def test_record_holds_options_durations_and_machine(tmp_path, capsys):
     assert record["options"] == {
         "models": ["resnet_v2_50"], "compare": False, "batch_size": 2, "image_size": 32,
         "num_classes": 7, "num_batches": 3, "burn_in": 1, "mode": "forward", "input": "random",
-        "fetch": "output", "precision": "float32", "intra_op_threads": 2, "inter_op_threads": 1,
+        "images": None, "fetch": "output", "precision": "float32", "intra_op_threads": 2,
+        "inter_op_threads": 1,
         "device": None, "target": "", "seed": 3}
     run, = record["runs"]
     assert len(run["durations_s"]) == 3 and len(run["burn_in_durations_s"]) == 1
@@ -50,6 +51,7 @@ def test_record_holds_options_durations_and_machine(tmp_path, capsys):
     assert record["environment"]["versions"]["tensorflow"] == tf.__version__
     assert record["environment"]["cpu"]["cores"] >= 1
     assert record["environment"]["onednn"] in (True, False)
+    assert "/physical_device:CPU:0" in record["environment"]["devices"]
     run_cli("--show", str(tmp_path / "record.json"))
     shown = capsys.readouterr().out
     assert f"{run['statistics']['mean_s']:.3f}" in shown and "resnet_v2_50" in shown
@@ -188,6 +190,7 @@ def test_images_are_fed_repeated_or_cut(tmp_path, capsys):
     write_images(tmp_path, 3)
     record = record_of(tmp_path, "--images", str(tmp_path))
     assert record["options"]["input"] == "feed"
+    assert record["options"]["images"] == str(tmp_path)
     assert "3 images" in (err := capsys.readouterr().err) and "cut to the batch of 2" in err
     batch = command._image_batches(str(tmp_path), 5, {32})(32)
     assert batch.shape == (5, 32, 32, 3) and batch.dtype == np.float32

@@ -153,8 +153,8 @@ batch_size = 4
 height, width = 32, 32
 inputs = tf.random_uniform([batch_size, height, width, 3])
 with slim.arg_scope(resnet_arg_scope(is_training=False)):
-    net, end_points = resnet_v2(inputs, [Block('block1', bottleneck, [(4, 1, 1)] * 2 + [(4, 1, 2)])],
-                                1000, scope='resnet_v2_152')
+    blocks = [Block('block1', bottleneck, [(4, 1, 1)] * 2 + [(4, 1, 2)])]
+    net, end_points = resnet_v2(inputs, blocks, 1000, scope='resnet_v2_152')
 init = tf.global_variables_initializer()
 sess = tf.Session()
 sess.run(init)

@@ -126,7 +126,8 @@ def _check(arguments):
                                          for name in names})
     fields = {name: getattr(arguments, name) for name in (
         "compare", "batch_size", "image_size", "num_classes", "num_batches", "burn_in", "mode",
-        "fetch", "precision", "intra_op_threads", "inter_op_threads", "device", "target", "seed")}
+        "images", "fetch", "precision", "intra_op_threads", "inter_op_threads", "device", "target",
+        "seed")}
     default_input = "feed" if arguments.images else "random"
     return ({**fields, "models": names, "input": arguments.input or default_input},
             images_of_size)

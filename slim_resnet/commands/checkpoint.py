@@ -7,6 +7,7 @@ A PATH is a V1 file, the prefix of a V2 checkpoint, a folder with one, or the re
   slim-resnet checkpoint diff before.ckpt after.ckpt
 """
 
+import argparse
 import json
 import math
 import sys
@@ -30,6 +31,9 @@ def add_arguments(parser):
     diff.set_defaults(act=_diff)
     for subparser in (describe, diff):
         subparser.add_argument("--json", action="store_true", help="print one JSON object")
+        # The command has it too; after the action is where people write it.
+        subparser.add_argument("--verbose", action="store_true", default=argparse.SUPPRESS,
+                               help="show TensorFlow's own messages, on stderr")
 
 
 def run(arguments):
