@@ -23,7 +23,7 @@ class _Bounded:
         self._file, self._left, self._path = file, limit, path
 
     def read(self, size):
-        data = self._file.read(min(size, self._left + 1))
+        data = self._file.read(size)
         self._left -= len(data)
         if self._left < 0:
             raise SlimResnetError(f"{self._path}: unpacks to more than {_MOST_EXPANSION} times "

@@ -204,6 +204,17 @@ def test_damaged_archives(written, tmp_path, own_tmp):
     assert "holds no checkpoint" in refusal(path)
 
 
+def test_the_checksum_of_gzip_comes_last(written, tmp_path, own_tmp, monkeypatch):
+    monkeypatch.setattr(archives, "_CHUNK", 512)
+    plain = tar(tmp_path / "plain.tar", members_of(written["V1"]), "w").read_bytes()
+    zipped = gzip.compress(plain + bytes(1 << 20))  # tar itself ends before the padding
+    path = tmp_path / "net.tar.gz"
+    path.write_bytes(zipped)
+    assert_opens(path, written["V1"])
+    path.write_bytes(zipped[:-8] + bytes([zipped[-8] ^ 1]) + zipped[-7:])
+    assert "damaged archive" in refusal(path)
+
+
 @pytest.mark.parametrize("content,said", [
     (b"", "is empty"),
     (b"\xff\xd8\xff\xe0" + bytes(500), "is a JPEG image"),
@@ -249,6 +260,14 @@ def test_truncated_and_flipped(written, tmp_path):
         for bad in (b"", good[:-1], good[:len(good) // 2], bytes(flipped)):
             pathlib.Path(path + file).write_bytes(bad)
             assert refusal(path).startswith(path)
+
+
+def test_data_too_short_for_the_variables_is_found_before_it_is_read(written, tmp_path):
+    path = copied(written["V2"], tmp_path)
+    os.truncate(path + ".data-00000-of-00001", 1000)
+    with pytest.raises(SlimResnetError, match="cut short: it has .* its variables take 41,536$"):
+        with open_checkpoint(path):
+            pass
 
 
 def test_both_formats_under_one_name(written, tmp_path):

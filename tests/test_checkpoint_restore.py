@@ -245,7 +245,7 @@ def test_a_forgotten_arg_scope(tiny):
 
 @pytest.mark.parametrize("format,bad", [("V1", np.nan), ("V2", np.inf), ("V2", -np.inf)])
 def test_values_that_are_not_finite(tmp_path, format, bad):
-    names = ["resnet_v2_50/conv1/weights", "resnet_v2_50/postnorm/beta"]
+    matrix, vector = names = ["resnet_v2_50/conv1/weights", "resnet_v2_50/postnorm/beta"]
 
     def spoil(values):
         for name in names:
@@ -254,8 +254,10 @@ def test_values_that_are_not_finite(tmp_path, format, bad):
     written = checkpoints.write(tmp_path / "net.ckpt", change=spoil,
                                 version=checkpoints.FORMATS[format])
     with Restored() as graph:
-        assert (f"NaN or infinite values in 2 variables ({names[0]}, {names[1]}); nothing"
+        assert (f"NaN or infinite values in 2 variables ({matrix}, {vector}); nothing"
                 in graph.refusal(written.path))
+        assert f"in 1 variables ({vector})" in graph.refusal(written.path, exclude=matrix)
+        assert f"in 1 variables ({matrix})" in graph.refusal(written.path, exclude=vector)
         restore(graph.session, written.path, allow_non_finite=True)
         assert_restored(graph.values(), written.values)
     with Restored() as graph:
