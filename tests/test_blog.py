@@ -100,7 +100,7 @@ def run_unit(module, stride, size, values=None):
     images = np.random.default_rng(3).normal(size=(1, size, size, 4)).astype(np.float32)
     with tf.Graph().as_default(), tf1.Session() as session:
         with slim.arg_scope(networks.inference_scope(module)):
-            net = module.bottleneck(tf.constant(images), 4, 2, stride, scope="u")
+            net = module.bottleneck(tf.constant(images), 4, 8, stride, scope="u")
         values = values or networks.values_for(tf1.global_variables())
         networks.load(session, values)
         return session.run(net), values, images
@@ -120,13 +120,15 @@ def test_unit_by_numpy(size, pads_before):
     out = (size + 1) // 2
     padded = np.pad(net, [(0, 0), (pads_before, 2), (pads_before, 2), (0, 0)])
     weights = values["u/conv2/weights"]
-    conv2 = np.zeros((1, out, out, 2), np.float32)
+    conv2 = np.zeros((1, out, out, 8), np.float32)
     for i in range(out):
         for j in range(out):
             conv2[0, i, j] = np.einsum("hwc,hwcd->d", padded[0, 2 * i:2 * i + 3, 2 * j:2 * j + 3],
                                        weights)
     net = relu_norm(conv2, values, "u/conv2/BatchNorm")
+    assert np.ptp(net, axis=(0, 1, 2)).max() > 1
     net = relu_norm(net @ values["u/conv3/weights"][0, 0], values, "u/conv3/BatchNorm")
+    assert np.ptp(net, axis=(0, 1, 2)).max() > 1
     np.testing.assert_allclose(output, x[:, ::2, ::2] + net, rtol=1e-4, atol=1e-5)
     assert "u/conv3/biases" not in values
 

@@ -120,10 +120,13 @@ def test_conv2d_builds_what_keras_built(name):
 
 
 def test_conv2d_goes_through_keras_where_a_plain_graph_does_not_serve(graph):
-    with tf1.variable_scope("p", partitioner=tf1.fixed_size_partitioner(2)):
-        slim.conv2d(tf.zeros([1, 4, 4, 3]), 4, 3, scope="c")
-    assert {v.op.name for v in tf1.global_variables()} == {
-        "p/c/weights/part_0", "p/c/weights/part_1", "p/c/biases/part_0", "p/c/biases/part_1"}
+    def partitioned(images):
+        with tf1.variable_scope("p", partitioner=tf1.fixed_size_partitioner(2)):
+            slim.conv2d(images, 4, 3, scope="c", weights_regularizer=slim.l2_regularizer(0.1))
+    ours, theirs = conv2d_graph(partitioned, keras=False), conv2d_graph(partitioned, keras=True)
+    assert ours == theirs
+    assert ours[1]["variables"] == ["p/c/weights/part_0:0", "p/c/weights/part_1:0",
+                                    "p/c/biases/part_0:0", "p/c/biases/part_1:0"]
     net = slim.conv2d(tf.zeros([1, 3, 4, 4]), 4, 3, data_format="NCHW", scope="nchw")
     assert net.shape == [1, 4, 4, 4]
     with pytest.raises(ValueError, match="channel dimension"):

@@ -71,11 +71,11 @@ def recording_block(scope, args, calls):
 def test_stack_turns_strides_into_rates_once_dense_enough(graph):
     calls = []
     blocks = [recording_block("a", [{"stride": 1}, {"stride": 2}], calls),
-              recording_block("b", [{"stride": 2}, {"stride": 3}], calls)]
+              recording_block("b", [{"stride": 2}, {"stride": 3}, {"stride": 1}], calls)]
     net = resnet_utils.stack_blocks_dense(tf.zeros([1, 12, 12, 1]), blocks, output_stride=2)
     assert net.shape == [1, 6, 6, 1]
     assert calls == [{"stride": 1}, {"stride": 2}, {"stride": 1, "rate": 1},
-                     {"stride": 1, "rate": 2}]
+                     {"stride": 1, "rate": 2}, {"stride": 1, "rate": 6}]
 
 
 def test_stack_takes_tuples(graph):

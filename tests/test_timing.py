@@ -104,10 +104,18 @@ def test_ctrl_c_gives_what_there_is(monkeypatch, capsys):
         "Forward across 2 steps, 1.000 +/- 0.000 sec / batch (partial: stopped before 6 steps)")
 
 
-def test_ctrl_c_before_there_is_anything(monkeypatch):
-    session = Session(monkeypatch, [1.0] * 10, {2: interrupt})
+@pytest.mark.parametrize("call", [2, 3])
+def test_ctrl_c_before_there_is_anything(monkeypatch, call):
+    session = Session(monkeypatch, [1.0] * 10, {call: interrupt})
     with pytest.raises(KeyboardInterrupt):
         timing.time_tensorflow_run(session, "target", "Forward", 6, 2)
+
+
+def test_ctrl_c_before_every_run_has_a_step(monkeypatch):
+    session = Session(monkeypatch, [1.0] * 10, {4: interrupt})
+    with pytest.raises(KeyboardInterrupt):
+        timing.time_interleaved([timing.Run(session, "a", "A"), timing.Run(session, "b", "B")],
+                                6, 1)
 
 
 @pytest.mark.parametrize("num_batches, burn_in", [(0, 1), (-1, 1), (1, -1)])
