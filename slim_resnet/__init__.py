@@ -14,7 +14,8 @@ from slim_resnet.import_hooks import around_import
 
 __version__ = "0.1.0"
 
-_SUBMODULES = frozenset(module.name for module in pkgutil.iter_modules(__path__))
+_SUBMODULES = frozenset(module.name for module in pkgutil.iter_modules(__path__)
+                        if not module.name.startswith("_"))
 
 
 def __getattr__(name):

@@ -139,6 +139,7 @@ class _Convolution2DChooser:
     def __init__(self, keras_class, **kwargs):
         self._keras_class = keras_class
         self._kwargs = kwargs
+        self._layer = None
 
     def apply(self, inputs):
         graph_mode = not tf.executing_eagerly() and not tf1.get_default_graph().building_function

@@ -148,10 +148,9 @@ def time_interleaved(runs, num_batches=100, num_steps_burn_in=10):
                 duration = clock() - start_time
                 run_durations.append(duration)
                 if i >= num_steps_burn_in and not i % 10:
-                    print("%s: %s step %d, duration = %.3f" % (
-                        datetime.now(), run.info_string, i - num_steps_burn_in, duration)
-                        if len(runs) > 1 else "%s: step %d, duration = %.3f" % (
-                        datetime.now(), i - num_steps_burn_in, duration), flush=True)
+                    name = f"{run.info_string} " if len(runs) > 1 else ""
+                    print("%s: %sstep %d, duration = %.3f" % (
+                        datetime.now(), name, i - num_steps_burn_in, duration), flush=True)
     except KeyboardInterrupt:
         if any(len(d) <= num_steps_burn_in for d in durations):
             raise

@@ -16,8 +16,8 @@ from slim_resnet.errors import SlimResnetError
 
 tf1 = tf.compat.v1
 
-# The class count changes nothing but the last convolution; graphs of 200 layers are slow to build.
-CASES = [(50, 1000), (50, 1001), (50, 10), (50, None), (101, 1001), (152, 1000), (200, None)]
+CASES = [*((depth, num_classes) for depth in resnet_v2.DEPTHS for num_classes in (1000, 1001)),
+         (50, 10), (50, None), (200, None)]
 
 
 def built(path, images, **options):

@@ -16,7 +16,7 @@ from slim_resnet.models import MODELS
 
 HELP = "time the forward pass of one or several networks"
 
-COMPARED = ("blog_resnet_v2_152", "vgg_16", "inception_v3")
+COMPARED = (records.CLAIM[0], *records.CLAIM[1])
 
 
 def add_arguments(parser):
