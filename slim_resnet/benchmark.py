@@ -168,7 +168,8 @@ def check(options):
     check_device(options.target, options.device)
 
 
-def run_benchmark(options, images_of_size=None, announce=lambda message: None, trace=None):
+def run_benchmark(options, images_of_size=None, announce=lambda message: None, trace=None,
+                  on_step=None):
     """Times the networks and prints the blog's lines.
 
     Args:
@@ -178,6 +179,7 @@ def run_benchmark(options, images_of_size=None, announce=lambda message: None, t
       announce: Called with a line about what is going on.
       trace: Called with the Chrome trace, JSON text, of one more step of the last
         network, once everything is timed.
+      on_step: As in `timing.time_interleaved`.
 
     Returns:
       A record, plain data, see `slim_resnet.records`.
@@ -202,7 +204,7 @@ def run_benchmark(options, images_of_size=None, announce=lambda message: None, t
             announce(f"{options.burn_in} steps of burn-in, then {options.num_batches} timed ones")
             try:
                 results = timing.time_interleaved([p.run for p in prepared],
-                                                  options.num_batches, options.burn_in)
+                                                  options.num_batches, options.burn_in, on_step)
             except KeyboardInterrupt:
                 if not runs:
                     raise

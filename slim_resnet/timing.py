@@ -116,7 +116,7 @@ class Run:
     batch_size: int | None = None
 
 
-def time_interleaved(runs, num_batches=100, num_steps_burn_in=10):
+def time_interleaved(runs, num_batches=100, num_steps_burn_in=10, on_step=None):
     """Times several runs step by step in turn, so that drift hits all alike.
 
     Prints the blog's lines, a line each ten steps and a last one for each run. On
@@ -126,6 +126,8 @@ def time_interleaved(runs, num_batches=100, num_steps_burn_in=10):
       runs: A list of `Run`.
       num_batches: Timed steps of each run.
       num_steps_burn_in: Untimed steps of each run before them.
+      on_step: Called between steps with how many steps are over and how many there
+        are, burn-in included.
 
     Returns:
       A list of `TimingResult` in the order of ``runs``.
@@ -151,6 +153,8 @@ def time_interleaved(runs, num_batches=100, num_steps_burn_in=10):
                     name = f"{run.info_string} " if len(runs) > 1 else ""
                     print("%s: %sstep %d, duration = %.3f" % (
                         datetime.now(), name, i - num_steps_burn_in, duration), flush=True)
+            if on_step:
+                on_step(i + 1, num_batches + num_steps_burn_in)
     except KeyboardInterrupt:
         if any(len(d) <= num_steps_burn_in for d in durations):
             raise

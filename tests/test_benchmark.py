@@ -229,6 +229,15 @@ def test_compare_times_in_turn_and_prints_the_claim(tmp_path, monkeypatch, capsy
     assert "min / median / max of 2 runs" in capsys.readouterr().out
 
 
+def test_steps_are_counted_on_a_terminal_only(monkeypatch, capsys):
+    run_cli(*SMALL)
+    assert "step 1 of 4" not in capsys.readouterr().err
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    run_cli(*SMALL)
+    err = capsys.readouterr().err
+    assert err.endswith("".join(f"step {i} of 4\r" for i in (1, 2, 3, 4)))
+
+
 def test_several_models_one_after_the_other(tmp_path, capsys):
     run_cli("--model", "resnet_v2_50", "inception_v3", "--image-size", "107", "--batch-size", "1",
             "--num-batches", "1", "--burn-in", "0")

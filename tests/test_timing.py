@@ -82,8 +82,11 @@ def test_defaults_are_the_blogs(monkeypatch, capsys):
 
 def test_runs_in_turn(monkeypatch, capsys):
     session = Session(monkeypatch, [1.0, 10.0, 2.0, 20.0, 3.0, 30.0])
+    counted = []
     results = timing.time_interleaved(
-        [timing.Run(session, "a", "A"), timing.Run(session, "b", "B")], 2, 1)
+        [timing.Run(session, "a", "A"), timing.Run(session, "b", "B")], 2, 1,
+        lambda *counts: counted.append(counts))
+    assert counted == [(1, 3), (2, 3), (3, 3)]
     assert [target for target, _ in session.calls] == ["a", "b"] * 3
     assert results[0].durations_s == (2.0, 3.0) and results[1].durations_s == (20.0, 30.0)
     assert [line.split(": ", 1)[1] for line in capsys.readouterr().out.splitlines()] == [

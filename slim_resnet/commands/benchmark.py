@@ -79,7 +79,8 @@ def run(arguments):
         def trace(text):
             with atomic_write(arguments.trace) as file:
                 file.write(text)
-    record = benchmark.run_benchmark(options, images_of_size, _announce, trace)
+    record = benchmark.run_benchmark(options, images_of_size, _announce, trace,
+                                     _count_step if sys.stderr.isatty() else None)
     if len(record["runs"]) > 1:
         print("\n".join(["", *records.run_table(record)]))
     if arguments.compare:
@@ -155,6 +156,11 @@ def _show(paths):
     table = records.claim_table(shown)
     if table:
         print("\n".join(table))
+
+
+def _count_step(done, total):
+    # The cursor goes back, and the next of the blog's lines is written over it.
+    print(f"step {done} of {total}", end="\r", file=sys.stderr, flush=True)
 
 
 def _announce(message):
