@@ -40,7 +40,7 @@ def add_image_arguments(parser):
                         help="images in a run of the network (default: 16)")
 
 
-def with_progress(items, total=None):
+def with_progress(items, total=None, noun="images"):
     """Yields ``items`` and counts them on stderr, if that is a terminal."""
     if not sys.stderr.isatty():
         yield from items
@@ -48,7 +48,7 @@ def with_progress(items, total=None):
     of_total = "" if total is None else f" of {total}"
     try:
         for count, item in enumerate(items, 1):
-            print(f"\r{count}{of_total} images", end="", file=sys.stderr, flush=True)
+            print(f"\r{count}{of_total} {noun}", end="", file=sys.stderr, flush=True)
             yield item
     finally:
         print(file=sys.stderr)

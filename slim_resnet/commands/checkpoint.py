@@ -10,7 +10,8 @@ A PATH is a V1 file, the prefix of a V2 checkpoint, a folder with one, or the re
 import argparse
 import json
 import math
-import sys
+
+from slim_resnet import commands
 
 HELP = "describe a checkpoint, or compare two"
 
@@ -47,7 +48,7 @@ def _describe(arguments):
     with open_checkpoint(arguments.path) as checkpoint:
         recognised = recognise(checkpoint)
         rows = []
-        for name in _progress(checkpoint.shapes):
+        for name in commands.with_progress(checkpoint.shapes, len(checkpoint.shapes), "variables"):
             value = checkpoint.tensor(name)
             shape = checkpoint.shapes[name]
             rows.append(dict(name=name, shape=list(shape), dtype=checkpoint.dtypes[name],
@@ -63,7 +64,9 @@ def _diff(arguments):
     from slim_resnet.checkpoint import open_checkpoint
 
     with open_checkpoint(arguments.path) as a, open_checkpoint(arguments.other) as b:
-        record = variables.difference(a, b, _progress(sorted({**a.shapes, **b.shapes})))
+        names = sorted({**a.shapes, **b.shapes})
+        record = variables.difference(
+            a, b, commands.with_progress(names, len(names), "variables"))
     equal = not any(record[key] for key in ("only_in_a", "only_in_b", "shapes", "dtypes", "values"))
     if arguments.json:
         for row in record["values"]:
@@ -73,16 +76,3 @@ def _diff(arguments):
     else:
         print("\n".join(variables.difference_lines(record)))
     return 0 if equal else 1
-
-
-def _progress(names):
-    """Yields the names, and shows on a terminal how many of them are done."""
-    show = sys.stderr.isatty()
-    try:
-        for i, name in enumerate(names):
-            if show and i % 16 == 0:
-                print(f"\r{i} of {len(names)} variables", end="", file=sys.stderr, flush=True)
-            yield name
-    finally:
-        if show:
-            print("\r\033[K", end="", file=sys.stderr, flush=True)
