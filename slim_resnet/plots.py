@@ -38,11 +38,14 @@ def plot_benchmark(record, path):
         steps.set(title=f"{run['model']}: {run['info_string'].split()[-1]}, batch "
                         f"{run['batch_size']}, {run['image_size_px']} px",
                   xlabel="step", ylabel="seconds a batch")
-        steps.set_ylim(bottom=0)
+        # Room above the longest step for the legend.
+        steps.set_ylim(0, 1.3 * max([*burn_in, *durations]))
         steps.legend(loc="upper right", ncols=3, fontsize="small")
         histogram.hist(durations, bins="auto", color=colour)
         histogram.set(title=f"{stats['mean_s']:.3f} +/- {stats['sd_s']:.3f} s",
                       xlabel="seconds a batch", ylabel="steps")
+        steps.xaxis.get_major_locator().set_params(integer=True)
+        histogram.yaxis.get_major_locator().set_params(integer=True)
         for axis in (steps, histogram):
             axis.spines[["top", "right"]].set_visible(False)
     with atomic_write(path, "wb") as file:
