@@ -113,8 +113,7 @@ def prepare(name, options, images=None):
       A `Prepared`.
     """
     model = models.find_model(name)
-    image_size = options.image_size or model.image_size
-    model.check_image_size(image_size)
+    image_size = model.checked_image_size(options.image_size)
     shape = [options.batch_size, image_size, image_size, 3]
     feed_dict = init_feed = None
     started = time.perf_counter()
@@ -163,8 +162,7 @@ def prepare(name, options, images=None):
 def check(options):
     """Raises `SlimResnetError` for what can be known to fail before any long work."""
     for name in options.models:
-        model = models.find_model(name)
-        model.check_image_size(options.image_size or model.image_size)
+        models.find_model(name).checked_image_size(options.image_size)
     check_device(options.target, options.device)
 
 
@@ -198,7 +196,7 @@ def run_benchmark(options, images_of_size=None, announce=lambda message: None, t
             for name in names:
                 announce(f"building {name}")
                 images = images_of_size and images_of_size(
-                    options.image_size or models.find_model(name).image_size)
+                    models.find_model(name).checked_image_size(options.image_size))
                 prepared.append(prepare(name, options, images))
                 stack.callback(prepared[-1].run.session.close)
             announce(f"{options.burn_in} steps of burn-in, then {options.num_batches} timed ones")
@@ -228,13 +226,9 @@ def run_benchmark(options, images_of_size=None, announce=lambda message: None, t
 def trace_step(run):
     """Runs one more step and returns its Chrome trace, JSON text."""
     metadata = tf1.RunMetadata()
-    run.session.run(run.target, run.feed_dict, metadata_options(), metadata)
+    run.session.run(run.target, run.feed_dict,
+                    tf1.RunOptions(trace_level=tf1.RunOptions.FULL_TRACE), metadata)
     return compat.chrome_trace(metadata)
-
-
-def metadata_options():
-    """Returns ``RunOptions`` that have every op's time recorded."""
-    return tf1.RunOptions(trace_level=tf1.RunOptions.FULL_TRACE)
 
 
 def _run_record(prepared, result):

@@ -61,14 +61,21 @@ class Model:
     min_image_size: int = 32
     max_image_size: int | None = None
 
-    def check_image_size(self, image_size):
-        """Raises `SlimResnetError` unless the network can be built at ``image_size``."""
+    def checked_image_size(self, image_size=None):
+        """Returns ``image_size``, or the network's own for None.
+
+        Raises:
+          SlimResnetError: The network cannot be built at ``image_size``.
+        """
+        if image_size is None:
+            return self.image_size
         if image_size < self.min_image_size:
             raise SlimResnetError(f"{self.name} needs images of at least {self.min_image_size} x "
                                   f"{self.min_image_size} pixels, not {image_size}")
         if self.max_image_size is not None and image_size > self.max_image_size:
             raise SlimResnetError(f"{self.name} takes images of {self.image_size} x "
                                   f"{self.image_size} pixels only, not {image_size}")
+        return image_size
 
     def build(self, images, num_classes, is_training):
         """Builds the network in its own arg scope, in the default graph.

@@ -16,7 +16,7 @@ import tf_slim as slim
 
 from slim_resnet import blog, resnet_v2
 from slim_resnet.checkpoint_reader import open_checkpoint
-from slim_resnet.errors import SlimResnetError
+from slim_resnet.errors import SlimResnetError, cause_of
 from slim_resnet.recognise import leftover_kind, recognise, scopes_of_networks
 
 tf1 = tf.compat.v1
@@ -328,4 +328,4 @@ def _raise_cause(checkpoint, names, error):
             f"{checkpoint.path}: NaN or infinite values in {len(not_finite)} variables "
             f"({_some(not_finite)}); nothing was restored") from error
     raise SlimResnetError(f"{checkpoint.path}: cannot be restored: "
-                          f"{error.message.splitlines()[0][:200]}") from error
+                          f"{cause_of(error.message)}") from error

@@ -71,14 +71,12 @@ def run(arguments):
         return _show(arguments.show)
     options, images_of_size = _check(arguments)
     from slim_resnet import benchmark
-    options = benchmark.Options(**options)
-    benchmark.check(options)
-
     trace = None
     if arguments.trace:
         def trace(text):
             with atomic_write(arguments.trace) as file:
                 file.write(text)
+    options = benchmark.Options(**options)
     record = benchmark.run_benchmark(options, images_of_size, _announce, trace,
                                      _count_step if sys.stderr.isatty() else None)
     if len(record["runs"]) > 1:
@@ -105,8 +103,7 @@ def _check(arguments):
     names = tuple(arguments.model or (COMPARED if arguments.compare else COMPARED[:1]))
     if len(set(names)) < len(names):
         raise SlimResnetError("--model names a network twice")
-    for name in names:
-        MODELS[name].check_image_size(arguments.image_size or MODELS[name].image_size)
+    image_sizes = {MODELS[name].checked_image_size(arguments.image_size) for name in names}
     if arguments.images and arguments.input == "random":
         raise SlimResnetError("--images goes with --input feed or constant, not random")
     if arguments.precision == "bfloat16" and not has_bfloat16(cpu()["flags"]):
@@ -122,9 +119,7 @@ def _check(arguments):
         plots.check_plot_file(arguments.plot)
     images_of_size = None
     if arguments.images:
-        images_of_size = _image_batches(arguments.images, arguments.batch_size,
-                                        {arguments.image_size or MODELS[name].image_size
-                                         for name in names})
+        images_of_size = _image_batches(arguments.images, arguments.batch_size, image_sizes)
     fields = {name: getattr(arguments, name) for name in (
         "compare", "batch_size", "image_size", "num_classes", "num_batches", "burn_in", "mode",
         "images", "fetch", "precision", "intra_op_threads", "inter_op_threads", "device", "target",
