@@ -1,0 +1,185 @@
+"""Labelled images: a folder of class folders, or TFRecord files as slim wrote them."""
+
+import dataclasses
+import os
+import re
+
+import tensorflow as tf
+
+from slim_resnet import images
+from slim_resnet.classify import BACKGROUND, CLASSES_WITH_BACKGROUND
+from slim_resnet.errors import SlimResnetError, cause_of
+from slim_resnet.network import BATCH_SIZE, IMAGE_SIZE
+
+tf1 = tf.compat.v1
+
+# validation-00000-of-00128, flowers_train_00003-of-00005.tfrecord; validation.tfrecord
+_SHARD = re.compile(r"(?P<set>.*?)[-_](?P<shard>\d{5})-of-(?P<shards>\d{5})(\.tfrecords?)?$")
+_SINGLE = re.compile(r"(?P<set>.*)\.tfrecord")
+
+
+def find_labelled(folder, num_classes):
+    """Returns the images of a folder of class folders with their class numbers.
+
+    Class folders in sorted order are classes 0, 1, ...; 1000 folders for 1001
+    classes are classes 1, 2, ..., as class 0 is the background.
+
+    Args:
+      folder: The folder; a name that begins with a dot is passed over.
+      num_classes: Classes of the checkpoint.
+
+    Returns:
+      ``(paths, labels, names)``: files, the class number of each, and the name of
+      every class.
+
+    Raises:
+      SlimResnetError: The number of folders does not fit the checkpoint, or a class
+        folder holds no image.
+    """
+    names = sorted(entry.name for entry in os.scandir(folder)
+                   if entry.is_dir() and not entry.name.startswith("."))
+    offset = int(num_classes == CLASSES_WITH_BACKGROUND and len(names) == num_classes - 1)
+    if len(names) + offset != num_classes:
+        wanted = (f"{num_classes}, or 1000 without background"
+                  if num_classes == CLASSES_WITH_BACKGROUND else num_classes)
+        raise SlimResnetError(f"{folder}: has {len(names)} class folders, but the checkpoint has "
+                              f"{num_classes} classes; give a folder with {wanted} of them, or "
+                              "TFRecord files")
+    paths, labels = [], []
+    for label, name in enumerate(names, offset):
+        found = images.find_images([os.path.join(folder, name)])
+        paths += found
+        labels += [label] * len(found)
+    return paths, labels, [BACKGROUND] * offset + names
+
+
+def find_records(folder):
+    """Returns a folder's TFRecord files, all shards of one data set; empty if it has none.
+
+    Raises:
+      SlimResnetError: Several data sets (train and validation, say) are in it, or
+        shards are missing.
+    """
+    matches = {}
+    for name in sorted(os.listdir(folder)):
+        match = _SHARD.match(name) or _SINGLE.match(name)
+        if match and os.path.isfile(os.path.join(folder, name)):
+            matches.setdefault(match["set"], []).append(match)
+    if len(matches) > 1:
+        raise SlimResnetError(f"{folder}: holds {len(matches)} data sets "
+                              f"({', '.join(list(matches)[:3])}); name the files of one")
+    for name, shards in matches.items():
+        wanted = int(shards[0].groupdict().get("shards") or len(shards))
+        if len(shards) != wanted:
+            raise SlimResnetError(f"{folder}: {len(shards)} of {wanted} shards of {name} are "
+                                  "there; name files to evaluate on some")
+    return [os.path.join(folder, match.string) for found in matches.values() for match in found]
+
+
+@dataclasses.dataclass(frozen=True)
+class Labelled:
+    """Labelled images of either kind, found and not yet read.
+
+    Attributes:
+      files: Image files, or TFRecord files in slim's format: ``tf.train.Example``
+        records with ``image/encoded`` (see `images.decode`) and ``image/class/label``.
+      labels: Class number of each image file; None for TFRecord files.
+      names: Name of every class; None where unknown.
+    """
+
+    files: list
+    labels: list | None
+    names: list
+
+    @property
+    def total(self):
+        """How many images there are; None if only reading tells."""
+        return None if self.labels is None else len(self.files)
+
+    def read(self, image_size=IMAGE_SIZE, preprocessing="inception", batch_size=BATCH_SIZE,
+             shard=(0, 1), skip=0):
+        """Reads the images; the arguments are `images.read_images`' own.
+
+        Yields:
+          `images.Batch`es.
+
+        Raises:
+          SlimResnetError: A TFRecord file is damaged, or is none.
+        """
+        if self.labels is not None:
+            return images.read_images(self.files, image_size, preprocessing, batch_size,
+                                      self.labels, shard, skip)
+        return self._read_records(image_size, preprocessing, batch_size, shard, skip)
+
+    def _read_records(self, image_size, preprocessing, batch_size, shard, skip):
+        features = {"image/encoded": tf.io.FixedLenFeature([], tf.string),
+                    "image/class/label": tf.io.FixedLenFeature([], tf.int64)}
+
+        def prepare(record):
+            example = tf.io.parse_single_example(record, features)
+            image = images.decode(example["image/encoded"])
+            return (images.preprocess(image, image_size, preprocessing),
+                    example["image/class/label"])
+
+        def records_of(file_number, file):
+            return tf.data.TFRecordDataset(file).enumerate().map(
+                lambda number, record: (tf.stack([file_number, number]), record))
+
+        def elements():
+            encoded = tf.constant(list(map(os.fsencode, self.files)))
+            return tf.data.Dataset.from_tensor_slices(encoded).enumerate().flat_map(records_of)
+
+        try:
+            for numbers, pictures, causes, labels in images.run_batches(
+                    elements, prepare, image_size, batch_size, shard, skip):
+                yield images.Batch(
+                    [f"{self.files[file]}, record {number}" for file, number in numbers],
+                    pictures, causes,
+                    [None if cause else label for cause, label in zip(causes, labels.tolist())])
+        except tf.errors.OpError as error:
+            raise _damage(self.files, error) from error
+
+
+def _damage(files, error):
+    """Returns the `SlimResnetError` that says where TFRecord files are damaged."""
+    where = "a TFRecord file"
+    for file in files:
+        number = 0
+        try:
+            for _ in tf1.io.tf_record_iterator(file):
+                number += 1
+        except tf.errors.OpError as own:
+            where, error = f"{file}: is damaged or no TFRecord file, at record {number}", own
+            break
+    return SlimResnetError(f"{where}: {cause_of(error.message)}")
+
+
+def find_data(data, num_classes):
+    """Finds labelled images of either kind.
+
+    Args:
+      data: One folder, of class folders or of TFRecord files, or TFRecord files.
+      num_classes: Classes of the checkpoint.
+
+    Returns:
+      `Labelled`.
+
+    Raises:
+      SlimResnetError: A file is missing; and see `find_labelled` and `find_records`.
+    """
+    data = [os.fspath(path) for path in data]
+    for path in data:
+        if not os.path.exists(path):
+            raise SlimResnetError(f"{path}: no such file or folder")
+        if os.path.isdir(path) and len(data) > 1:
+            raise SlimResnetError(f"{path}: is a folder; give one folder, or TFRecord files only")
+    records = find_records(data[0]) if os.path.isdir(data[0]) else data
+    if not records:
+        return Labelled(*find_labelled(data[0], num_classes))
+    for file in records:
+        try:
+            with open(file, "rb"):
+                pass
+        except OSError as error:
+            raise SlimResnetError(f"{file}: cannot be read: {error.strerror}") from error
+    return Labelled(records, None, [None] * num_classes)
