@@ -80,7 +80,7 @@ def train(options, data, output, *, validation=None, save_seconds=SAVE_SECONDS, 
     source = open_data(data)
     architecture = find_architecture(options)
     prepare_folder(output, options, source, on_message)
-    with tf.Graph().as_default():
+    with training_folder.locked(output), tf.Graph().as_default():
         tf1.set_random_seed(options.seed)
         batches = Input(source, options)
         graph = build_training_graph(
