@@ -17,7 +17,8 @@ import slim_resnet
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.import_hooks import around_import
 
-COMMANDS = ("benchmark", "overhead", "checkpoint", "restore-cost", "classify", "evaluate", "export")
+COMMANDS = ("benchmark", "overhead", "checkpoint", "restore-cost", "classify", "evaluate", "export",
+            "train", "digits", "training-checks")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -57,6 +58,8 @@ def main(argv=None):
     if not arguments.verbose:
         _silence_tensorflow()
     try:
+        if hasattr(arguments, "complete"):
+            arguments.complete(arguments)
         return arguments.run(arguments) or 0
     except SlimResnetError as error:
         print(f"slim-resnet {arguments.command}: error: {error}", file=sys.stderr)

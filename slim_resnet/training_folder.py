@@ -1,0 +1,139 @@
+"""The folder of a training run: what is in it beside the checkpoints.
+
+``training.json``  options, class names, image size; fixed once the run has begun
+``labels.txt``     class names, in slim's form: ``0:daisy``
+``metrics.jsonl``  a line for each logged step
+"""
+
+import contextlib
+import json
+import os
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
+from slim_resnet.errors import SlimResnetError
+from slim_resnet.files import atomic_write
+
+FORMAT = "slim_resnet training 1"
+RECORD, LABELS, METRICS = "training.json", "labels.txt", "metrics.jsonl"
+# Prefix of a checkpoint, before "-" and its step.
+CHECKPOINT = "model.ckpt"
+
+
+def write_record(folder, options, classes, num_images):
+    """Writes ``training.json`` and ``labels.txt`` of a run that begins.
+
+    Args:
+      folder: Folder of the run.
+      options: Dict of its options, fit for JSON.
+      classes: Names of its classes.
+      num_images: Images of its training data.
+    """
+    with atomic_write(os.path.join(folder, LABELS)) as file:
+        file.writelines(f"{number}:{name}\n" for number, name in enumerate(classes))
+    # The record comes last: where it is, the rest is.
+    with atomic_write(os.path.join(folder, RECORD)) as file:
+        json.dump({"format": FORMAT, "options": options, "classes": list(classes),
+                   "num_images": num_images}, file, indent=1)
+        file.write("\n")
+
+
+def read_record(folder):
+    """Returns what `write_record` wrote as a dict; None if the folder has no such file.
+
+    Raises:
+      SlimResnetError: It cannot be read or is something else.
+    """
+    path = os.path.join(folder, RECORD)
+    try:
+        with open(path, encoding="utf-8") as file:
+            record = json.load(file)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise SlimResnetError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise SlimResnetError(f"{path}: is not JSON: {error}") from error
+    if not isinstance(record, dict) or record.get("format") != FORMAT:
+        raise SlimResnetError(f"{path}: is not the record of a slim-resnet train run")
+    return record
+
+
+def check_same(folder, record, options, classes):
+    """Raises `SlimResnetError` that names what differs from the run in the folder.
+
+    Args:
+      folder: The folder.
+      record: What `read_record` returned.
+      options: Dict of options as for `write_record`.
+      classes: Names of classes.
+    """
+    for name, value in options.items():
+        before = record["options"].get(name)
+        if before != value:
+            raise SlimResnetError(f"{folder}: holds a run with {_difference(name, before, value)}; "
+                                  "go on with the same options, or name another --output")
+    if record["classes"] != list(classes):
+        raise SlimResnetError(f"{folder}: holds a run on {len(record['classes'])} classes "
+                              f"({', '.join(record['classes'][:3])}, ...), and the data has "
+                              f"{len(classes)} ({', '.join(classes[:3])}, ...); go on with the "
+                              "same data, or name another --output")
+
+
+@contextlib.contextmanager
+def locked(folder):
+    """Keeps other processes from training in a folder for as long as the block lasts.
+
+    Raises:
+      SlimResnetError: One does already.
+    """
+    with open(os.path.join(folder, RECORD), encoding="utf-8") as file:
+        # The system gives the lock free when the process ends, however it does.
+        if fcntl:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise SlimResnetError(f"{folder}: another process is training in it; wait for it, "
+                                      "or name another --output") from error
+        yield
+
+
+def _difference(name, before, value):
+    if name == "root_block":
+        return "a root block, not without" if before else "--no-root-block, not with a root block"
+    if name == "blocks":
+        before, value = (blocks and [",".join(f"{depth}x{units}" for depth, units in blocks)]
+                         for blocks in (before, value))
+    return f"--{name.replace('_', '-')} {_shown(before)}, not {_shown(value)}"
+
+
+def _shown(value):
+    if isinstance(value, list):
+        value = " ".join(map(str, value)) or None
+    return "(none)" if value is None else str(value)
+
+
+def run_of(checkpoint):
+    """Returns the folder and the record of the run that wrote a checkpoint.
+
+    Args:
+      checkpoint: The folder of a run, a checkpoint in it, or anything else.
+
+    Returns:
+      ``(folder, record)``; the record is None where no run of ours wrote it.
+    """
+    path = folder = os.fsdecode(getattr(checkpoint, "path", checkpoint))
+    if not os.path.isdir(path):
+        folder, name = os.path.split(path)
+        if not name.startswith(CHECKPOINT + "-"):
+            return folder, None
+    return folder, read_record(folder)
+
+
+def classes_of_run(checkpoint):
+    """Returns the names of classes of the run that wrote a checkpoint, or None."""
+    _, record = run_of(checkpoint)
+    return record and record["classes"]
