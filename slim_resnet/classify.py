@@ -10,6 +10,7 @@ From Python in a few lines; the checkpoint is anything that
 """
 
 import dataclasses
+import re
 
 import numpy as np
 
@@ -22,14 +23,18 @@ from slim_resnet.network import BATCH_SIZE, IMAGE_SIZE, Network, classes_of
 CLASSES_WITH_BACKGROUND = 1001
 BACKGROUND = "background"
 
+# A line of the labels files that slim's data set scripts write.
+_NUMBERED = re.compile(r"(\d+):(.*)")
 
-def read_labels(path, num_classes):
+
+def read_labels(path, num_classes=None):
     """Reads the names of classes, one a line.
 
     Args:
-      path: UTF-8 text file with ``num_classes`` lines, in order of class numbers.
-        For 1001 classes, 1000 lines will do: background is put before them.
-      num_classes: Classes of the checkpoint.
+      path: UTF-8 text file with ``num_classes`` lines, in order of class numbers, or
+        each with its number before it as slim writes them, ``0:daisy``. For 1001
+        classes, 1000 lines will do: background is put before them.
+      num_classes: Classes of the checkpoint; None takes any number of lines.
 
     Returns:
       A list of ``num_classes`` strings.
@@ -46,10 +51,13 @@ def read_labels(path, num_classes):
         raise SlimResnetError(f"{path}: is not UTF-8 text; give one label a line") from error
     if labels == [""]:
         raise SlimResnetError(f"{path}: is empty; give one label a line")
+    numbered = [_NUMBERED.fullmatch(label) for label in labels]
+    if all(numbered) and [int(match[1]) for match in numbered] == list(range(len(labels))):
+        labels = [match[2] for match in numbered]
     with_background = num_classes == CLASSES_WITH_BACKGROUND
     if with_background and len(labels) == num_classes - 1:
         return [BACKGROUND, *labels]
-    if len(labels) != num_classes:
+    if num_classes is not None and len(labels) != num_classes:
         raise SlimResnetError(
             f"{path}: has {len(labels)} labels, but the checkpoint has {num_classes} classes; "
             f"give {num_classes} lines{', or 1000 without background' * with_background}")

@@ -156,13 +156,14 @@ def preprocess(image, image_size, preprocessing="inception"):
         raise SlimResnetError(f"there is no preprocessing {preprocessing!r}; "
                               f"choose one of {', '.join(PREPROCESSING)}")
     if preprocessing == "none":
-        return _resize(tf.cast(image, tf.float32), image_size)
+        return resize(tf.cast(image, tf.float32), image_size)
     image = tf.image.central_crop(image, CENTRAL_FRACTION)
-    image = _resize(tf.image.convert_image_dtype(image, tf.float32), image_size)
+    image = resize(tf.image.convert_image_dtype(image, tf.float32), image_size)
     return tf.multiply(tf.subtract(image, 0.5), 2.0)
 
 
-def _resize(image, size):
+def resize(image, size):
+    """Resizes ``[height, width, 3]`` to ``[size, size, 3]`` as TensorFlow 1 does, bilinearly."""
     # tf.image.resize puts pixel centres at halves, which changes every value:
     # test_images.py::test_inception_preprocessing_by_hand.
     return tf.raw_ops.ResizeBilinear(images=image[tf.newaxis], size=[size, size],

@@ -28,9 +28,9 @@ _CHECKED_DTYPES = frozenset(["float16", "bfloat16", "float32", "float64"])
 _REPEATED_SCOPE = re.compile(r"^(?P<scope>.+)/(?P=scope)(?P<end>/[^/]+/(?:biased|local_step))$")
 
 
-def restore(session, path, *, exclude=(), scope_map=None, use_moving_averages=False,
-            allow_missing=False, allow_non_finite=False):
-    """Restores all global variables of a session's graph from a checkpoint.
+def restore(session, path, *, variables=None, exclude=(), scope_map=None,
+            use_moving_averages=False, allow_missing=False, allow_non_finite=False):
+    """Restores variables of a session's graph from a checkpoint.
 
     Nothing is changed unless everything fits: each variable of the graph has one of
     its name, shape and dtype in the file, each variable in the file has one in the
@@ -41,6 +41,7 @@ def restore(session, path, *, exclude=(), scope_map=None, use_moving_averages=Fa
     Args:
       session: A ``tf.compat.v1.Session`` whose graph is not finalized.
       path: What `open_checkpoint` takes.
+      variables: Those to restore; None takes all global variables.
       exclude: `fnmatch` patterns of variables to leave alone, in the graph and in
         the file, such as ``*/logits/*`` for fine-tuning.
       scope_map: Maps scopes in the file to scopes in the graph, such as
@@ -60,7 +61,8 @@ def restore(session, path, *, exclude=(), scope_map=None, use_moving_averages=Fa
       SlimResnetError: Something does not fit; the message names all that does not.
     """
     with open_checkpoint(path) as checkpoint:
-        variables = session.graph.get_collection(tf1.GraphKeys.GLOBAL_VARIABLES)
+        if variables is None:
+            variables = session.graph.get_collection(tf1.GraphKeys.GLOBAL_VARIABLES)
         return _restore(session, checkpoint, variables, list(checkpoint.shapes),
                         exclude=exclude, scope_map=scope_map, allow_missing=allow_missing,
                         use_moving_averages=use_moving_averages,

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 import checkpoints
 import pictures
-from slim_resnet import evaluate, network
+from slim_resnet import evaluate, labelled_data, network
 from slim_resnet.cli import main
 from slim_resnet.errors import SlimResnetError
 
@@ -206,14 +206,14 @@ def test_bad_paths_are_one_line(slim, tmp_path, capsys):
 
 def test_a_thousand_folders_are_behind_the_background(tmp_path):
     touch(tmp_path, *(f"n{k:04}/{k}.png" for k in range(1000)))
-    paths, labels, names = evaluate.find_labelled(tmp_path, 1001)
+    paths, labels, names = labelled_data.find_labelled(tmp_path, 1001)
     assert (labels[0], labels[-1]) == (1, 1000) and paths[41].endswith("n0041/41.png")
     assert names[:2] == ["background", "n0000"] and len(names) == 1001
-    assert evaluate.find_labelled(tmp_path, 1000)[1] == list(range(1000))
+    assert labelled_data.find_labelled(tmp_path, 1000)[1] == list(range(1000))
     with pytest.raises(SlimResnetError, match="1000 class folders.*has 999 classes"):
-        evaluate.find_labelled(tmp_path, 999)
+        labelled_data.find_labelled(tmp_path, 999)
     touch(tmp_path, "n9999/x.png")
-    assert evaluate.find_labelled(tmp_path, 1001)[1] == list(range(1001))
+    assert labelled_data.find_labelled(tmp_path, 1001)[1] == list(range(1001))
 
 
 def test_ranks():

@@ -30,11 +30,11 @@ def add_arguments(parser):
 
 
 def run(arguments):
-    from slim_resnet import evaluate
+    from slim_resnet import evaluate, labelled_data
     from slim_resnet.checkpoint import open_checkpoint
     from slim_resnet.network import Network, classes_of
     with open_checkpoint(arguments.checkpoint) as opened:
-        examples, total, names = evaluate.read_labelled(
+        examples, total, names = labelled_data.read_labelled(
             arguments.data, classes_of(opened), arguments.image_size, arguments.preprocessing)
         network = Network(opened, arguments.image_size)
     with network:

@@ -1,0 +1,69 @@
+"""Training images: varied at random, each by its own seed and nothing else.
+
+``inception`` is what research/slim trains its released checkpoints with, but for one
+thing: images are resized bilinearly always, not by one of four methods at random.
+"""
+
+import tensorflow as tf
+
+from slim_resnet import images
+
+# inception_preprocessing.py: brightness in units of 255, hue as a share of the circle.
+_BRIGHTNESS, _HUE, _SATURATION, _CONTRAST = 32 / 255, 0.2, (0.5, 1.5), (0.5, 1.5)
+_CROPPED_AREA, _CROPPED_ASPECT = (0.05, 1.0), (0.75, 1.33)
+
+# The four orders of inception_preprocessing.distort_color.
+_ORDERS = ("bshc", "sbch", "chbs", "hscb")
+
+
+def augment(image, image_size, preprocessing, augmentation, seed, position):
+    """Prepares one decoded image for training.
+
+    Args:
+      image: uint8 ``[height, width, 3]``.
+      image_size: Height and width of the result, in pixels.
+      preprocessing: See `images.preprocess`.
+      augmentation: ``inception`` (distorted crop, flip, colours), ``flip`` (prepared as
+        for evaluation and mirrored at random) or ``none``.
+      seed: Seed of the run, an int.
+      position: Number of the image in the whole run, an int64 scalar.
+
+    Returns:
+      float32 ``[image_size, image_size, 3]``, a function of the arguments alone.
+    """
+    def key(use):
+        return tf.stack([tf.constant(seed * 16 + use, tf.int64), position])
+
+    if augmentation != "inception":
+        image = images.preprocess(image, image_size, preprocessing)
+        return image if augmentation == "none" else \
+            tf.image.stateless_random_flip_left_right(image, key(0))
+    begin, size, _ = tf.image.stateless_sample_distorted_bounding_box(
+        tf.shape(image), [[[0.0, 0.0, 1.0, 1.0]]], key(1), min_object_covered=0.1,
+        aspect_ratio_range=_CROPPED_ASPECT, area_range=_CROPPED_AREA, max_attempts=100,
+        use_image_if_no_bounding_boxes=True)
+    image = tf.slice(image, begin, size)
+    image = tf.image.convert_image_dtype(image, tf.float32)
+    image = images.resize(image, image_size)
+    image = tf.image.stateless_random_flip_left_right(image, key(0))
+    image = _distort_colours(image, key)
+    return 2.0 * (image - 0.5) if preprocessing == "inception" else 255.0 * image
+
+
+def _distort_colours(image, key):
+    distortions = {
+        "b": lambda image: tf.image.stateless_random_brightness(image, _BRIGHTNESS, key(2)),
+        "s": lambda image: tf.image.stateless_random_saturation(image, *_SATURATION, key(3)),
+        "h": lambda image: tf.image.stateless_random_hue(image, _HUE, key(4)),
+        "c": lambda image: tf.image.stateless_random_contrast(image, *_CONTRAST, key(5)),
+    }
+
+    def in_order(order):
+        distorted = image
+        for distortion in order:
+            distorted = distortions[distortion](distorted)
+        return distorted
+
+    chosen = tf.random.stateless_uniform([], key(6), 0, len(_ORDERS), tf.int32)
+    image = tf.switch_case(chosen, [lambda order=order: in_order(order) for order in _ORDERS])
+    return tf.clip_by_value(image, 0.0, 1.0)

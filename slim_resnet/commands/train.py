@@ -1,0 +1,181 @@
+"""Train a ResNet V2, or fine-tune a checkpoint.
+
+    slim-resnet train flowers --output run --model resnet_v2_50 --steps 20000
+    slim-resnet train digits/train.npz --validation digits/test.npz --output run \\
+        --model resnet_v2 --blocks 16x1,32x1,64x1 --image-size 32 --augmentation none --steps 400
+    slim-resnet train flowers --output run --checkpoint resnet_v2_50_2017_04_14.tar.gz \\
+        --exclude logits --train-only logits block4 --steps 1000
+
+DATA is a folder with one folder of images a class, or TFRecord files in slim's format, or a
+folder of them, or an .npz file with images ([N, H, W] or [N, H, W, C]; uint8, or floats from
+0 to 1), labels ([N]) and perhaps classes (names). A run that was stopped, at whatever moment,
+goes on from its last checkpoint when it is started again with the same options.
+
+OUTPUT gets checkpoints, labels.txt, training.json (all options), metrics.jsonl and summaries
+for TensorBoard; classify, evaluate, checkpoint and export take it as a checkpoint.
+"""
+
+import dataclasses
+import sys
+
+from slim_resnet import training_options
+from slim_resnet.commands import positive_int, non_negative_int
+from slim_resnet.environment import cpu, has_bfloat16
+from slim_resnet.errors import SlimResnetError
+from slim_resnet.tables import format_table
+from slim_resnet.training_options import FREE_MODELS, NAMED_MODELS
+
+HELP = "train a network, or fine-tune a checkpoint"
+
+
+def add_arguments(parser):
+    parser.add_argument("data", metavar="DATA", nargs="+", help="images to train on")
+    parser.add_argument("--output", required=True, metavar="FOLDER", help="where the run is kept")
+    parser.add_argument("--validation", nargs="+", metavar="DATA",
+                        help="images to evaluate on at the end (default: some of DATA)")
+    _add_network(parser.add_argument_group("network"))
+    _add_images(parser.add_argument_group("images"))
+    _add_optimization(parser.add_argument_group("optimization"))
+    _add_batch_norm(parser.add_argument_group("batch norm"))
+    _add_fine_tuning(parser.add_argument_group("fine-tuning"))
+    run_group = parser.add_argument_group("run")
+    run_group.add_argument("--precision", choices=("float32", "bfloat16"),
+                           help="bfloat16: by TensorFlow's own mixed-precision rewrite")
+    run_group.add_argument("--save-seconds", type=positive_int, default=300, metavar="N",
+                           help="from one checkpoint to the next (default: %(default)s)")
+    run_group.add_argument("--save-steps", type=positive_int, metavar="N",
+                           help="steps instead of seconds")
+    run_group.add_argument("--log-steps", type=positive_int, default=10, metavar="N",
+                           help="from one line of metrics.jsonl to the next "
+                           "(default: %(default)s)")
+    parser.set_defaults(**{field.name: field.default
+                           for field in dataclasses.fields(training_options.Options)
+                           if field.default is not dataclasses.MISSING})
+
+
+def _add_network(group):
+    group.add_argument("--model", choices=(*FREE_MODELS, *NAMED_MODELS), metavar="NAME",
+                       help=f"one of {', '.join((*FREE_MODELS, *NAMED_MODELS))} (default: the "
+                       "network of --checkpoint)")
+    group.add_argument("--blocks", metavar="DxU,...",
+                       help=f"for {' and '.join(FREE_MODELS)}: base depth x units of each block, "
+                       "like 16x3,32x3,64x3; all but the last halve height and width")
+    group.add_argument("--no-root-block", dest="root_block", action="store_false",
+                       help="begin with the first block, without conv1 and pool1")
+
+
+def _add_images(group):
+    group.add_argument("--image-size", type=positive_int, metavar="PIXELS",
+                       help="(default: %(default)s)")
+    group.add_argument("--preprocessing", choices=("inception", "none"),
+                       help="inception: values from -1 to 1; none: from 0 to 255 "
+                       "(default: %(default)s)")
+    group.add_argument("--augmentation", choices=training_options.AUGMENTATIONS,
+                       help="inception: random crop, flip and colours; flip: prepared as for "
+                       "evaluation, and flip; none, for digits say (default: %(default)s)")
+    group.add_argument("--batch-size", type=positive_int, metavar="N",
+                       help="(default: %(default)s)")
+    group.add_argument("--seed", type=int, metavar="N",
+                       help="of weights, order and augmentation (default: %(default)s)")
+
+
+def _add_optimization(group):
+    group.add_argument("--steps", type=positive_int, required=True, metavar="N")
+    group.add_argument("--optimizer", choices=training_options.OPTIMIZERS,
+                       help="(default: %(default)s)")
+    group.add_argument("--momentum", type=float, metavar="X", help="(default: %(default)s)")
+    group.add_argument("--learning-rate", type=float, metavar="X", help="(default: %(default)s)")
+    group.add_argument("--schedule", choices=training_options.SCHEDULES,
+                       help="(default: %(default)s)")
+    group.add_argument("--boundaries", type=positive_int, nargs="+", metavar="STEP",
+                       help="piecewise: where the rate is multiplied by --decay-rate")
+    group.add_argument("--decay-rate", type=float, metavar="X", help="(default: %(default)s)")
+    group.add_argument("--end-learning-rate", type=float, metavar="X",
+                       help="of cosine and polynomial (default: %(default)s)")
+    group.add_argument("--power", type=float, metavar="X",
+                       help="of polynomial (default: %(default)s)")
+    group.add_argument("--warmup-steps", type=non_negative_int, metavar="N",
+                       help="in which the rate grows to its full size (default: %(default)s)")
+    group.add_argument("--weight-decay", type=float, metavar="X", help="(default: %(default)s)")
+    group.add_argument("--label-smoothing", type=float, metavar="X", help="(default: %(default)s)")
+    group.add_argument("--clip-norm", type=float, metavar="X",
+                       help="longest norm of all gradients together")
+    group.add_argument("--ema-decay", type=float, metavar="X",
+                       help="keep averages of the weights, of this decay")
+
+
+def _add_batch_norm(group):
+    group.add_argument("--batch-norm-decay", type=float, metavar="X",
+                       help="of the moving statistics (default: 0.997, or less in runs of fewer "
+                       "than 3333 steps: a tenth of the steps is remembered)")
+    group.add_argument("--zero-debias", action="store_true",
+                       help="debias moving means (default: the blog's network does)")
+    group.add_argument("--no-zero-debias", dest="zero_debias", action="store_false",
+                       help="do not")
+    group.add_argument("--batch-norm-updates", choices=training_options.UPDATES,
+                       help="collected: UPDATE_OPS, run with every step; in-place: "
+                       "updates_collections=None (default: %(default)s)")
+    group.add_argument("--freeze-batch-norm", action="store_true",
+                       help="use the checkpoint's moving statistics, gamma and beta unchanged")
+
+
+def _add_fine_tuning(group):
+    group.add_argument("--checkpoint", metavar="PATH", help="to begin from")
+    group.add_argument("--exclude", nargs="+", metavar="PATTERN",
+                       help="what begins at random all the same, like logits")
+    group.add_argument("--train-only", nargs="+", metavar="PATTERN",
+                       help="train these alone, like logits block4/unit_3 '*/biases'")
+
+
+def run(arguments):
+    options = _options(arguments)
+    training_options.check(options)
+    if options.precision == "bfloat16" and not has_bfloat16(cpu()["flags"]):
+        raise SlimResnetError(f"--precision bfloat16: this CPU ({cpu()['model']}) has neither "
+                              "avx512_bf16 nor amx_bf16; use float32")
+    from slim_resnet import training, training_evaluation
+    on_terminal = sys.stderr.isatty()
+    try:
+        outcome = training.train(
+            options, arguments.data, arguments.output, validation=arguments.validation,
+            save_seconds=arguments.save_seconds, save_steps=arguments.save_steps,
+            log_steps=arguments.log_steps, on_message=_say,
+            on_progress=_show_progress if on_terminal else None)
+    finally:
+        if on_terminal:
+            print(file=sys.stderr)
+    if outcome.interrupted:
+        _say(f"interrupted; saved at step {outcome.step} of {options.steps}")
+        return 130
+    print("\n".join(table_lines(outcome.evaluations)))
+    warning = training_evaluation.warning(outcome.evaluations, options)
+    if warning:
+        _say(warning)
+
+
+def _options(arguments):
+    values = {field.name: getattr(arguments, field.name)
+              for field in dataclasses.fields(training_options.Options)}
+    if values["blocks"] is not None:
+        values["blocks"] = training_options.parse_blocks(values["blocks"])
+    return training_options.Options(**{
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in values.items()})
+
+
+def table_lines(evaluations):
+    """Returns the lines that show what `training.train` measured."""
+    return format_table(["evaluated with", "images", "top-1 %", "top-5 %"], [
+        [one.how, one.num_images, f"{100 * one.top_1:.2f}", f"{100 * one.top_5:.2f}"]
+        for one in evaluations])
+
+
+def _say(line):
+    print(f"slim-resnet train: {line}", file=sys.stderr, flush=True)
+
+
+def _show_progress(progress):
+    minutes, seconds = divmod(round(progress.seconds_left), 60)
+    print(f"\rstep {progress.step} of {progress.steps}  loss {progress.loss:.4f}  accuracy "
+          f"{progress.accuracy:.3f}  {progress.images_per_second:.1f} images/s  "
+          f"{minutes}:{seconds:02} left ", end="", file=sys.stderr, flush=True)

@@ -1,0 +1,217 @@
+"""Training and fine-tuning, in graph mode as slim does it.
+
+From Python::
+
+    from slim_resnet.training import train
+    from slim_resnet.training_options import Options
+
+    outcome = train(Options(steps=2000, model="resnet_v2", image_size=32,
+                            blocks=((16, 3), (32, 3), (64, 3))),
+                    ["digits/train.npz"], "run", validation=["digits/test.npz"])
+    print(outcome.evaluations)
+
+A run that was stopped, at whatever moment, goes on when it is called again with the same
+arguments: from the last checkpoint, with the images and the losses that it would have had.
+"""
+
+import dataclasses
+import json
+import os
+import typing
+
+import tensorflow as tf
+
+from slim_resnet import compat, training_folder, training_hooks, training_options
+from slim_resnet.checkpoint import open_checkpoint, recognise
+from slim_resnet.errors import SlimResnetError
+from slim_resnet.restore import restore
+from slim_resnet.training_data import Input, open_data
+from slim_resnet.training_evaluation import MOST_TRAINING_IMAGES, evaluate_run
+from slim_resnet.training_graph import (Architecture, architecture_of, build_logits,
+                                        build_training_graph, matching)
+
+tf1 = tf.compat.v1
+
+SAVE_SECONDS = 300
+LOG_STEPS = 10
+
+
+class Outcome(typing.NamedTuple):
+    """How a run ended.
+
+    Attributes:
+      step: Steps that are over.
+      interrupted: Whether Ctrl-C ended it before its last step.
+      evaluations: What `training_evaluation.evaluate_run` returned; empty if interrupted.
+    """
+
+    step: int
+    interrupted: bool
+    evaluations: tuple = ()
+
+
+def train(options, data, output, *, validation=None, save_seconds=SAVE_SECONDS, save_steps=None,
+          log_steps=LOG_STEPS, hooks=(), on_progress=None, on_message=lambda line: None):
+    """Trains a network, or goes on with a run, and evaluates it.
+
+    Args:
+      options: `training_options.Options`.
+      data: Images to train on, see `training_data.open_data`.
+      output: Folder of the run; made if it is not there.
+      validation: Images to evaluate on at the end, see `labelled_data.read_labelled`;
+        None evaluates on some of those trained on.
+      save_seconds: Seconds from one checkpoint to the next.
+      save_steps: Steps from one to the next, instead of seconds.
+      log_steps: Steps from one line of ``metrics.jsonl`` to the next.
+      hooks: More ``tf.compat.v1.train.SessionRunHook``s, run before ours.
+      on_progress: Called with a `training_hooks.Progress` after each step.
+      on_message: Called with a line for people, now and then.
+
+    Returns:
+      An `Outcome`.
+
+    Raises:
+      SlimResnetError: Options, data or folder are at fault, an image cannot be read, the
+        disk is full, or the loss is NaN. The last good checkpoint stays.
+    """
+    training_options.check(options)
+    source = open_data(data)
+    architecture = find_architecture(options)
+    prepare_folder(output, options, source, on_message)
+    with tf.Graph().as_default():
+        tf1.set_random_seed(options.seed)
+        batches = Input(source, options)
+        graph = build_training_graph(
+            batches.images, batches.labels, len(source.classes),
+            lambda images: build_logits(images, len(source.classes), architecture, options,
+                                        is_training=not options.freeze_batch_norm),
+            options)
+        saver = tf1.train.Saver(max_to_keep=training_hooks.KEPT_CHECKPOINTS,
+                                save_relative_paths=True)
+        step = training_hooks.last_good_step(output, on_message)
+        if step is None:
+            step = 0
+            write_first_checkpoint(graph, options, saver, output)
+        elif step:
+            on_message(f"going on from step {step}")
+        interrupted = False
+        if step < options.steps:
+            step, interrupted = run_session(
+                graph, batches, saver, options, output, step, save_seconds=save_seconds,
+                save_steps=save_steps, log_steps=log_steps, hooks=hooks,
+                on_progress=on_progress)
+    if interrupted:
+        return Outcome(step, True)
+    return Outcome(step, False, evaluate_run(
+        options, architecture, output, len(source.classes), validation or data,
+        None if validation else MOST_TRAINING_IMAGES))
+
+
+def find_architecture(options):
+    """Returns the `Architecture` that the options name: a model's, or the checkpoint's."""
+    if options.model is not None:
+        return architecture_of(options.model, options.blocks, options.root_block)
+    with open_checkpoint(options.checkpoint) as opened:
+        found = recognise(opened)
+    if found.input_channels != 3:
+        raise SlimResnetError(f"{options.checkpoint}: its network takes {found.input_channels} "
+                              "channels, and images have 3")
+    return Architecture(found.variant, found.blocks, found.scope, found.root_block)
+
+
+def prepare_folder(output, options, source, on_message=lambda line: None):
+    """Makes the folder of a run, or checks that it holds this one.
+
+    Raises:
+      SlimResnetError: It holds something else, or cannot be written to.
+    """
+    recorded = json.loads(json.dumps(dataclasses.asdict(options)))
+    try:
+        os.makedirs(output, exist_ok=True)
+        names = os.listdir(output)
+    except OSError as error:
+        raise SlimResnetError(f"{output}: cannot be made: {error.strerror}") from error
+    record = training_folder.read_record(output)
+    if record is not None:
+        training_folder.check_same(output, record, recorded, source.classes)
+        if record["num_images"] != source.num_images:
+            on_message(f"the data had {record['num_images']} images and has {source.num_images} "
+                       "now: from here on their order is another")
+    elif any(name.startswith(training_folder.CHECKPOINT) for name in names):
+        raise SlimResnetError(f"{output}: holds checkpoints and no {training_folder.RECORD}; name "
+                              "another folder")
+    else:
+        training_folder.write_record(output, recorded, source.classes, source.num_images)
+
+
+def write_first_checkpoint(graph, options, saver, output, target=""):
+    """Saves step 0: random weights, and those of ``options.checkpoint`` where it has them.
+
+    Every run restores a checkpoint when it begins, and this is the first one's.
+    """
+    others = {id(v) for v in graph.network_variables}
+    with tf1.Session(target) as session:
+        session.run(tf1.variables_initializer(graph.network_variables))
+        if options.checkpoint is not None:
+            excluded = matching(graph.network_variables, options.exclude, "--exclude")
+            restore(session, options.checkpoint, variables=graph.network_variables,
+                    exclude=[v.op.name for v in excluded])
+        # Averages of weights begin at what the weights are now.
+        session.run(tf1.variables_initializer(
+            [v for v in tf1.global_variables() if id(v) not in others]))
+        training_hooks.save_checkpoint(saver, session, output, 0)
+
+
+def session_config(options):
+    """Returns the ``ConfigProto`` of a run."""
+    config = tf1.ConfigProto()
+    if options.precision == "bfloat16":
+        compat.allow_bfloat16(config)
+    return config
+
+
+def run_session(graph, batches, saver, options, output, step, *, save_seconds=SAVE_SECONDS,
+                save_steps=None, log_steps=LOG_STEPS, hooks=(), on_progress=None):
+    """Runs the steps that are left in a ``MonitoredTrainingSession``.
+
+    Returns:
+      ``(step, interrupted)``.
+    """
+    log = training_hooks.LogHook(graph, output, options, log_steps, on_progress)
+    stop = training_hooks.StopOnSignalHook()
+    for name in ("cross_entropy", "total_loss", "accuracy", "learning_rate"):
+        tf1.summary.scalar(name, getattr(graph, name))
+    all_hooks = [
+        *hooks, training_hooks.InputHook(graph, batches), log,
+        tf1.train.SummarySaverHook(save_steps=log_steps, output_dir=output,
+                                   summary_op=tf1.summary.merge_all()),
+        training_hooks.SaveHook(graph, output, saver, save_seconds, save_steps, log.flush),
+        tf1.train.StopAtStepHook(last_step=options.steps), stop]
+    failure = None
+    try:
+        with tf1.train.MonitoredTrainingSession(
+                checkpoint_dir=output, scaffold=tf1.train.Scaffold(saver=saver),
+                hooks=all_hooks, save_checkpoint_secs=None, save_checkpoint_steps=None,
+                save_summaries_steps=None, save_summaries_secs=None, log_step_count_steps=None,
+                config=session_config(options)) as session:
+            while not session.should_stop():
+                try:
+                    step = session.run(graph.train_op)
+                except tf.errors.InvalidArgumentError as error:
+                    failure = error
+                    break
+    finally:
+        log.close()
+        stop.restore()
+    if failure is not None:
+        raise _failure(failure, batches, step)
+    return int(step), stop.stopped and step < options.steps
+
+
+def _failure(error, batches, step):
+    found = batches.unreadable(step)
+    if found is None:
+        return error
+    name, cause = found
+    return SlimResnetError(f"{name}: cannot be read: {cause}; the run is saved at step {step}: mend "
+                           "the image and start it again")

@@ -1,0 +1,130 @@
+"""What a run has learnt: by moving statistics, by batch statistics, by averaged weights.
+
+Training normalises each batch by its own statistics, inference by their moving averages.
+Where a network is much better with the former than with the latter, it has not learnt
+badly: its averages have not converged.
+"""
+
+import itertools
+import math
+import typing
+
+import tensorflow as tf
+
+from slim_resnet.evaluate import evaluate_examples
+from slim_resnet.labelled_data import read_labelled
+from slim_resnet.restore import restore
+from slim_resnet.training_graph import build_logits
+from slim_resnet.training_options import batch_norm_decay_for
+
+tf1 = tf.compat.v1
+
+MOVING, BATCH, AVERAGED = "moving statistics", "batch statistics", "averaged weights"
+
+# Images of the training data that are evaluated on where there is no other.
+MOST_TRAINING_IMAGES = 1000
+# Difference of two accuracies that is no matter of chance, in standard errors, and at least.
+_STANDARD_ERRORS, _LEAST_DIFFERENCE = 3, 0.02
+
+
+class Evaluated(typing.NamedTuple):
+    """Accuracy of a run's network in one way of using it.
+
+    Attributes:
+      how: `MOVING`, `BATCH` or `AVERAGED` (weights, with moving statistics).
+      num_images: Images that it was measured on.
+      top_1: Fraction of them whose label is the most probable class.
+      top_5: Fraction of them whose label is among the five most probable classes.
+      unreadable: Number of images that could not be read.
+    """
+
+    how: str
+    num_images: int
+    top_1: float
+    top_5: float
+    unreadable: int
+
+
+class _TrainedNetwork:
+    """A run's network in one way of using it; what `evaluate.evaluate_examples` takes."""
+
+    def __init__(self, how, options, architecture, num_classes, folder):
+        self.num_classes = num_classes
+        graph = tf.Graph()
+        with graph.as_default():
+            size = options.image_size
+            self._images = tf1.placeholder(tf.float32, [None, size, size, 3])
+            self._logits = build_logits(self._images, num_classes, architecture, options,
+                                        is_training=how == BATCH)
+            self._session = tf1.Session(graph=graph)
+            restore(self._session, folder, use_moving_averages=how == AVERAGED)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._session.close()
+
+    def logits(self, images):
+        return self._session.run(self._logits, {self._images: images})
+
+
+def evaluate_run(options, architecture, folder, num_classes, data, most_images=None):
+    """Evaluates the last checkpoint of a run in each way of using it.
+
+    Batch statistics are those of whole batches of ``options.batch_size`` images in an
+    order of chance; images beyond the last whole batch are left out.
+
+    Args:
+      options: `training_options.Options`.
+      architecture: The `training_graph.Architecture`.
+      folder: Folder of the run.
+      num_classes: Number of classes.
+      data: See `labelled_data.read_labelled`.
+      most_images: How many images at most; None takes all.
+
+    Returns:
+      A tuple of `Evaluated`: moving statistics, batch statistics, and averaged weights if
+      the run keeps them.
+    """
+    results = []
+    for how in (MOVING, BATCH, AVERAGED)[:2 if options.ema_decay is None else 3]:
+        examples, total, _ = read_labelled(data, num_classes, options.image_size,
+                                           options.preprocessing, shuffle_seed=0)
+        examples = itertools.islice(examples, most_images)
+        if how == BATCH:
+            examples = _whole_batches(examples, options.batch_size)
+        with _TrainedNetwork(how, options, architecture, num_classes, folder) as network:
+            result = evaluate_examples(network, examples, options.batch_size)
+        results.append(Evaluated(how, result.num_images, result.top_1, result.top_5,
+                                 len(result.unreadable)))
+    return tuple(results)
+
+
+def _whole_batches(examples, batch_size):
+    """Yields readable examples as long as whole batches of them come, or one short batch."""
+    readable = (example for example in examples if example.image is not None)
+    batch, first = list(itertools.islice(readable, batch_size)), True
+    while len(batch) == batch_size or (first and batch):
+        yield from batch
+        batch, first = list(itertools.islice(readable, batch_size)), False
+
+
+def warning(evaluations, options):
+    """Returns what to say of the averages, or None if they have converged.
+
+    Args:
+      evaluations: What `evaluate_run` returned.
+      options: `training_options.Options`.
+    """
+    by_how = {one.how: one for one in evaluations}
+    moving, batch = by_how[MOVING], by_how[BATCH]
+    error = math.sqrt(sum(one.top_1 * (1 - one.top_1) / one.num_images
+                          for one in (moving, batch)))
+    if batch.top_1 - moving.top_1 <= max(_LEAST_DIFFERENCE, _STANDARD_ERRORS * error):
+        return None
+    decay = batch_norm_decay_for(options)
+    return (f"batch statistics classify {100 * batch.top_1:.1f} % right and moving statistics "
+            f"{100 * moving.top_1:.1f} %: the averages have not converged; with a batch norm decay "
+            f"of {decay:g} they need a few times {1 / (1 - decay):.0f} steps, and there were "
+            f"{options.steps}: lower --batch-norm-decay or train longer")

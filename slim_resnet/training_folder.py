@@ -1,0 +1,118 @@
+"""The folder of a training run: what is in it beside the checkpoints.
+
+``training.json``  options, class names, image size; fixed once the run has begun
+``labels.txt``     class names, in slim's form: ``0:daisy``
+``metrics.jsonl``  a line for each logged step
+"""
+
+import json
+import os
+import typing
+
+from slim_resnet.errors import SlimResnetError
+from slim_resnet.files import atomic_write
+
+FORMAT = "slim_resnet training 1"
+RECORD, LABELS, METRICS = "training.json", "labels.txt", "metrics.jsonl"
+# Prefix of a checkpoint, before "-" and its step.
+CHECKPOINT = "model.ckpt"
+
+
+def write_record(folder, options, classes, num_images):
+    """Writes ``training.json`` and ``labels.txt`` of a run that begins.
+
+    Args:
+      folder: Folder of the run.
+      options: Dict of its options, fit for JSON.
+      classes: Names of its classes.
+      num_images: Images of its training data.
+    """
+    with atomic_write(os.path.join(folder, LABELS)) as file:
+        file.writelines(f"{number}:{name}\n" for number, name in enumerate(classes))
+    # The record comes last: where it is, the rest is.
+    with atomic_write(os.path.join(folder, RECORD)) as file:
+        json.dump({"format": FORMAT, "options": options, "classes": list(classes),
+                   "num_images": num_images}, file, indent=1)
+        file.write("\n")
+
+
+def read_record(folder):
+    """Returns what `write_record` wrote as a dict; None if the folder has no such file.
+
+    Raises:
+      SlimResnetError: It cannot be read or is something else.
+    """
+    path = os.path.join(folder, RECORD)
+    try:
+        with open(path, encoding="utf-8") as file:
+            record = json.load(file)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise SlimResnetError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise SlimResnetError(f"{path}: is not JSON: {error}") from error
+    if not isinstance(record, dict) or record.get("format") != FORMAT:
+        raise SlimResnetError(f"{path}: is not the record of a slim-resnet train run")
+    return record
+
+
+def check_same(folder, record, options, classes):
+    """Raises `SlimResnetError` that names what differs from the run in the folder.
+
+    Args:
+      folder: The folder.
+      record: What `read_record` returned.
+      options: Dict of options as for `write_record`.
+      classes: Names of classes.
+    """
+    for name, value in options.items():
+        before = record["options"].get(name)
+        if before != value:
+            raise SlimResnetError(
+                f"{folder}: holds a run with --{name.replace('_', '-')} {_shown(before)}, not "
+                f"{_shown(value)}; go on with the same options, or name another --output")
+    if record["classes"] != list(classes):
+        raise SlimResnetError(f"{folder}: holds a run on {len(record['classes'])} classes "
+                              f"({', '.join(record['classes'][:3])}, ...), and the data has "
+                              f"{len(classes)} ({', '.join(classes[:3])}, ...); go on with the "
+                              "same data, or name another --output")
+
+
+def _shown(value):
+    if isinstance(value, (list, tuple)):
+        return " ".join(_shown(part) for part in value) or "(none)"
+    return "(none)" if value is None else str(value)
+
+
+class Settings(typing.NamedTuple):
+    """What a trained checkpoint wants to be used with.
+
+    Attributes:
+      image_size: Height and width in pixels.
+      preprocessing: See `images.preprocess`.
+      labels: Path of its labels file.
+    """
+
+    image_size: int
+    preprocessing: str
+    labels: str
+
+
+def settings_of(checkpoint):
+    """Returns the `Settings` of a checkpoint that `training.train` wrote, else None.
+
+    Args:
+      checkpoint: The folder of a run, or a checkpoint in it.
+    """
+    path = os.fsdecode(checkpoint)
+    folder = path
+    if not os.path.isdir(path):
+        folder, name = os.path.split(path)
+        if not name.startswith(CHECKPOINT + "-"):
+            return None
+    record = read_record(folder)
+    if record is None:
+        return None
+    return Settings(record["options"]["image_size"], record["options"]["preprocessing"],
+                    os.path.join(folder, LABELS))

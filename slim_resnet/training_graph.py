@@ -1,0 +1,235 @@
+"""The graph of one training step, as slim builds it: losses, update ops, optimizer.
+
+A step: the batch norms' update ops run, then the gradients of cross-entropy and
+regularisation together are applied, then the averages of weights follow. It is
+``slim.learning.create_train_op`` around the network.
+"""
+
+import fnmatch
+import typing
+
+import tensorflow as tf
+import tf_slim as slim
+from tf_slim.training import training as slim_training
+
+from slim_resnet import blog, resnet_utils, resnet_v2
+from slim_resnet.errors import SlimResnetError
+from slim_resnet.training_options import FREE_MODELS, NAMED_MODELS, batch_norm_decay_for
+
+tf1 = tf.compat.v1
+
+
+class Architecture(typing.NamedTuple):
+    """A ResNet V2 that can be trained.
+
+    Attributes:
+      variant: ``slim`` or ``blog``.
+      blocks: A list of `resnet_utils.Block`; their ``unit_fn`` may be any.
+      scope: Variable scope.
+      root_block: Whether it begins with conv1 and pool1.
+    """
+
+    variant: str
+    blocks: list
+    scope: str
+    root_block: bool
+
+
+def architecture_of(model, blocks=None, root_block=True):
+    """Returns the `Architecture` that ``--model`` and ``--blocks`` stand for."""
+    if model in FREE_MODELS:
+        variant = FREE_MODELS[model]
+        table = [resnet_v2.resnet_v2_block(f"block{i + 1}", base_depth, units,
+                                           2 if i < len(blocks) - 1 else 1)
+                 for i, (base_depth, units) in enumerate(blocks)]
+    else:
+        variant, depth = NAMED_MODELS[model]
+        table = resnet_v2.blocks_of_depth(depth)
+    if variant == "blog":
+        table = [block._replace(unit_fn=blog.bottleneck) for block in table]
+    return Architecture(variant, table, "resnet_v2" if model in FREE_MODELS else
+                        model.removeprefix("blog_"), root_block)
+
+
+def build_logits(images, num_classes, architecture, options, is_training=True):
+    """Builds the network with the batch norms that the options ask for.
+
+    Args:
+      images: ``[N, size, size, 3]``, prepared.
+      num_classes: Number of logits.
+      architecture: An `Architecture`.
+      options: `training_options.Options`; those of batch norm and weight decay count.
+      is_training: Whether batch norms use the batch's statistics and update the moving
+        ones.
+
+    Returns:
+      Logits ``[N, num_classes]``.
+    """
+    is_blog = architecture.variant == "blog"
+    scope = resnet_utils.conv_and_norm_scope(options.weight_decay, {
+        "is_training": is_training,
+        "decay": batch_norm_decay_for(options),
+        "epsilon": 1e-5,
+        "scale": True,
+        "zero_debias_moving_mean": is_blog if options.zero_debias is None
+        else options.zero_debias,
+        "updates_collections": None if options.batch_norm_updates == "in-place"
+        else tf1.GraphKeys.UPDATE_OPS,
+    })
+    with slim.arg_scope(scope):
+        if is_blog:
+            net, _ = blog.resnet_v2(
+                images, architecture.blocks, num_classes, scope=architecture.scope,
+                include_root_block=architecture.root_block, announce=None)
+        else:
+            net, _ = resnet_v2.resnet_v2(
+                images, architecture.blocks, num_classes, is_training,
+                include_root_block=architecture.root_block, scope=architecture.scope)
+    return tf.squeeze(net, [1, 2])
+
+
+def learning_rate(options, step):
+    """Returns the rate of a step, a scalar tensor.
+
+    Args:
+      options: `training_options.Options`.
+      step: Steps that are over, an integer tensor.
+    """
+    rate, warmup = options.learning_rate, options.warmup_steps
+    after, steps = step - warmup, options.steps - warmup
+    if options.schedule == "piecewise":
+        scheduled = tf1.train.piecewise_constant(
+            step, [tf.cast(boundary - 1, step.dtype) for boundary in options.boundaries],
+            [rate * options.decay_rate ** k for k in range(len(options.boundaries) + 1)])
+    elif options.schedule == "cosine":
+        scheduled = tf1.train.cosine_decay(rate, after, steps, options.end_learning_rate / rate)
+    elif options.schedule == "polynomial":
+        scheduled = tf1.train.polynomial_decay(rate, after, steps, options.end_learning_rate,
+                                               options.power)
+    else:
+        scheduled = tf.constant(rate)
+    if not warmup:
+        return scheduled
+    growing = rate * tf.cast(step + 1, tf.float32) / warmup
+    return tf.where(step < warmup, growing, scheduled)
+
+
+def optimizer_of(options, rate):
+    """Returns the ``tf.compat.v1.train`` optimizer that the options name."""
+    if options.optimizer == "momentum":
+        return tf1.train.MomentumOptimizer(rate, options.momentum)
+    if options.optimizer == "adam":
+        return tf1.train.AdamOptimizer(rate)
+    return tf1.train.GradientDescentOptimizer(rate)
+
+
+def matching(variables, patterns, option):
+    """Returns the variables that fit any of some patterns.
+
+    Args:
+      variables: Variables.
+      patterns: `fnmatch` patterns of whole names; one without wildcards stands for a
+        name or for a scope anywhere in it, as ``logits`` or ``block4/unit_3``.
+      option: For the message: the option that the patterns are from.
+
+    Raises:
+      SlimResnetError: A pattern fits none of them.
+    """
+    chosen = set()
+    for pattern in patterns:
+        patterns = [pattern] if any(mark in pattern for mark in "*?[") else \
+            [pattern, f"*/{pattern}", f"{pattern}/*", f"*/{pattern}/*"]
+        fitting = {v.op.name for v in variables
+                   if any(fnmatch.fnmatchcase(v.op.name, one) for one in patterns)}
+        if not fitting:
+            raise SlimResnetError(f"{option} {pattern!r} fits no variable; there are "
+                                  f"{', '.join(v.op.name for v in variables[:3])}, ...")
+        chosen |= fitting
+    return [v for v in variables if v.op.name in chosen]
+
+
+class TrainingGraph(typing.NamedTuple):
+    """The tensors of a training step.
+
+    Attributes:
+      train_op: Runs a whole step; its value is how many steps are over then.
+      cross_entropy: Of the batch, label smoothing included.
+      total_loss: The same and the regularisation losses.
+      accuracy: Share of the batch that is classified right, in training mode.
+      learning_rate: Rate of this step.
+      global_step: Variable: steps that are over.
+      network_variables: Variables of the network, in order of creation.
+      trained: Those that this run trains.
+      optimizer: The optimizer, as ``wrap_optimizer`` returned it.
+    """
+
+    train_op: tf.Tensor
+    cross_entropy: tf.Tensor
+    total_loss: tf.Tensor
+    accuracy: tf.Tensor
+    learning_rate: tf.Tensor
+    global_step: tf.Variable
+    network_variables: list
+    trained: list
+    optimizer: tf1.train.Optimizer
+
+
+def build_training_graph(images, labels, num_classes, network_fn, options, *,
+                         wrap_optimizer=None):
+    """Builds a training step in the default graph.
+
+    Args:
+      images: ``[N, size, size, 3]``, prepared.
+      labels: Integers ``[N]``.
+      num_classes: Number of classes.
+      network_fn: ``network_fn(images)`` builds a network in training mode and returns
+        logits ``[N, num_classes]``; see `build_logits`.
+      options: `training_options.Options`.
+      wrap_optimizer: ``wrap_optimizer(optimizer)`` returns what is used in its place,
+        like a ``SyncReplicasOptimizer``.
+
+    Returns:
+      A `TrainingGraph`.
+
+    Raises:
+      SlimResnetError: ``train_only`` fits nothing that can be trained.
+    """
+    global_step = tf1.train.get_or_create_global_step()
+    before = set(map(id, tf1.global_variables()))
+    logits = network_fn(images)
+    network_variables = [v for v in tf1.global_variables() if id(v) not in before]
+    trained = _trained(tf1.trainable_variables(), options)
+
+    cross_entropy = tf1.losses.softmax_cross_entropy(
+        tf.one_hot(labels, num_classes), logits, label_smoothing=options.label_smoothing)
+    total_loss = tf1.losses.get_total_loss()
+    accuracy = tf.reduce_mean(tf.cast(
+        tf.equal(tf.argmax(logits, 1), tf.cast(labels, tf.int64)), tf.float32))
+    rate = tf.identity(learning_rate(options, global_step), "learning_rate")
+    optimizer = optimizer_of(options, rate)
+    if wrap_optimizer:
+        optimizer = wrap_optimizer(optimizer)
+
+    def clip(gradients_and_variables):
+        gradients, variables = zip(*gradients_and_variables)
+        return list(zip(tf.clip_by_global_norm(gradients, options.clip_norm)[0], variables))
+
+    train_op = slim_training.create_train_op(
+        total_loss, optimizer, global_step, variables_to_train=trained, check_numerics=False,
+        transform_grads_fn=clip if options.clip_norm else None)
+    if options.ema_decay is not None:
+        average = tf.train.ExponentialMovingAverage(options.ema_decay, global_step)
+        with tf.control_dependencies([train_op]):
+            train_op = average.apply(tf1.trainable_variables())
+    with tf.control_dependencies([train_op]):
+        train_op = tf.identity(global_step.read_value(), "train_op")
+    return TrainingGraph(train_op, cross_entropy, total_loss, accuracy, rate, global_step,
+                         network_variables, trained, optimizer)
+
+
+def _trained(variables, options):
+    if options.freeze_batch_norm:
+        variables = [v for v in variables if not v.op.name.endswith(("/gamma", "/beta"))]
+    if options.train_only:
+        variables = matching(variables, options.train_only, "--train-only")
+    return variables

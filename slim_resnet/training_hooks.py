@@ -1,0 +1,267 @@
+"""What a training session does beside its steps: input, log, checkpoints, stopping."""
+
+import json
+import math
+import os
+import re
+import shutil
+import signal
+import threading
+import time
+import typing
+
+import tensorflow as tf
+
+from slim_resnet.checkpoint import open_checkpoint
+from slim_resnet.errors import SlimResnetError, cause_of
+from slim_resnet.files import atomic_write
+from slim_resnet.training_folder import CHECKPOINT, METRICS
+
+tf1 = tf.compat.v1
+
+KEPT_CHECKPOINTS = 3
+_CHECKPOINT_FILE = re.compile(re.escape(CHECKPOINT) + r"-(\d+)\.index")
+
+
+class Progress(typing.NamedTuple):
+    """How far a run is.
+
+    Attributes:
+      step: Steps that are over.
+      steps: Steps of the run.
+      loss: Total loss of the last step.
+      accuracy: Share of its batch that was classified right.
+      images_per_second: Since the run began or went on.
+      seconds_left: At that rate.
+    """
+
+    step: int
+    steps: int
+    loss: float
+    accuracy: float
+    images_per_second: float
+    seconds_left: float
+
+
+class InputHook(tf1.train.SessionRunHook):
+    """Starts a `training_data.Input` at the step that the session is at."""
+
+    def __init__(self, graph, batches):
+        self._global_step, self._batches = graph.global_step, batches
+
+    def after_create_session(self, session, coord):
+        self._batches.start(session, session.run(self._global_step))
+
+
+class LogHook(tf1.train.SessionRunHook):
+    """Writes metrics.jsonl, reports progress, and stops the run at a loss that is no number.
+
+    Args:
+      graph: A `training_graph.TrainingGraph`.
+      folder: Folder of the run.
+      options: Its `training_options.Options`.
+      log_steps: Steps from one line to the next; the last step has one too.
+      on_progress: Called with a `Progress` after each step, unless None.
+    """
+
+    def __init__(self, graph, folder, options, log_steps, on_progress=None):
+        self._fetches = {"step": graph.train_op, "loss": graph.total_loss,
+                         "cross_entropy": graph.cross_entropy, "accuracy": graph.accuracy,
+                         "learning_rate": graph.learning_rate}
+        self._global_step = graph.global_step
+        self._path = os.path.join(folder, METRICS)
+        self._options, self._log_steps, self._on_progress = options, log_steps, on_progress
+        self._file = None
+
+    def after_create_session(self, session, coord):
+        self._first_step = int(session.run(self._global_step))
+        keep_metrics(self._path, self._first_step)
+        self._file = open(self._path, "a", encoding="utf-8")
+        self._started = time.monotonic()
+
+    def before_run(self, run_context):
+        return tf1.train.SessionRunArgs(self._fetches)
+
+    def after_run(self, run_context, run_values):
+        values = {name: value.item() for name, value in run_values.results.items()}
+        step = values["step"]
+        if not math.isfinite(values["loss"]):
+            raise SlimResnetError(
+                f"the loss is {values['loss']} at step {step}; lower --learning-rate, or give "
+                "--clip-norm or --warmup-steps; the last checkpoint is kept")
+        if step % self._log_steps == 0 or step == self._options.steps:
+            self._file.write(json.dumps(values) + "\n")
+        if self._on_progress:
+            seconds = time.monotonic() - self._started
+            rate = (step - self._first_step) / seconds
+            self._on_progress(Progress(
+                step, self._options.steps, values["loss"], values["accuracy"],
+                rate * self._options.batch_size, (self._options.steps - step) / rate))
+
+    def flush(self):
+        """Brings all lines so far to the disk, where they must be before a checkpoint is."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def close(self):
+        """Closes the file, if the session has ever opened it."""
+        if self._file:
+            self._file.close()
+
+
+class SaveHook(tf1.train.SessionRunHook):
+    """Saves checkpoints: every so often, and at the end.
+
+    TensorFlow's own hook saves once more at the step that it has restored, over the only
+    good checkpoint. This one does not, and refuses weights that are NaN or infinite.
+
+    Args:
+      graph: A `training_graph.TrainingGraph`, the default graph's.
+      folder: Folder of the run.
+      saver: A ``tf.compat.v1.train.Saver``.
+      every_seconds: Seconds from one save to the next.
+      every_steps: Steps; counts instead of seconds unless None.
+      before_save: Called before each save.
+    """
+
+    def __init__(self, graph, folder, saver, every_seconds, every_steps=None,
+                 before_save=lambda: None):
+        self._graph, self._folder, self._saver = graph, folder, saver
+        self._before_save = before_save
+        self._timer = tf1.train.SecondOrStepTimer(
+            every_secs=None if every_steps else every_seconds, every_steps=every_steps)
+        with tf1.name_scope("check_before_save"):
+            self._all_finite = tf.reduce_all(
+                [tf.reduce_all(tf.math.is_finite(v)) for v in tf1.global_variables()
+                 if v.dtype.is_floating])
+
+    def after_create_session(self, session, coord):
+        self._saved_step = int(session.run(self._graph.global_step))
+        self._timer.reset()
+        self._timer.update_last_triggered_step(self._saved_step)
+
+    def before_run(self, run_context):
+        return tf1.train.SessionRunArgs(self._graph.train_op)
+
+    def after_run(self, run_context, run_values):
+        step = int(run_values.results)
+        if self._timer.should_trigger_for_step(step):
+            self._timer.update_last_triggered_step(step)
+            self._save(run_context.session, step)
+
+    def end(self, session):
+        step = int(session.run(self._graph.global_step))
+        if step != self._saved_step:
+            self._save(session, step)
+
+    def _save(self, session, step):
+        if not session.run(self._all_finite):
+            raise SlimResnetError(
+                f"weights are NaN or infinite after step {step}; the checkpoint of step "
+                f"{self._saved_step} is kept: lower --learning-rate, or give --clip-norm")
+        self._before_save()
+        save_checkpoint(self._saver, session, self._folder, step)
+        self._saved_step = step
+
+
+class StopOnSignalHook(tf1.train.SessionRunHook):
+    """Ends the run after the step at which Ctrl-C comes; a second Ctrl-C ends it at once.
+
+    Attributes:
+      stopped: Whether it came.
+    """
+
+    stopped = False
+
+    def begin(self):
+        # Python takes signals in its main thread alone.
+        if threading.current_thread() is threading.main_thread():
+            self._previous = signal.signal(signal.SIGINT, self._on_signal)
+
+    def _on_signal(self, *_):
+        self.stopped = True
+        self.restore()
+
+    def after_run(self, run_context, run_values):
+        if self.stopped:
+            run_context.request_stop()
+
+    def restore(self):
+        """Gives Ctrl-C its former meaning."""
+        if hasattr(self, "_previous"):
+            signal.signal(signal.SIGINT, self._previous)
+
+
+def save_checkpoint(saver, session, folder, step):
+    """Saves a checkpoint; one that fails leaves nothing behind, and the others as they were.
+
+    TensorFlow renames the data, then writes the index, then, atomically, the state file
+    that names the checkpoint.
+
+    Raises:
+      SlimResnetError: It cannot be written.
+    """
+    try:
+        saver.save(session, os.path.join(folder, CHECKPOINT), step, write_meta_graph=False)
+    except (tf.errors.OpError, OSError) as error:
+        _remove_checkpoint(folder, step)
+        cause = error.strerror if isinstance(error, OSError) else cause_of(error.message)
+        raise SlimResnetError(f"{folder}: the checkpoint of step {step} cannot be written: {cause}; "
+                              "those before it are kept") from error
+
+
+def _remove_checkpoint(folder, step):
+    for name in os.listdir(folder):
+        if re.match(rf"{re.escape(CHECKPOINT)}-{step}[._]", name):
+            path = os.path.join(folder, name)
+            shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
+
+
+def last_good_step(folder, on_warning):
+    """Returns the step of the newest whole checkpoint of a folder, None if there is none.
+
+    All values are read and their checksums verified. The state file is made to name this
+    checkpoint, and those before it.
+
+    Args:
+      folder: Folder of the run.
+      on_warning: Called with a line for every checkpoint that is passed over.
+
+    Raises:
+      SlimResnetError: There are checkpoints, and all are damaged.
+    """
+    names = os.listdir(folder)
+    steps = sorted((int(match[1]) for match in map(_CHECKPOINT_FILE.fullmatch, names) if match),
+                   reverse=True)
+    for place, step in enumerate(steps):
+        prefix = os.path.join(folder, f"{CHECKPOINT}-{step}")
+        try:
+            with open_checkpoint(prefix) as checkpoint:
+                for name in checkpoint.shapes:
+                    checkpoint.tensor(name)
+        except SlimResnetError as error:
+            on_warning(f"passed over: {error}")
+            continue
+        older = [os.path.join(folder, f"{CHECKPOINT}-{k}") for k in reversed(steps[place:])]
+        tf1.train.update_checkpoint_state(folder, prefix, older, save_relative_paths=True)
+        return step
+    if steps:
+        raise SlimResnetError(f"{folder}: no checkpoint in it is whole; remove the folder to "
+                              "begin anew")
+    return None
+
+
+def keep_metrics(path, step):
+    """Drops the lines of a metrics file that are of later steps, or not whole."""
+    if not os.path.exists(path):
+        return
+    kept = []
+    with open(path, encoding="utf-8") as file:
+        for line in file:
+            try:
+                if json.loads(line)["step"] <= step:
+                    kept.append(line)
+            except ValueError:  # cut off where the run was killed
+                break
+    with atomic_write(path) as file:
+        file.writelines(kept)
