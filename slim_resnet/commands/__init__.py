@@ -40,6 +40,16 @@ def add_image_arguments(parser):
                         help="images in a run of the network (default: 16)")
 
 
+def add_cluster_arguments(parser):
+    """Adds the options that `cluster.read_cluster` takes."""
+    parser.add_argument("--cluster", metavar="SPEC.json",
+                        help='the tasks that share the work: {"worker": ["HOST:PORT", ...]} '
+                        "(default: the cluster in TF_CONFIG, if there is one)")
+    parser.add_argument("--job", metavar="NAME", help="with --cluster: this process's job")
+    parser.add_argument("--task", type=non_negative_int, metavar="N",
+                        help="with --cluster: its number within the job, from 0")
+
+
 def with_progress(items, total=None, noun="images"):
     """Yields ``items`` and counts them on stderr, if that is a terminal."""
     if not sys.stderr.isatty():

@@ -1,0 +1,131 @@
+"""Which tasks work together, and which of them this process is.
+
+The description is TensorFlow's own: a JSON object of jobs, each a list of addresses,
+as ``tf.train.ClusterSpec`` takes it, from a file or from the variable ``TF_CONFIG``::
+
+    {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"], "ps": ["10.0.0.3:2222"]}
+
+Nothing here needs TensorFlow or opens a connection.
+"""
+
+import dataclasses
+import json
+import os
+
+from slim_resnet.errors import SlimResnetError
+
+# Jobs whose tasks do the work, in the order in which they are counted.
+WORKING_JOBS = ("chief", "master", "worker")
+
+
+@dataclasses.dataclass(frozen=True)
+class Cluster:
+    """A cluster as one of its tasks sees it.
+
+    Attributes:
+      jobs: Maps job names to lists of ``HOST:PORT``, as ``tf.train.ClusterSpec`` takes.
+      job: This process's job.
+      task: Its number within the job, from 0.
+    """
+
+    jobs: dict
+    job: str
+    task: int
+
+    @property
+    def workers(self):
+        """``(job, task)`` of every task that does the work: chief, then workers."""
+        return [(job, task) for job in WORKING_JOBS for task in range(len(self.jobs.get(job, ())))]
+
+    @property
+    def shard(self):
+        """``(index, count)``: this task's number among `workers`, and how many they are.
+
+        Raises:
+          SlimResnetError: This task is none of them.
+        """
+        workers = self.workers
+        if (self.job, self.task) not in workers:
+            raise SlimResnetError(f"--job {self.job}: takes no share of the work; that is for "
+                                  f"{', '.join(WORKING_JOBS)}")
+        return workers.index((self.job, self.task)), len(workers)
+
+
+def read_cluster(spec_path=None, job=None, task=None):
+    """Reads the description of a cluster, from a file or else from ``TF_CONFIG``.
+
+    Args:
+      spec_path: JSON file of jobs and their addresses, or None.
+      job: Name of this process's job; goes with ``spec_path``.
+      task: Number of this process within it; goes with ``spec_path``.
+
+    Returns:
+      A `Cluster`; None if neither the file nor a cluster in ``TF_CONFIG`` is given.
+
+    Raises:
+      SlimResnetError: What is given is incomplete, unreadable or contradicts itself.
+    """
+    if spec_path is None:
+        if job is not None or task is not None:
+            raise SlimResnetError("--job and --task choose a task of --cluster SPEC.json; "
+                                  "give it too")
+        source = "TF_CONFIG"
+        config = _parsed(source, os.environ.get(source) or "{}")
+        if not isinstance(config, dict) or "cluster" not in config:
+            return None
+        jobs, own = config["cluster"], config.get("task")
+        if not isinstance(own, dict) or not isinstance(own.get("type"), str):
+            raise SlimResnetError('TF_CONFIG: names no task; write "task": {"type": "worker", '
+                                  '"index": 0}')
+        job, task = own["type"], own.get("index", 0)
+    else:
+        if job is None or task is None:
+            raise SlimResnetError("--cluster needs --job NAME and --task NUMBER of this process")
+        source = os.fspath(spec_path)
+        try:
+            with open(source, encoding="utf-8") as file:
+                jobs = _parsed(source, file.read())
+        except OSError as error:
+            raise SlimResnetError(f"{source}: cannot be read: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise SlimResnetError(f"{source}: is not UTF-8 text") from error
+    _check_jobs(source, jobs)
+    if job not in jobs:
+        raise SlimResnetError(f"{source}: has no job {job!r}; it has {', '.join(jobs)}")
+    if type(task) is not int or not 0 <= task < len(jobs[job]):
+        raise SlimResnetError(f"{source}: has no task {task} of job {job}; its tasks are 0 to "
+                              f"{len(jobs[job]) - 1}")
+    return Cluster(jobs, job, task)
+
+
+def _parsed(source, text):
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise SlimResnetError(f"{source}: is not JSON: {error}") from error
+
+
+def _check_jobs(source, jobs):
+    if not isinstance(jobs, dict) or not jobs:
+        raise SlimResnetError(f'{source}: describes no cluster; write {{"worker": ["HOST:PORT", '
+                              "...]}")
+    seen = set()
+    for job, addresses in jobs.items():
+        if not isinstance(addresses, list) or not addresses:
+            raise SlimResnetError(f'{source}: job {job} is no list of addresses; write '
+                                  f'["HOST:PORT", ...]')
+        for address in addresses:
+            if not _is_address(address):
+                raise SlimResnetError(f"{source}: job {job} has {address!r} for an address; "
+                                      "write HOST:PORT")
+            if address in seen:
+                raise SlimResnetError(f"{source}: has {address} twice; every task needs an "
+                                      "address of its own")
+            seen.add(address)
+
+
+def _is_address(address):
+    if not isinstance(address, str):
+        return False
+    host, _, port = address.rpartition(":")
+    return bool(host) and port.isascii() and port.isdigit() and 0 < int(port) < 65536

@@ -1,0 +1,84 @@
+"""Reading cluster descriptions, from files and TF_CONFIG."""
+
+import json
+
+import pytest
+
+from slim_resnet.cluster import Cluster, read_cluster
+from slim_resnet.errors import SlimResnetError
+
+JOBS = {"ps": ["h:1"], "worker": ["h:2", "[::1]:3"], "chief": ["h:4"]}
+
+
+@pytest.fixture(autouse=True)
+def no_tf_config(monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+
+
+def written(tmp_path, jobs):
+    path = tmp_path / "spec.json"
+    path.write_text(jobs if isinstance(jobs, str) else json.dumps(jobs))
+    return path
+
+
+def test_file_and_tf_config_say_the_same(tmp_path, monkeypatch):
+    assert read_cluster() is None
+    expected = Cluster(JOBS, "worker", 1)
+    assert read_cluster(written(tmp_path, JOBS), "worker", 1) == expected
+    monkeypatch.setenv("TF_CONFIG", json.dumps(
+        {"cluster": JOBS, "task": {"type": "worker", "index": 1}}))
+    assert read_cluster() == expected
+    # What is said on the command line comes first.
+    assert read_cluster(written(tmp_path, JOBS), "ps", 0) == Cluster(JOBS, "ps", 0)
+    monkeypatch.setenv("TF_CONFIG", "{}")
+    assert read_cluster() is None
+
+
+def test_shards_are_the_working_tasks_in_order():
+    shards = [Cluster(JOBS, job, task).shard
+              for job, task in (("chief", 0), ("worker", 0), ("worker", 1))]
+    assert shards == [(0, 3), (1, 3), (2, 3)]
+    with pytest.raises(SlimResnetError, match="--job ps: takes no share"):
+        Cluster(JOBS, "ps", 0).shard
+
+
+@pytest.mark.parametrize("jobs, message", [
+    ("{", "is not JSON"),
+    ([], "describes no cluster"),
+    ({}, "describes no cluster"),
+    ({"worker": "h:1"}, "job worker is no list"),
+    ({"worker": []}, "job worker is no list"),
+    ({"worker": ["h"]}, "'h' for an address"),
+    ({"worker": ["h:0"]}, "'h:0' for an address"),
+    ({"worker": ["h:65536"]}, "'h:65536' for an address"),
+    ({"worker": [":1"]}, "':1' for an address"),
+    ({"worker": [1]}, "1 for an address"),
+    ({"worker": ["h:1"], "ps": ["h:1"]}, "h:1 twice"),
+    ({"ps": ["h:1"]}, "no job 'worker'; it has ps"),
+    ({"worker": ["h:1"]}, "no task 1 of job worker; its tasks are 0 to 0"),
+])
+def test_bad_descriptions_are_one_line(tmp_path, monkeypatch, jobs, message):
+    path = written(tmp_path, jobs)
+    with pytest.raises(SlimResnetError, match=f"^{path}: .*{message}") as raised:
+        read_cluster(path, "worker", 1)
+    assert "\n" not in str(raised.value)
+    if jobs != "{":
+        monkeypatch.setenv("TF_CONFIG", json.dumps(
+            {"cluster": jobs, "task": {"type": "worker", "index": 1}}))
+        with pytest.raises(SlimResnetError, match=f"^TF_CONFIG: .*{message}"):
+            read_cluster()
+
+
+def test_what_is_missing_is_named(tmp_path, monkeypatch):
+    with pytest.raises(SlimResnetError, match="--cluster needs --job NAME and --task"):
+        read_cluster(written(tmp_path, JOBS), "worker")
+    with pytest.raises(SlimResnetError, match="give it too"):
+        read_cluster(task=0)
+    with pytest.raises(SlimResnetError, match="no.json: cannot be read: No such file"):
+        read_cluster(tmp_path / "no.json", "worker", 0)
+    monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": JOBS}))
+    with pytest.raises(SlimResnetError, match="TF_CONFIG: names no task"):
+        read_cluster()
+    monkeypatch.setenv("TF_CONFIG", "{")
+    with pytest.raises(SlimResnetError, match="TF_CONFIG: is not JSON"):
+        read_cluster()
