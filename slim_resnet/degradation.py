@@ -14,6 +14,7 @@ import tf_slim as slim
 
 from slim_resnet import plain, resnet_utils, resnet_v2, training_options
 from slim_resnet.cifar10 import read_cifar10
+from slim_resnet.digits import load_digits, split
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.training_graph import build_training_graph
 
@@ -63,11 +64,11 @@ def cifar10(path):
 
 
 def digits():
-    import os
-    d = np.load(os.environ["DIGITS"])
-    X=(d["images"]/8-1).astype(np.float32)[...,None]; Y=d["labels"].astype(np.int64)
-    p=np.random.default_rng(0).permutation(len(X)); X,Y=X[p],Y[p]; n=1437
-    return DataSet("digits", X[:n], Y[:n], X[n:], Y[n:])
+    """Returns the `DataSet` of scikit-learn's digits; needs the extra ``experiments``."""
+    images, labels = load_digits()
+    training, test = split(len(images))
+    images = images[..., np.newaxis].astype(np.float32) / 127.5 - 1
+    return DataSet("digits", images[training], labels[training], images[test], labels[test])
 
 
 def num_blocks(image_size):
