@@ -1,6 +1,7 @@
 """Finding and opening a checkpoint, whatever name people have for it."""
 
 import contextlib
+import hashlib
 import math
 import os
 import re
@@ -48,12 +49,25 @@ class Checkpoint:
       file_bytes: Size of its files together.
     """
 
-    def __init__(self, path, prefix, format, reader, file_bytes):
+    def __init__(self, path, prefix, format, reader, files):
         self.path, self.prefix, self.format, self._reader = path, prefix, format, reader
         shapes, dtypes = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
         self.shapes = {name: tuple(shapes[name]) for name in sorted(shapes)}
         self.dtypes = {name: dtypes[name].base_dtype.name for name in self.shapes}
-        self.file_bytes = file_bytes
+        self.file_bytes = sum(map(os.path.getsize, files))
+        self._files = files
+
+    def sha256(self):
+        """Returns a hash of its files' contents, 64 hexadecimal digits.
+
+        It is the same whatever the files are called and whether an archive holds them.
+        """
+        digest = hashlib.sha256()
+        for path in self._files:
+            with open(path, "rb") as file:
+                while chunk := file.read(1 << 20):
+                    digest.update(chunk)
+        return digest.hexdigest()
 
     def tensor(self, name):
         """Reads a variable's value, verifying its checksum.
@@ -127,8 +141,7 @@ def _open(path, found, readable):
         readable += f"-?????-of-{len(found.files):05}"
     try:
         checkpoint = Checkpoint(path, readable, found.format,
-                                tf.train.load_checkpoint(readable),
-                                sum(map(os.path.getsize, found.files)))
+                                tf.train.load_checkpoint(readable), found.files)
     # TensorFlow's reader raises OpError, IndexError, ValueError, MemoryError and more.
     except Exception as error:
         why = _what_else(found.files[0]) or _cause(error)

@@ -114,30 +114,32 @@ class Result:
     cause: str | None = None
 
 
-def classify_examples(network, examples, names, top=5, batch_size=BATCH_SIZE):
+def classify_batches(network, batches, names, top=5):
     """Classifies images as they come.
 
     Args:
       network: A `Network` with logits.
-      examples: Yields `images.Example`s of the network's image size.
+      batches: Yields `images.Batch`es of the network's image size.
       names: See `class_names`.
       top: Classes an image.
-      batch_size: Images in a run of the network.
 
     Yields:
-      A `Result` for every example, in order.
+      A list of `Result`s for every batch, one an image, in order.
     """
-    for batch in images.in_batches(examples, batch_size):
+    for batch in batches:
         rows = iter(())
-        if any(example.image is not None for example in batch):
-            rows = zip(*top_classes(network.probabilities(images.stack(batch)), top))
-        for example in batch:
-            if example.image is None:
-                yield Result(example.name, cause=example.cause)
-                continue
-            classes, probabilities = next(rows)
-            yield Result(example.name, tuple(classes.tolist()),
-                         tuple(names[k] for k in classes), tuple(probabilities.tolist()))
+        if len(batch.images):
+            rows = zip(*top_classes(network.probabilities(batch.images), top))
+        results = []
+        for path, cause in zip(batch.names, batch.causes):
+            if cause is None:
+                classes, probabilities = next(rows)
+                results.append(Result(path, tuple(classes.tolist()),
+                                      tuple(names[k] for k in classes),
+                                      tuple(probabilities.tolist())))
+            else:
+                results.append(Result(path, cause=cause))
+        yield results
 
 
 def classify(checkpoint, paths, labels=None, top=5, *, batch_size=BATCH_SIZE,
@@ -164,6 +166,6 @@ def classify(checkpoint, paths, labels=None, top=5, *, batch_size=BATCH_SIZE,
         names = class_names(classes_of(opened), labels)
         network = Network(opened, image_size)
     with network:
-        yield from classify_examples(
-            network, images.read_images(paths, image_size, preprocessing), names, top,
-            batch_size)
+        batches = images.read_images(paths, image_size, preprocessing, batch_size)
+        for results in classify_batches(network, batches, names, top):
+            yield from results

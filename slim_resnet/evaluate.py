@@ -1,24 +1,41 @@
 """How often a checkpoint is right: top-1, top-5 and confusion on labelled images.
 
-From Python::
+Labelled images are a folder of class folders, or TFRecord files as slim's data set
+scripts write them. From Python::
 
     from slim_resnet.evaluate import evaluate
 
     result = evaluate("resnet_v2_50_2017_04_14.tar.gz", ["imagenet/validation"])
     print(result.top_1, result.top_5, result.num_images)
-
-What labelled images are is `slim_resnet.labelled_data`'s.
 """
 
 import dataclasses
+import itertools
 
 import numpy as np
 
-from slim_resnet import images
 from slim_resnet.checkpoint import open_checkpoint
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.labelled_data import read_labelled
+from slim_resnet.labelled import find_data
 from slim_resnet.network import BATCH_SIZE, IMAGE_SIZE, Network, classes_of
+
+@dataclasses.dataclass(frozen=True)
+class Judgement:
+    """What a checkpoint makes of one labelled image.
+
+    Attributes:
+      path: The image; of a record, its file and number.
+      label: Its class number; None if unreadable.
+      predicted: The most probable class; None if unreadable.
+      rank: How many classes come before the label, see `ranks`; None if unreadable.
+      cause: Why it is unreadable, one line, or None.
+    """
+
+    path: str
+    label: int | None = None
+    predicted: int | None = None
+    rank: int | None = None
+    cause: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +48,7 @@ class Evaluation:
       top_5: Fraction of them whose label is among the five most probable classes.
       confusion: int64 ``[classes, classes]``: images of label (row) and most
         probable class (column).
-      unreadable: `images.Example`s that could not be read; they count nowhere else.
+      unreadable: `Judgement`s of images that could not be read; they count nowhere else.
       interrupted: Whether Ctrl-C came before the last image.
     """
 
@@ -64,37 +81,59 @@ def ranks(scores, labels):
     return ((scores > own) | ((scores == own) & before)).sum(axis=1)
 
 
-def evaluate_examples(network, examples, batch_size=BATCH_SIZE):
-    """Compares a network's classes with labels. Ctrl-C ends it with what it has.
+def judge_batches(network, batches):
+    """Compares a network's classes with labels.
 
     Args:
       network: A `network.Network` with logits.
-      examples: Yields labelled `images.Example`s of the network's image size.
-      batch_size: Images in a run of the network.
+      batches: Yields labelled `images.Batch`es of the network's image size.
+
+    Yields:
+      A list of `Judgement`s for every batch, one an image, in order.
+
+    Raises:
+      SlimResnetError: A label is no class of the checkpoint.
+    """
+    for batch in batches:
+        rows = [(name, label) for name, label, cause
+                in zip(batch.names, batch.labels, batch.causes) if cause is None]
+        for name, label in rows:
+            if not 0 <= label < network.num_classes:
+                raise SlimResnetError(f"{name}: has label {label}, but the checkpoint's classes "
+                                      f"are 0 to {network.num_classes - 1}")
+        judged = iter(())
+        if rows:
+            logits = network.logits(batch.images)
+            labels = np.array([label for _, label in rows])
+            judged = zip(labels.tolist(), logits.argmax(axis=1).tolist(),
+                         ranks(logits, labels).tolist())
+        yield [Judgement(name, *next(judged)) if cause is None else Judgement(name, cause=cause)
+               for name, cause in zip(batch.names, batch.causes)]
+
+
+def count(judgements, num_classes):
+    """Adds up judgements as they come. Ctrl-C ends it with what it has.
+
+    Args:
+      judgements: Yields `Judgement`s.
+      num_classes: Classes of the checkpoint.
 
     Returns:
       An `Evaluation` of at least one image.
 
     Raises:
-      KeyboardInterrupt: Ctrl-C came before the first batch was over.
-      SlimResnetError: A label is no class of the checkpoint, or no image is readable.
+      KeyboardInterrupt: Ctrl-C came before the first image was judged.
+      SlimResnetError: No image is readable.
     """
-    confusion = np.zeros([network.num_classes, network.num_classes], np.int64)
+    confusion = np.zeros([num_classes, num_classes], np.int64)
     right, unreadable, interrupted = np.zeros(2, np.int64), [], False
     try:
-        for batch in images.in_batches(examples, batch_size):
-            unreadable += [example for example in batch if example.image is None]
-            batch = [example for example in batch if example.image is not None]
-            for example in batch:
-                if not 0 <= example.label < network.num_classes:
-                    raise SlimResnetError(
-                        f"{example.name}: has label {example.label}, but the checkpoint's "
-                        f"classes are 0 to {network.num_classes - 1}")
-            if batch:
-                labels = np.array([example.label for example in batch])
-                logits = network.logits(images.stack(batch))
-                np.add.at(confusion, (labels, logits.argmax(axis=1)), 1)
-                right += [(ranks(logits, labels) < k).sum() for k in (1, 5)]
+        for judgement in judgements:
+            if judgement.cause is not None:
+                unreadable.append(judgement)
+                continue
+            confusion[judgement.label, judgement.predicted] += 1
+            right += [judgement.rank < k for k in (1, 5)]
     except KeyboardInterrupt:
         if not confusion.any():
             raise
@@ -102,7 +141,7 @@ def evaluate_examples(network, examples, batch_size=BATCH_SIZE):
     num_images = int(confusion.sum())
     if not num_images:
         raise SlimResnetError("no image could be read" + (
-            f"; the first, {unreadable[0].name}: {unreadable[0].cause}" if unreadable else
+            f"; the first, {unreadable[0].path}: {unreadable[0].cause}" if unreadable else
             ": the data is empty"))
     return Evaluation(num_images, *(right / num_images).tolist(), confusion, tuple(unreadable),
                       interrupted)
@@ -114,7 +153,7 @@ def evaluate(checkpoint, data, *, batch_size=BATCH_SIZE, image_size=IMAGE_SIZE,
 
     Args:
       checkpoint: Anything that `slim_resnet.checkpoint` opens.
-      data: A list of paths, see `read_labelled`.
+      data: A list of paths, see `labelled.find_data`.
       batch_size: Images in a run of the network.
       image_size: Height and width that images are resized to, in pixels.
       preprocessing: One of `images.PREPROCESSING`.
@@ -126,7 +165,8 @@ def evaluate(checkpoint, data, *, batch_size=BATCH_SIZE, image_size=IMAGE_SIZE,
       SlimResnetError: The checkpoint or the data is at fault.
     """
     with open_checkpoint(checkpoint) as opened:
-        examples, _, _ = read_labelled(data, classes_of(opened), image_size, preprocessing)
+        labelled = find_data(data, classes_of(opened))
         network = Network(opened, image_size)
     with network:
-        return evaluate_examples(network, examples, batch_size)
+        judged = judge_batches(network, labelled.read(image_size, preprocessing, batch_size))
+        return count(itertools.chain.from_iterable(judged), network.num_classes)

@@ -5,7 +5,6 @@ import zipfile
 
 import numpy as np
 
-from slim_resnet import images
 from slim_resnet.errors import SlimResnetError
 
 
@@ -30,7 +29,7 @@ def check_end_points(keys, known):
                               f"nearest: {', '.join(nearest[:3])}")
 
 
-def write_features(file, network, end_point, paths, examples, batch_size):
+def write_features(file, network, end_point, paths, batches):
     """Writes one end point of every image to an .npz file, a batch in memory at a time.
 
     Its arrays have a row for every path: ``files``, ``features`` (float32, NaN where
@@ -42,8 +41,7 @@ def write_features(file, network, end_point, paths, examples, batch_size):
       network: A `network.Network`.
       end_point: Key of ``network.end_points``.
       paths: Image files.
-      examples: Yields the `images.Example` of every path, of the network's image size.
-      batch_size: Images in a run of the network.
+      batches: Yields the `images.Batch`es of these paths, of the network's image size.
 
     Returns:
       The ``errors``, a string for every path.
@@ -59,7 +57,7 @@ def write_features(file, network, end_point, paths, examples, batch_size):
             np.lib.format.write_array_header_2_0(entry, {
                 "descr": "<f4", "fortran_order": False, "shape": (len(paths), *shape)})
             for causes, rows in _until_interrupted(
-                    _feature_rows(network, end_point, shape, examples, batch_size)):
+                    _feature_rows(network, end_point, shape, batches)):
                 entry.write(rows.tobytes())
                 errors += causes
             absent = np.full(shape, np.nan, np.float32).tobytes()
@@ -72,13 +70,13 @@ def write_features(file, network, end_point, paths, examples, batch_size):
     return errors
 
 
-def _feature_rows(network, end_point, shape, examples, batch_size):
-    for batch in images.in_batches(examples, batch_size):
-        rows = np.full([len(batch), *shape], np.nan, np.float32)
-        readable = [example.image is not None for example in batch]
-        if any(readable):
-            rows[readable] = network.features(end_point, images.stack(batch))
-        yield [example.cause or "" for example in batch], rows
+def _feature_rows(network, end_point, shape, batches):
+    for batch in batches:
+        rows = np.full([len(batch.names), *shape], np.nan, np.float32)
+        if len(batch.images):
+            rows[[cause is None for cause in batch.causes]] = network.features(
+                end_point, batch.images)
+        yield [cause or "" for cause in batch.causes], rows
 
 
 def _until_interrupted(batches):

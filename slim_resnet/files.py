@@ -15,7 +15,7 @@ def check_writable(path):
     if not os.path.isdir(folder):
         raise SlimResnetError(f"{path}: the folder {folder} does not exist; make it first")
     # A probe, not os.access, which knows nothing of read-only or full file systems.
-    with _writing_errors(path), tempfile.TemporaryFile(dir=folder):
+    with writing_errors(path), tempfile.TemporaryFile(dir=folder):
         pass
 
 
@@ -30,7 +30,7 @@ def atomic_write(path, mode="w"):
     Raises:
       SlimResnetError: The file cannot be written.
     """
-    with _writing_errors(path):
+    with writing_errors(path):
         descriptor, temporary = tempfile.mkstemp(
             dir=os.path.dirname(os.path.abspath(path)), prefix=f".{os.path.basename(path)}.")
         try:
@@ -47,7 +47,8 @@ def atomic_write(path, mode="w"):
 
 
 @contextlib.contextmanager
-def _writing_errors(path):
+def writing_errors(path):
+    """Turns an ``OSError`` into the `SlimResnetError` that ``path`` cannot be written."""
     try:
         yield
     except OSError as error:

@@ -26,24 +26,26 @@ EXTENSIONS = (".jpg", ".jpeg", ".png", ".gif", ".bmp")
 PREPROCESSING = ("inception", "none")
 # research/slim's inception_preprocessing.preprocess_for_eval.
 CENTRAL_FRACTION = 0.875
-# Preprocessed images that wait for the network; 299 x 299 ones take 1 MiB each.
-_LOOKAHEAD = 16
+# Batches that wait for the network; one of 16 images of 299 x 299 takes 16 MiB.
+_LOOKAHEAD = 2
 
 
-class Example(typing.NamedTuple):
-    """One image of a data set, read or not.
+class Batch(typing.NamedTuple):
+    """Successive images of a data set, ready for a network.
 
     Attributes:
-      name: Path, or file and number of a record.
-      image: float32 ``[image_size, image_size, 3]``; None if unreadable.
-      cause: Why it is unreadable, one line; None if it was read.
-      label: Class number where the data set has one and it was read, else None.
+      names: Path of each, or file and number of its record.
+      images: float32 ``[readable, image_size, image_size, 3]``: those that could be
+        read, in order.
+      causes: For each, why it is unreadable, one line; None if it was read.
+      labels: For each, its class number where the data set has one and it was read,
+        else None.
     """
 
-    name: str
-    image: np.ndarray | None
-    cause: str | None = None
-    label: int | None = None
+    names: list
+    images: np.ndarray
+    causes: list
+    labels: list
 
 
 def find_images(paths):
@@ -170,82 +172,102 @@ def resize(image, size):
                                      align_corners=False, half_pixel_centers=False)[0]
 
 
-def read_images(paths, image_size, preprocessing="inception"):
-    """Reads, decodes and prepares image files in parallel, a few ahead of their use.
+def read_images(paths, image_size, preprocessing="inception", batch_size=16, labels=None,
+                shard=(0, 1), skip=0):
+    """Reads, decodes and prepares image files in parallel, ahead of their use.
 
     Args:
       paths: Image files, as `find_images` returns them.
       image_size: Height and width of the results, in pixels.
       preprocessing: See `preprocess`.
+      batch_size: Images a batch; the last may be smaller.
+      labels: Class number of each path, or None.
+      shard: ``(index, count)``: read only batches ``index``, ``index + count``, ...
+      skip: How many of those to leave out at the start.
 
     Yields:
-      An `Example` for every path, in order. One that cannot be read has its cause.
+      A `Batch` after the other, in the order of paths.
     """
     paths = [os.fspath(path) for path in paths]
 
     def prepare(path):
-        return preprocess(decode(tf.io.read_file(path)), image_size, preprocessing)
+        # A file has no label of its own.
+        return preprocess(decode(tf.io.read_file(path)), image_size, preprocessing), 0
 
-    def dataset():
+    def elements():
         encoded = tf.constant(list(map(os.fsencode, paths)), tf.string, [len(paths)])
-        return tf.data.Dataset.from_tensor_slices(encoded).map(
-            prepare, num_parallel_calls=tf.data.AUTOTUNE)
+        return tf.data.Dataset.from_tensor_slices(encoded).enumerate()
 
-    for path, (image, cause) in zip(paths, run_dataset(dataset, tf.errors.OpError)):
-        yield Example(path, image, cause)
+    for numbers, pictures, causes, _ in run_batches(elements, prepare, image_size, batch_size,
+                                                    shard, skip):
+        yield Batch([paths[number] for number in numbers], pictures, causes,
+                    [labels[number] if labels else None for number in numbers])
 
 
-def run_dataset(make_dataset, element_error):
-    """Runs a dataset in a graph of its own, going on behind elements that fail.
+def run_batches(make_elements, prepare, image_size, batch_size, shard=(0, 1), skip=0):
+    """Prepares the elements of a data set in parallel, while its user is at work.
+
+    It runs in a graph and a session of its own. An element that cannot be prepared
+    neither ends nor shifts the others.
 
     Args:
-      make_dataset: Returns a ``tf.data.Dataset``; called within the graph.
-      element_error: The ``tf.errors`` class that is one element's own failure; any
-        other comes from the source of the elements and ends the run.
+      make_elements: Returns a ``tf.data.Dataset`` of ``(number, encoded)``, int64 of any
+        shape and a scalar string; called within the graph.
+      prepare: From ``encoded`` to the image, float32 ``[image_size, image_size, 3]``, and
+        its label.
+      image_size: Height and width, in pixels.
+      batch_size: Images a batch; the last may be smaller.
+      shard: ``(index, count)``: only batches ``index``, ``index + count``, ...
+      skip: How many of those to leave out at the start.
 
     Yields:
-      ``(element, None)``, or ``(None, cause)`` for an element that failed.
+      ``(numbers, images, causes, labels)``. ``images`` has a row for every element
+      whose cause is None; the others' labels say nothing.
 
     Raises:
-      tf.errors.OpError: The source failed.
+      tf.errors.OpError: The source of the elements failed.
     """
+    def prepared(encoded):
+        image, label = prepare(encoded)
+        return tf.ensure_shape(image, [image_size, image_size, 3]), tf.cast(label, tf.int64)
+
+    def attempt(number, encoded):
+        # A data set of one element, and behind it what stands for it where it failed.
+        failed = (tf.zeros([image_size, image_size, 3]), tf.constant(0, tf.int64), encoded, False)
+        image, label, failure, good = (
+            tf.data.Dataset.from_tensors(encoded)
+            .map(lambda encoded: (*prepared(encoded), "", True)).ignore_errors()
+            .concatenate(tf.data.Dataset.from_tensors(failed)).take(1).get_single_element())
+        return number, image, label, failure, good
+
     graph = tf.Graph()
     with graph.as_default():
-        iterator = tf1.data.make_initializable_iterator(make_dataset().prefetch(_LOOKAHEAD))
-        next_element = iterator.get_next()
-    session = tf1.Session(graph=graph)
-    try:
+        dataset = make_elements().batch(batch_size).shard(shard[1], shard[0]).skip(skip).unbatch()
+        dataset = dataset.map(attempt, num_parallel_calls=tf.data.AUTOTUNE)
+        iterator = tf1.data.make_initializable_iterator(
+            dataset.batch(batch_size).prefetch(_LOOKAHEAD))
+        next_batch = iterator.get_next()
+        again = tf1.placeholder(tf.string, [])
+        prepared_again = prepared(again)
+    with tf1.Session(graph=graph) as session:
         session.run(iterator.initializer)
         while True:
             try:
-                outcome = session.run(next_element), None
+                numbers, pictures, labels, failures, good = session.run(next_batch)
             except tf.errors.OutOfRangeError:
                 return
-            except element_error as error:
-                outcome = None, cause_of(error.message)
-            except UnicodeDecodeError as error:
-                # TensorFlow's message quotes a record or a name that is not UTF-8.
-                outcome = None, cause_of(error.object.decode("utf-8", "replace"))
-            yield outcome
-    finally:
-        session.close()
-
-
-def in_batches(examples, batch_size):
-    """Yields lists of ``batch_size`` successive examples; the last may be shorter."""
-    batch = []
-    for example in examples:
-        batch.append(example)
-        if len(batch) == batch_size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
-def stack(examples):
-    """Returns the readable images of some examples: float32 ``[n, size, size, 3]``, n >= 1."""
-    return np.stack([example.image for example in examples if example.image is not None])
+            causes = [None] * len(numbers)
+            for k in np.flatnonzero(~good):
+                # Once more, to learn why; what can be read now is taken.
+                try:
+                    pictures[k], labels[k] = session.run(prepared_again, {again: failures[k]})
+                    good[k] = True
+                except tf.errors.OpError as error:
+                    causes[k] = cause_of(error.message)
+                except UnicodeDecodeError as error:
+                    # TensorFlow's message quotes a record or a name that is not UTF-8.
+                    causes[k] = cause_of(error.object.decode("utf-8", "replace"))
+            yield numbers, pictures if good.all() else pictures[good], causes, labels
 
 
 def load_images(paths, image_size, preprocessing="inception"):
@@ -262,16 +284,12 @@ def load_images(paths, image_size, preprocessing="inception"):
     Raises:
       SlimResnetError: There is no path, or a file is no readable image.
     """
-    examples = []
-    for example in read_images(paths, image_size, preprocessing):
-        if example.cause:
-            raise unreadable(example)
-        examples.append(example)
-    if not examples:
+    loaded = []
+    for batch in read_images(paths, image_size, preprocessing):
+        for name, cause in zip(batch.names, batch.causes):
+            if cause:
+                raise SlimResnetError(f"{name}: cannot be read: {cause}")
+        loaded.append(batch.images)
+    if not loaded:
         raise SlimResnetError("no image to load: the list of paths is empty")
-    return stack(examples)
-
-
-def unreadable(example):
-    """Returns the `SlimResnetError` that says why an example could not be read."""
-    return SlimResnetError(f"{example.name}: cannot be read: {example.cause}")
+    return np.concatenate(loaded)

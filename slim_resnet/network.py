@@ -1,5 +1,7 @@
 """A checkpoint's network at work: prepared images in, probabilities and layers out."""
 
+import time
+
 import numpy as np
 import tensorflow as tf
 
@@ -67,6 +69,7 @@ class Network:
       path: Path of the checkpoint.
       end_points: Maps keys to tensors, see `build_network`.
       num_classes: Number of logits; None for a checkpoint without.
+      busy_s: Seconds that it has been at work on images.
 
     Raises:
       SlimResnetError: The checkpoint cannot be restored.
@@ -85,6 +88,7 @@ class Network:
                 self._session.close()
                 raise
         self.num_classes = None if self._logits is None else self._logits.shape.as_list()[-1]
+        self.busy_s = 0.0
 
     def __enter__(self):
         return self
@@ -105,7 +109,9 @@ class Network:
         return self._finite(self.end_points[end_point], images)
 
     def _finite(self, fetch, images):
+        started = time.perf_counter()
         values = self._session.run(fetch, {self._images: images})
+        self.busy_s += time.perf_counter() - started
         if not np.isfinite(values).all():
             raise SlimResnetError(f"{self.path}: the network's outputs are NaN or infinite; see "
                                   "slim-resnet checkpoint describe --stats")

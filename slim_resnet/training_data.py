@@ -10,13 +10,13 @@ epoch reads its first records again without decoding them.
 """
 
 import os
-import zipfile
 
-import numpy as np
 import tensorflow as tf
 
-from slim_resnet import images, labelled_data
+from slim_resnet import images, labelled
+from slim_resnet.arrays import read_arrays
 from slim_resnet.augmentation import augment
+from slim_resnet.classify import read_labels
 from slim_resnet.errors import SlimResnetError, cause_of
 
 tf1 = tf.compat.v1
@@ -24,6 +24,7 @@ tf1 = tf.compat.v1
 # Encoded records that wait to be drawn from; ImageNet's take about 110 KB each.
 SHUFFLE_BUFFER = 2048
 _PREFETCHED_BATCHES = 2
+_COUNTED_AT_ONCE = 256
 
 
 class ImageFiles:
@@ -35,11 +36,11 @@ class ImageFiles:
     """
 
     def __init__(self, folder):
-        self.classes = labelled_data.class_folders(folder)
+        self.classes = labelled.class_folders(folder)
         if len(self.classes) < 2:
             raise SlimResnetError(f"{folder}: has {len(self.classes)} class folders; training "
                                   "needs two or more, or TFRecord files, or an .npz file")
-        paths, self._labels = labelled_data.images_of_classes(folder, self.classes)
+        paths, self._labels = labelled.images_of_classes(folder, self.classes)
         self._paths = [os.fsencode(path) for path in paths]
         self.num_images = len(paths)
 
@@ -79,7 +80,7 @@ class Arrays:
     """
 
     def __init__(self, path):
-        self.images, self.labels, self.classes = labelled_data.read_arrays(path)
+        self.images, self.labels, self.classes = read_arrays(path)
         self._path = path
         self.num_images = len(self.images)
 
@@ -109,9 +110,8 @@ class Records:
 
     def __init__(self, files):
         self._files = [os.fsencode(file) for file in files]
-        counts = labelled_data.count_labels(files)
-        self.num_images = sum(counts.values())
-        self.classes = labelled_data.classes_of_records(files, max(counts, default=0) + 1)
+        self.num_images, least = _count_records(files)
+        self.classes = _classes_of_records(files, least)
 
     def examples(self, first, seed):
         """As `ImageFiles.examples`."""
@@ -135,7 +135,7 @@ class Records:
 
         def example(position, named):
             name, record = named
-            parsed = tf.io.parse_single_example(record, labelled_data.RECORD_FEATURES)
+            parsed = tf.io.parse_single_example(record, labelled.RECORD_FEATURES)
             return position, parsed["image/encoded"], parsed["image/class/label"], name
 
         epochs = _positions(first // num_images).flat_map(epoch)
@@ -161,13 +161,72 @@ def open_data(paths):
     Raises:
       SlimResnetError: It is none of them, or damaged.
     """
-    kind, found = labelled_data.kind_of_data(paths)
+    kind, found = labelled.kind_of_data(paths)
     if kind == "npz":
         return Arrays(found)
     source = Records(found) if kind == "records" else ImageFiles(found)
     if not source.num_images:
         raise SlimResnetError(f"{paths[0]}: holds no image")
     return source
+
+
+def _count_records(files):
+    """Reads TFRecord files in slim's format through, without decoding the images.
+
+    Returns:
+      ``(records, classes)``: their number, and how many classes their labels need.
+
+    Raises:
+      SlimResnetError: A file is damaged or of another format.
+    """
+    count, classes = 0, 0
+    with tf.Graph().as_default(), tf1.Session() as session:
+        name = tf1.placeholder(tf.string, [])
+        iterator = tf1.data.make_initializable_iterator(
+            tf.data.TFRecordDataset(name).batch(_COUNTED_AT_ONCE))
+        labels = tf.io.parse_example(iterator.get_next(),
+                                     labelled.RECORD_FEATURES)["image/class/label"]
+        for file in files:
+            session.run(iterator.initializer, {name: os.fsencode(file)})
+            number = 0
+            while True:
+                try:
+                    values = session.run(labels)
+                except tf.errors.OutOfRangeError:
+                    break
+                # TensorFlow's message may quote a record that is not UTF-8.
+                except (tf.errors.InvalidArgumentError, UnicodeDecodeError) as error:
+                    raise SlimResnetError(f"{file}: a record from number {number} on is not in "
+                                          "slim's format, with image/encoded and "
+                                          "image/class/label") from error
+                except tf.errors.OpError as error:
+                    raise SlimResnetError(f"{file}: is damaged or no TFRecord file, from record "
+                                          f"{number} on: {cause_of(error.message)}") from error
+                if values.min() < 0:
+                    raise SlimResnetError(f"{file}: has the label {values.min()}; classes count "
+                                          "from 0")
+                number, classes = number + len(values), max(classes, int(values.max()) + 1)
+            count += number
+    return count, classes
+
+
+def _classes_of_records(files, least):
+    """Returns the names of classes of TFRecord files: ``labels.txt`` beside them, or numbers.
+
+    Args:
+      files: The files.
+      least: Number of classes that their labels need.
+
+    Raises:
+      SlimResnetError: ``labels.txt`` has fewer.
+    """
+    path = os.path.join(os.path.dirname(os.fspath(files[0])), "labels.txt")
+    if not os.path.exists(path):
+        return [str(number) for number in range(least)]
+    names = read_labels(path)
+    if len(names) < least:
+        raise SlimResnetError(f"{path}: has {len(names)} labels, and {files[0]} needs {least}")
+    return names
 
 
 def _positions(first):

@@ -11,8 +11,8 @@ import typing
 
 import tensorflow as tf
 
-from slim_resnet.evaluate import evaluate_examples
-from slim_resnet.labelled_data import read_labelled
+from slim_resnet.evaluate import count, judge_batches
+from slim_resnet.labelled import find_data
 from slim_resnet.restore import restore
 from slim_resnet.training_graph import build_logits
 from slim_resnet.training_options import batch_norm_decay_for
@@ -46,7 +46,7 @@ class Evaluated(typing.NamedTuple):
 
 
 class _TrainedNetwork:
-    """A run's network in one way of using it; what `evaluate.evaluate_examples` takes."""
+    """A run's network in one way of using it; what `evaluate.judge_batches` takes."""
 
     def __init__(self, how, options, architecture, num_classes, folder):
         self.num_classes = num_classes
@@ -73,41 +73,41 @@ def evaluate_run(options, architecture, folder, num_classes, data, most_images=N
     """Evaluates the last checkpoint of a run in each way of using it.
 
     Batch statistics are those of whole batches of ``options.batch_size`` images in an
-    order of chance; images beyond the last whole batch are left out.
+    order of chance; a smaller last batch is left out.
 
     Args:
       options: `training_options.Options`.
       architecture: The `training_graph.Architecture`.
       folder: Folder of the run.
       num_classes: Number of classes.
-      data: See `labelled_data.read_labelled`.
+      data: See `labelled.kind_of_data`.
       most_images: How many images at most; None takes all.
 
     Returns:
       A tuple of `Evaluated`: moving statistics, batch statistics, and averaged weights if
       the run keeps them.
     """
+    images = find_data(data, num_classes).shuffled(seed=0)
     results = []
     for how in (MOVING, BATCH, AVERAGED)[:2 if options.ema_decay is None else 3]:
-        examples, total, _ = read_labelled(data, num_classes, options.image_size,
-                                           options.preprocessing, shuffle_seed=0)
-        examples = itertools.islice(examples, most_images)
+        batches = images.read(options.image_size, options.preprocessing, options.batch_size)
+        if most_images is not None:
+            batches = itertools.islice(batches, -(-most_images // options.batch_size))
         if how == BATCH:
-            examples = _whole_batches(examples, options.batch_size)
+            batches = _whole(batches, options.batch_size)
         with _TrainedNetwork(how, options, architecture, num_classes, folder) as network:
-            result = evaluate_examples(network, examples, options.batch_size)
+            result = count(itertools.chain.from_iterable(judge_batches(network, batches)),
+                           num_classes)
         results.append(Evaluated(how, result.num_images, result.top_1, result.top_5,
                                  len(result.unreadable)))
     return tuple(results)
 
 
-def _whole_batches(examples, batch_size):
-    """Yields readable examples as long as whole batches of them come, or one short batch."""
-    readable = (example for example in examples if example.image is not None)
-    batch, first = list(itertools.islice(readable, batch_size)), True
-    while len(batch) == batch_size or (first and batch):
-        yield from batch
-        batch, first = list(itertools.islice(readable, batch_size)), False
+def _whole(batches, batch_size):
+    """Yields batches of the full size, and the first one whatever its size."""
+    for number, batch in enumerate(batches):
+        if number == 0 or len(batch.images) == batch_size:
+            yield batch
 
 
 def warning(evaluations, options):

@@ -161,7 +161,8 @@ def test_features_are_tf_slim_s(headless, folder, readable, tmp_path, capsys, en
     output = tmp_path / "features.npz"
     assert run(headless.path, folder, "--features", end_point, "--output", output,
                "--batch-size", 3) == 2
-    assert capsys.readouterr().err.count("\n") == 1
+    err = capsys.readouterr().err.splitlines()
+    assert err[0].startswith("slim-resnet classify: 4 images in ") and len(err) == 2
     expected = pictures.run_with_saver(headless, checkpoints.slim_builder(num_classes=None),
                                        pictures.prepared(readable), select)
     with np.load(output) as file:
@@ -190,9 +191,15 @@ def test_blog_network_has_pooled_features(tmp_path, readable):
     (["--features", "block1", "--output", "{}/f.npz"],
      "no end point 'block1'; nearest: resnet_v2_50/block1"),
     (["--features", "resnet_v2_50/blok2", "--output", "{}/f.npz"], "nearest: resnet_v2_50/block2"),
-    (["--features", "global_pool"], "--features and --output go together"),
-    (["--output", "{}/f.npz"], "--features and --output go together"),
-    (["--features", "x", "--output", "{}/f.npz", "--json"], "--json says how to print classes"),
+    (["--features", "global_pool"], "--features needs --output FILE.npz"),
+    (["--output", "{}/f.npz"], "f.npz: holds JSON lines; name it .jsonl"),
+    (["--features", "x", "--output", "{}/f.npz", "--json"], "--json says how to give classes"),
+    (["--features", "x", "--output", "{}/f.npz", "--resume"], "--resume is for classes"),
+    (["--output", "{}/f.jsonl", "--json"], "--json prints and --output writes"),
+    (["--resume"], "--resume needs --output FILE.jsonl"),
+    (["--cluster", "x"], "--cluster needs --output FILE.jsonl"),
+    (["--output", "{}/f.jsonl", "--task", "1"], "--job and --task choose a task of --cluster"),
+    (["--output", "{}/none/f.jsonl"], "none does not exist"),
     (["--features", "x", "--output", "{}/none/f.npz"], "none does not exist"),
     (["--labels", "{}/labels.txt"], "labels.txt: cannot be read"),
 ])

@@ -175,37 +175,63 @@ def test_reading_keeps_order_and_goes_on_behind_unreadable_files(tmp_path):
         write(tmp_path / f"{i}.png", contents)
     os.remove(paths[20])
 
-    examples = list(images.read_images(paths, 8, "none"))
-    assert [example.name for example in examples] == paths
-    for i, example in enumerate(examples):
-        if i in broken or i == 20:
-            assert example.image is None
-            assert example.cause and "\n" not in example.cause
-        else:
-            assert example.cause is None
-            np.testing.assert_array_equal(example.image, np.full((8, 8, 3), i, np.float32))
-    assert examples[4].cause == "Input is empty."
-    assert examples[17].cause.startswith("Unknown image file format")
-    assert "No such file" in examples[20].cause
+    batches = list(images.read_images(paths, 8, "none", batch_size=6, labels=range(40)))
+    assert [name for batch in batches for name in batch.names] == paths
+    assert [len(batch.names) for batch in batches] == [6] * 6 + [4]
+    causes = sum((batch.causes for batch in batches), [])
+    assert [i for i, cause in enumerate(causes) if cause] == [3, 4, 17, 20, 39]
+    for k, batch in enumerate(batches):
+        readable = [i for i in range(6 * k, min(6 * k + 6, 40)) if not causes[i]]
+        assert batch.images.dtype == np.float32 and batch.images.shape[1:] == (8, 8, 3)
+        np.testing.assert_array_equal(batch.images[:, 7, 7, 2], readable)
+        assert batch.labels == list(range(6 * k, min(6 * k + 6, 40)))
+    assert causes[4] == "Input is empty."
+    assert causes[17].startswith("Unknown image file format")
+    assert "No such file" in causes[20]
+    assert not any("\n" in cause for cause in causes if cause)
 
 
 def test_names_that_are_not_utf_8(tmp_path):
     good, bad = (os.fsdecode(os.fsencode(tmp_path) + name) for name in (b"/\xff.png", b"/\xfe.png"))
     with open(good, "wb") as file:
         file.write(tf.io.encode_png(random_image(11)).numpy())
-    examples = list(images.read_images([good, bad], 8))
-    assert [(example.name, example.image is None) for example in examples] == [
-        (good, False), (bad, True)]
-    assert "No such file" in examples[1].cause
+    batch, = images.read_images([good, bad], 8)
+    assert batch.names == [good, bad] and len(batch.images) == 1
+    assert batch.causes[0] is None and "No such file" in batch.causes[1]
 
 
-def test_batches():
-    examples = [images.Example(str(i), np.full((2, 2, 3), i, np.float32)) for i in range(5)]
-    examples[1] = images.Example("1", None, "damaged")
-    batches = list(images.in_batches(examples, 2))
-    assert [[e.name for e in batch] for batch in batches] == [["0", "1"], ["2", "3"], ["4"]]
-    assert images.stack(batches[0]).shape == (1, 2, 2, 3)
-    np.testing.assert_array_equal(images.stack(batches[1])[:, 0, 0, 0], [2, 3])
+def test_shards_are_whole_batches_and_complete(tmp_path):
+    paths = [write(tmp_path / f"{i}.png", tf.io.encode_png(np.full((2, 2, 3), i, np.uint8)))
+             for i in range(11)]
+
+    def read(shard, skip=0):
+        return [(batch.names, batch.images[:, 0, 0, 0].tolist()) for batch in
+                images.read_images(paths, 2, "none", 2, shard=shard, skip=skip)]
+
+    whole = read((0, 1))
+    assert whole == [(paths[i:i + 2], list(range(i, min(i + 2, 11)))) for i in range(0, 11, 2)]
+    assert [read((index, 4)) for index in range(4)] == [whole[index::4] for index in range(4)]
+    assert read((1, 2), skip=2) == whole[5:] and read((0, 2), skip=3) == []
+
+
+def test_what_can_be_read_at_the_second_attempt_is_taken():
+    attempts = []
+
+    def flaky(number):
+        attempts.append(int(number))
+        if attempts.count(1) == 1 and number == b"1":
+            raise OSError("the network hangs")
+        return np.full((2, 2, 3), int(number), np.float32)
+
+    def prepare(number):
+        return tf.numpy_function(flaky, [number], tf.float32), tf.strings.to_number(number)
+
+    def elements():
+        return tf.data.Dataset.from_tensor_slices(["0", "1", "2"]).enumerate()
+
+    (_, pictures, causes, labels), = images.run_batches(elements, prepare, 2, 3)
+    assert sorted(attempts) == [0, 1, 1, 2] and causes == [None] * 3
+    assert pictures[:, 0, 0, 0].tolist() == labels.tolist() == [0, 1, 2]
 
 
 def test_load_images(tmp_path):

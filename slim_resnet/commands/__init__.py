@@ -6,7 +6,12 @@ help and bad options are answered at once.
 """
 
 import argparse
+import dataclasses
 import sys
+import time
+
+from slim_resnet.errors import SlimResnetError
+from slim_resnet.results import Results, data_sha256, read_rows
 
 
 def positive_int(text):
@@ -50,15 +55,122 @@ def add_cluster_arguments(parser):
                         help="with --cluster: its number within the job, from 0")
 
 
-def with_progress(items, total=None, noun="images"):
-    """Yields ``items`` and counts them on stderr, if that is a terminal."""
+def add_resume_argument(parser):
+    """Adds the option that `open_results` takes beside ``--output``."""
+    parser.add_argument("--resume", action="store_true",
+                        help="go on with what --output holds, the same command's results, if "
+                        "there are any")
+
+
+def open_results(arguments, command, opened, files, **options):
+    """Opens the `results.Results` that ``--output`` and a cluster ask for.
+
+    Args:
+      arguments: With `add_image_arguments`, `add_cluster_arguments`, ``output`` and
+        ``resume``.
+      command: Name of the subcommand.
+      opened: The open `checkpoint.Checkpoint`.
+      files: The files of all tasks' images.
+      **options: What else the results depend on, plain data by option.
+
+    Returns:
+      ``(results, shard)``.
+    """
+    from slim_resnet.cluster import read_cluster
+    cluster = read_cluster(arguments.cluster, arguments.job, arguments.task)
+    shard = cluster.shard if cluster else (0, 1)
+    made_by = {
+        "format": f"slim_resnet {command} 1", "checkpoint_sha256": opened.sha256(),
+        "data_sha256": data_sha256(files),
+        "options": {**{name: getattr(arguments, name) for name in
+                       ("image_size", "preprocessing", "batch_size")}, **options}}
+    return Results(arguments.output, made_by, arguments.batch_size, shard,
+                   arguments.resume), shard
+
+
+def check_output_options(arguments):
+    """Raises `SlimResnetError` for an option that says something of an absent ``--output``."""
+    if arguments.output is None:
+        for name in ("resume", "cluster", "job", "task"):
+            if getattr(arguments, name) not in (None, False):
+                raise SlimResnetError(f"--{name} needs --output FILE.jsonl, which keeps the "
+                                      "results")
+    elif not arguments.output.endswith(".jsonl"):
+        raise SlimResnetError(f"--output {arguments.output}: holds JSON lines; name it .jsonl")
+
+
+def write_results(command, results, batches, total, network):
+    """Does what is left of a task, and merges the parts of all tasks after the last.
+
+    Args:
+      command: Name of the subcommand.
+      results: A `results.Results`.
+      batches: Yields lists of results, dataclasses with a ``cause``, a batch each.
+      total: How many images all tasks have; None if unknown.
+      network: What ``batches`` runs, for its ``busy_s``; None if nothing is left.
+
+    Returns:
+      ``(whole, status)``: whether FILE has the results of all tasks, and the exit
+      status.
+    """
+    before, of_total = results.images_done, ""
+    if total is not None:
+        total = results.images_of(total)
+        of_total = f" of {total}"
+    started = time.perf_counter()
+    with results:
+        try:
+            for _ in with_progress(_written(results, batches), total, done=before):
+                pass
+        except KeyboardInterrupt:
+            print(f"slim-resnet {command}: interrupted after {results.images_done}{of_total} "
+                  "images; the same command with --resume goes on", file=sys.stderr)
+            return False, 130
+        if network:
+            report_busy(command, results.images_done - before, time.perf_counter() - started,
+                        network.busy_s)
+        whole = results.finish()
+    if not whole:
+        print(f"slim-resnet {command}: {results.part} is finished; the task that finishes last "
+              f"writes {results.path}", file=sys.stderr)
+    file = results.path if whole else results.part
+    unreadable = sum(row["cause"] is not None for row in read_rows(file))
+    if unreadable:
+        print(f"slim-resnet {command}: {unreadable} images could not be read; their lines in "
+              f"{file} say why", file=sys.stderr)
+    return whole, 2 if unreadable else 0
+
+
+def _written(results, batches):
+    for batch in batches:
+        results.write([dataclasses.asdict(result) for result in batch])
+        yield from batch
+
+
+def report_busy(command, images, seconds, busy_s):
+    """Prints on stderr how fast images were done, and how much of the time the network ran."""
+    print(f"slim-resnet {command}: {images} images in {seconds:.1f} s, {images / seconds:.2f} a "
+          f"second; network busy {100 * busy_s / seconds:.1f} % of the time", file=sys.stderr)
+
+
+def with_progress(items, total=None, noun="images", done=0, size=lambda item: 1):
+    """Yields ``items`` and counts them on stderr, if that is a terminal.
+
+    Args:
+      items: What is counted.
+      total: How many there will be; None if unknown.
+      noun: What they are.
+      done: How many were done before.
+      size: Gives how many an item counts for.
+    """
     if not sys.stderr.isatty():
         yield from items
         return
     of_total = "" if total is None else f" of {total}"
     try:
-        for count, item in enumerate(items, 1):
-            print(f"\r{count}{of_total} {noun}", end="", file=sys.stderr, flush=True)
+        for item in items:
+            done += size(item)
+            print(f"\r{done}{of_total} {noun}", end="", file=sys.stderr, flush=True)
             yield item
     finally:
         print(file=sys.stderr)

@@ -1,21 +1,32 @@
 """Classify images with a checkpoint, or write the features of a layer.
 
     slim-resnet classify resnet_v2_50_2017_04_14.tar.gz photo.jpg --labels imagenet.txt
+    slim-resnet classify resnet_v2_50.ckpt photos --output classes.jsonl --resume
     slim-resnet classify resnet_v2_50.ckpt photos --features global_pool --output features.npz
 
 For every image the most probable classes are printed: probability, class number, name.
 With 1001 classes, class 0 is the background: none of the others. An unreadable image is
 reported when the rest are done, and makes the exit status 2. Ctrl-C keeps what there is.
+
+FILE.jsonl may be stopped at any moment, in any way: the same command goes on with it by
+--resume, and writes what it would have written without the stop. FILE.jsonl.run.json says
+what made it. Several processes share the images by --cluster (or TF_CONFIG), each with a
+part of its own, FILE.jsonl-00000-of-00002; whichever finishes last writes FILE.jsonl. They
+need to see the same files under the same names, and do not speak to each other.
 """
 
 import dataclasses
+import hashlib
+import itertools
 import json
 import sys
+import time
 
 from slim_resnet import commands
 from slim_resnet.errors import SlimResnetError
 
 HELP = "classify images, or write their features"
+TOP = 5
 
 
 def add_arguments(parser):
@@ -27,28 +38,38 @@ def add_arguments(parser):
                         help="names of classes, one a line; for 1001 classes, 1000 lines "
                         "will do, and background is put before them")
     parser.add_argument("--top", type=commands.positive_int, metavar="N",
-                        help="classes an image (default: 5)")
+                        help=f"classes an image (default: {TOP})")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--features", metavar="END_POINT",
                         help="write this end point instead of classes, e.g. global_pool")
-    parser.add_argument("--output", metavar="FILE.npz",
-                        help="where --features go: arrays features, files and errors")
+    parser.add_argument("--output", metavar="FILE",
+                        help="FILE.jsonl: a line of JSON an image, written as they come; with "
+                        "--features, FILE.npz: arrays features, files and errors")
+    commands.add_resume_argument(parser)
     commands.add_image_arguments(parser)
+    commands.add_cluster_arguments(parser)
 
 
 def run(arguments):
-    if (arguments.features is None) != (arguments.output is None):
-        raise SlimResnetError("--features and --output go together; give both or neither")
     if arguments.features is not None:
+        if arguments.output is None:
+            raise SlimResnetError("--features needs --output FILE.npz, where they go")
         for option in ("labels", "top", "json"):
             if getattr(arguments, option):
-                raise SlimResnetError(f"--{option} says how to print classes, and --features "
+                raise SlimResnetError(f"--{option} says how to give classes, and --features "
                                       "writes none; leave one out")
+        for option in ("resume", "cluster"):
+            if getattr(arguments, option):
+                raise SlimResnetError(f"--{option} is for classes in FILE.jsonl, not for "
+                                      "--features")
         return _write_features(arguments)
-    return _classify(arguments)
+    commands.check_output_options(arguments)
+    if arguments.json and arguments.output:
+        raise SlimResnetError("--json prints and --output writes; leave one out")
+    return _write_classes(arguments) if arguments.output else _print_classes(arguments)
 
 
-def _classify(arguments):
+def _print_classes(arguments):
     from slim_resnet import classify, images
     from slim_resnet.checkpoint import open_checkpoint
     from slim_resnet.network import Network, classes_of
@@ -57,29 +78,61 @@ def _classify(arguments):
         names = classify.class_names(classes_of(opened), arguments.labels)
         network = Network(opened, arguments.image_size)
     with network:
-        examples = images.read_images(paths, arguments.image_size, arguments.preprocessing)
-        results = classify.classify_examples(network, examples, names, arguments.top or 5,
-                                             arguments.batch_size)
+        batches = images.read_images(paths, arguments.image_size, arguments.preprocessing,
+                                     arguments.batch_size)
+        results = itertools.chain.from_iterable(
+            classify.classify_batches(network, batches, names, arguments.top or TOP))
         # Where results appear on the terminal as they come, they are the progress.
         if arguments.json or not sys.stdout.isatty():
             results = commands.with_progress(results, len(paths))
-        done, interrupted = [], False
+        before = json.dumps({
+            "checkpoint": arguments.checkpoint, "num_classes": network.num_classes,
+            "image_size_pixels": arguments.image_size,
+            "preprocessing": arguments.preprocessing})[:-1] + ', "images": ['
+        done, unreadable, interrupted = 0, [], False
         try:
             for result in results:
-                done.append(result)
-                if not arguments.json:
+                done += 1
+                if result.cause is not None:
+                    unreadable.append((result.path, result.cause))
+                if arguments.json:
+                    print(f"{before}\n{json.dumps(dataclasses.asdict(result))}", end="")
+                    before = ","
+                else:
                     print("\n".join(table_lines(result)), flush=True)
         except KeyboardInterrupt:
             interrupted = True
         if arguments.json:
-            print(json.dumps({
-                "checkpoint": arguments.checkpoint, "num_classes": network.num_classes,
-                "image_size_pixels": arguments.image_size,
-                "preprocessing": arguments.preprocessing, "interrupted": interrupted,
-                "images": [dataclasses.asdict(result) for result in done]}, indent=1))
-    status = commands.report_unreadable(
-        "classify", [(result.path, result.cause) for result in done if result.cause])
-    return _interrupted(len(done), len(paths)) if interrupted else status
+            print("" if done else before, '], "interrupted": ', json.dumps(interrupted), "}",
+                  sep="")
+    status = commands.report_unreadable("classify", unreadable)
+    return _interrupted(done, len(paths)) if interrupted else status
+
+
+def _write_classes(arguments):
+    from slim_resnet import classify, images
+    from slim_resnet.checkpoint import open_checkpoint
+    from slim_resnet.network import Network, classes_of
+    paths = images.find_images(arguments.images)
+    top = arguments.top or TOP
+    with open_checkpoint(arguments.checkpoint) as opened:
+        names = classify.class_names(classes_of(opened), arguments.labels)
+        results, shard = commands.open_results(arguments, "classify", opened, paths, top=top,
+                                               names_sha256=_sha256(names))
+        if results.finished:
+            return commands.write_results("classify", results, [], len(paths), None)[1]
+        network = Network(opened, arguments.image_size)
+    with network:
+        batches = images.read_images(paths, arguments.image_size, arguments.preprocessing,
+                                     arguments.batch_size, shard=shard,
+                                     skip=results.batches_done)
+        return commands.write_results(
+            "classify", results, classify.classify_batches(network, batches, names, top),
+            len(paths), network)[1]
+
+
+def _sha256(names):
+    return hashlib.sha256(json.dumps(names).encode()).hexdigest()
 
 
 def table_lines(result):
@@ -99,12 +152,15 @@ def _write_features(arguments):
     paths = images.find_images(arguments.images)
     with Network(arguments.checkpoint, arguments.image_size) as network:
         features.check_end_points([arguments.features], network.end_points)
-        examples = images.read_images(paths, arguments.image_size, arguments.preprocessing)
+        batches = images.read_images(paths, arguments.image_size, arguments.preprocessing,
+                                     arguments.batch_size)
+        progress = commands.with_progress(batches, len(paths), size=lambda batch: len(batch.names))
+        started = time.perf_counter()
         with files.atomic_write(arguments.output, "wb") as file:
-            errors = features.write_features(
-                file, network, arguments.features, paths,
-                commands.with_progress(examples, len(paths)), arguments.batch_size)
+            errors = features.write_features(file, network, arguments.features, paths, progress)
+        seconds = time.perf_counter() - started
     reached = [error != features.INTERRUPTED for error in errors]
+    commands.report_busy("classify", sum(reached), seconds, network.busy_s)
     status = commands.report_unreadable(
         "classify", [(path, error) for path, error, was_reached in zip(paths, errors, reached)
                      if error and was_reached])

@@ -7,12 +7,20 @@ DATA is a folder with one folder of images a class, or TFRecord files in slim's 
 (image/encoded, image/class/label), or a folder of them. Sorted class folders are classes
 0, 1, ...; 1000 folders for 1001 classes are classes 1, 2, ..., behind the background.
 Unreadable images are left out of the figures, reported, and make the exit status 2.
+
+With --output, what each image was taken for is kept in FILE.jsonl. The same command goes on
+with it by --resume after any stop, and several processes share the images by --cluster, as
+slim-resnet classify --help says; the task that finishes last prints the figures.
 """
 
+import contextlib
+import itertools
 import json
 import sys
+import time
 
 from slim_resnet import commands
+from slim_resnet.results import read_rows
 
 HELP = "measure top-1, top-5 and confusion on labelled images"
 
@@ -26,26 +34,53 @@ def add_arguments(parser):
     parser.add_argument("--json", action="store_true",
                         help="print one JSON document, with the whole confusion matrix "
                         "(rows: labels, columns: most probable classes)")
+    parser.add_argument("--output", metavar="FILE.jsonl",
+                        help="also write a line of JSON an image, as they come")
+    commands.add_resume_argument(parser)
     commands.add_image_arguments(parser)
+    commands.add_cluster_arguments(parser)
 
 
 def run(arguments):
-    from slim_resnet import evaluate, labelled_data
+    commands.check_output_options(arguments)
+    from slim_resnet import evaluate, labelled
     from slim_resnet.checkpoint import open_checkpoint
     from slim_resnet.network import Network, classes_of
+    results, shard, skip, network = None, (0, 1), 0, None
     with open_checkpoint(arguments.checkpoint) as opened:
-        examples, total, names = labelled_data.read_labelled(
-            arguments.data, classes_of(opened), arguments.image_size, arguments.preprocessing)
-        network = Network(opened, arguments.image_size)
-    with network:
-        result = evaluate.evaluate_examples(
-            network, commands.with_progress(examples, total), arguments.batch_size)
+        num_classes = classes_of(opened)
+        data = labelled.find_data(arguments.data, num_classes)
+        if arguments.output:
+            results, shard = commands.open_results(arguments, "evaluate", opened, data.files)
+            skip = results.batches_done
+        if not (results and results.finished):
+            network = Network(opened, arguments.image_size)
+    with network or contextlib.nullcontext():
+        batches = []
+        if network:
+            batches = evaluate.judge_batches(network, data.read(
+                arguments.image_size, arguments.preprocessing, arguments.batch_size, shard, skip))
+        if results:
+            whole, status = commands.write_results("evaluate", results, batches, data.total,
+                                                   network)
+            if not whole:
+                return status
+            judgements = (evaluate.Judgement(**row) for row in read_rows(arguments.output))
+        else:
+            judgements = commands.with_progress(itertools.chain.from_iterable(batches),
+                                                data.total)
+        started = time.perf_counter()
+        result = evaluate.count(judgements, num_classes)
     if arguments.json:
-        print(json.dumps(_document(arguments, result, names)))
+        print(json.dumps(_document(arguments, result, data.names)))
     else:
-        print("\n".join(table_lines(result, names)))
+        print("\n".join(table_lines(result, data.names)))
+    if results:
+        return status
+    commands.report_busy("evaluate", result.num_images + len(result.unreadable),
+                         time.perf_counter() - started, network.busy_s)
     status = commands.report_unreadable(
-        "evaluate", [(example.name, example.cause) for example in result.unreadable])
+        "evaluate", [(judgement.path, judgement.cause) for judgement in result.unreadable])
     if result.interrupted:
         print("slim-resnet evaluate: interrupted; these are the figures of a part",
               file=sys.stderr)
@@ -59,8 +94,8 @@ def _document(arguments, result, names):
             "preprocessing": arguments.preprocessing, "interrupted": result.interrupted,
             "num_images": result.num_images,
             "top_1_percent": 100 * result.top_1, "top_5_percent": 100 * result.top_5,
-            "unreadable": [{"name": example.name, "cause": example.cause}
-                           for example in result.unreadable],
+            "unreadable": [{"name": judgement.path, "cause": judgement.cause}
+                           for judgement in result.unreadable],
             "classes": names, "confusion": result.confusion.tolist()}
 
 
