@@ -16,8 +16,8 @@ def read_arrays(path):
         (integers ``[N]``) and perhaps ``classes`` (names).
 
     Returns:
-      ``(images, labels, classes)``: uint8 ``[N, H, W, 1 or 3]``, int64 ``[N]``, and a
-      list of names, numbers where the file has none.
+      ``(images, labels, classes)``: uint8 ``[N, H, W, 1 or 3]``, int64 ``[N]``, and
+      names of classes or None.
 
     Raises:
       SlimResnetError: The file cannot be read or an array is another.
@@ -50,7 +50,7 @@ def read_arrays(path):
     if pixels.dtype != np.uint8:
         raise SlimResnetError(f"{path}: images are {pixels.dtype}; they must be uint8 or floats")
     least = int(labels.max()) + 1
-    classes = [str(name) for name in arrays.get("classes", range(least))]
-    if len(classes) < least:
+    classes = [str(name) for name in arrays["classes"]] if "classes" in arrays else None
+    if classes is not None and len(classes) < least:
         raise SlimResnetError(f"{path}: has {len(classes)} classes, and labels up to {least - 1}")
     return pixels, labels.astype(np.int64), classes

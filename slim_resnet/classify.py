@@ -17,7 +17,8 @@ import numpy as np
 from slim_resnet import images
 from slim_resnet.checkpoint import open_checkpoint
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.network import BATCH_SIZE, IMAGE_SIZE, Network, classes_of
+from slim_resnet.network import BATCH_SIZE, Network, classes_of
+from slim_resnet.settings import settings_of
 
 # ImageNet's 1000 classes behind a class 0 that is none of them.
 CLASSES_WITH_BACKGROUND = 1001
@@ -143,17 +144,19 @@ def classify_batches(network, batches, names, top=5):
 
 
 def classify(checkpoint, paths, labels=None, top=5, *, batch_size=BATCH_SIZE,
-             image_size=IMAGE_SIZE, preprocessing="inception"):
+             image_size=None, preprocessing=None):
     """Classifies image files with a checkpoint.
 
     Args:
       checkpoint: Anything that `slim_resnet.checkpoint` opens.
       paths: Image files and folders, see `images.find_images`.
-      labels: Labels file, see `read_labels`, or None.
+      labels: Labels file, see `read_labels`; None takes that of the run that wrote the
+        checkpoint, if there is one.
       top: Classes an image.
       batch_size: Images in a run of the network.
-      image_size: Height and width that images are resized to, in pixels.
-      preprocessing: One of `images.PREPROCESSING`.
+      image_size: Height and width that images are resized to, in pixels; None takes
+        what the checkpoint was trained with, see `settings.settings_of`.
+      preprocessing: One of `images.PREPROCESSING`; None as for ``image_size``.
 
     Yields:
       A `Result` for every image, in order, unreadable ones included.
@@ -162,6 +165,7 @@ def classify(checkpoint, paths, labels=None, top=5, *, batch_size=BATCH_SIZE,
       SlimResnetError: Checkpoint, labels or paths are at fault.
     """
     paths = images.find_images(paths)
+    image_size, preprocessing, labels = settings_of(checkpoint, image_size, preprocessing, labels)
     with open_checkpoint(checkpoint) as opened:
         names = class_names(classes_of(opened), labels)
         network = Network(opened, image_size)

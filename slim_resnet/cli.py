@@ -58,6 +58,8 @@ def main(argv=None):
     if not arguments.verbose:
         _silence_tensorflow()
     try:
+        if hasattr(arguments, "complete"):
+            arguments.complete(arguments)
         return arguments.run(arguments) or 0
     except SlimResnetError as error:
         print(f"slim-resnet {arguments.command}: error: {error}", file=sys.stderr)

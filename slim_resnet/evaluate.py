@@ -17,7 +17,9 @@ import numpy as np
 from slim_resnet.checkpoint import open_checkpoint
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.labelled import find_data
-from slim_resnet.network import BATCH_SIZE, IMAGE_SIZE, Network, classes_of
+from slim_resnet.network import BATCH_SIZE, Network, classes_of
+from slim_resnet.settings import settings_of
+from slim_resnet.training_folder import classes_of_run
 
 @dataclasses.dataclass(frozen=True)
 class Judgement:
@@ -147,16 +149,17 @@ def count(judgements, num_classes):
                       interrupted)
 
 
-def evaluate(checkpoint, data, *, batch_size=BATCH_SIZE, image_size=IMAGE_SIZE,
-             preprocessing="inception"):
+def evaluate(checkpoint, data, *, batch_size=BATCH_SIZE, image_size=None,
+             preprocessing=None):
     """Evaluates a checkpoint on labelled images.
 
     Args:
       checkpoint: Anything that `slim_resnet.checkpoint` opens.
       data: A list of paths, see `labelled.find_data`.
       batch_size: Images in a run of the network.
-      image_size: Height and width that images are resized to, in pixels.
-      preprocessing: One of `images.PREPROCESSING`.
+      image_size: Height and width that images are resized to, in pixels; None takes
+        what the checkpoint was trained with, see `settings.settings_of`.
+      preprocessing: One of `images.PREPROCESSING`; None as for ``image_size``.
 
     Returns:
       An `Evaluation`.
@@ -164,8 +167,9 @@ def evaluate(checkpoint, data, *, batch_size=BATCH_SIZE, image_size=IMAGE_SIZE,
     Raises:
       SlimResnetError: The checkpoint or the data is at fault.
     """
+    image_size, preprocessing, _ = settings_of(checkpoint, image_size, preprocessing)
     with open_checkpoint(checkpoint) as opened:
-        labelled = find_data(data, classes_of(opened))
+        labelled = find_data(data, classes_of(opened), classes_of_run(checkpoint))
         network = Network(opened, image_size)
     with network:
         judged = judge_batches(network, labelled.read(image_size, preprocessing, batch_size))

@@ -20,7 +20,8 @@ from slim_resnet import features, files, images
 from slim_resnet.checkpoint import open_checkpoint, recognise
 from slim_resnet.classify import read_labels
 from slim_resnet.errors import SlimResnetError, cause_of
-from slim_resnet.network import IMAGE_SIZE, build_network
+from slim_resnet.network import build_network
+from slim_resnet.settings import settings_of
 
 tf1 = tf.compat.v1
 
@@ -40,8 +41,8 @@ def metadata(recognised):
             "num_classes": recognised.num_classes}
 
 
-def export_saved_model(checkpoint, output, *, end_points=None, image_size=IMAGE_SIZE,
-                       preprocessing="inception", labels=None):
+def export_saved_model(checkpoint, output, *, end_points=None, image_size=None,
+                       preprocessing=None, labels=None):
     """Writes a SavedModel for ``tf.saved_model.load`` and TensorFlow Serving.
 
     Signatures, with any batch size:
@@ -56,9 +57,10 @@ def export_saved_model(checkpoint, output, *, end_points=None, image_size=IMAGE_
       output: Folder to make.
       end_points: Keys for the ``end_points`` signature; None takes pooled features,
         logits and predictions.
-      image_size: Height and width that ``serving_default`` resizes to, in pixels.
-      preprocessing: How it prepares images; one of `images.PREPROCESSING`.
-      labels: Labels file, see `classify.read_labels`.
+      image_size: Height and width that ``serving_default`` resizes to, in pixels; None
+        takes what the checkpoint was trained with, see `settings.settings_of`.
+      preprocessing: How it prepares images; one of `images.PREPROCESSING`, or None.
+      labels: Labels file, see `classify.read_labels`, or None.
 
     Returns:
       The `metadata`, which is in ``assets.extra/slim_resnet_metadata.json`` too.
@@ -70,6 +72,7 @@ def export_saved_model(checkpoint, output, *, end_points=None, image_size=IMAGE_
     if os.path.lexists(output):
         raise SlimResnetError(f"{output}: exists already; name a folder to make")
     files.check_writable(output)
+    image_size, preprocessing, labels = settings_of(checkpoint, image_size, preprocessing, labels)
     with open_checkpoint(checkpoint) as opened, tf.Graph().as_default(), \
          tf1.Session() as session:
         recognised = recognise(opened)

@@ -1,6 +1,7 @@
 """Labelled images: a folder of class folders, TFRecord files as slim wrote them, or .npz."""
 
 import dataclasses
+import itertools
 import os
 import re
 
@@ -200,27 +201,38 @@ def _damage(files, error):
     return SlimResnetError(f"{where}: {cause_of(error.message)}")
 
 
-def find_data(data, num_classes):
+def find_data(data, num_classes, classes=None):
     """Finds labelled images of any kind.
 
     Args:
       data: See `kind_of_data`.
       num_classes: Classes of the checkpoint.
+      classes: Names of its classes, where they are known: those of the data must be the
+        same.
 
     Returns:
       `Labelled`.
 
     Raises:
-      SlimResnetError: A file is missing; and see `find_labelled`, `find_records` and
-        `arrays.read_arrays`.
+      SlimResnetError: A file is missing, or classes are others; and see `find_labelled`,
+        `find_records` and `arrays.read_arrays`.
     """
     kind, found = kind_of_data(data)
+    names, unknown = None, classes or [None] * num_classes
     if kind == "folders":
-        return Labelled(*find_labelled(found, num_classes))
-    if kind == "npz":
-        pixels, labels, _ = read_arrays(found)
-        return Labelled([found], labels.tolist(), [None] * num_classes, pixels)
-    return Labelled(found, None, [None] * num_classes)
+        files, labels, names = find_labelled(found, num_classes)
+        result = Labelled(files, labels, names)
+    elif kind == "npz":
+        pixels, labels, names = read_arrays(found)
+        result = Labelled([found], labels.tolist(), names or unknown, pixels)
+    else:
+        result = Labelled(found, None, unknown)
+    if classes and names and names != classes:
+        mine, own = next(pair for pair in itertools.zip_longest(names, classes)
+                         if pair[0] != pair[1])
+        raise SlimResnetError(f"{found}: has the class {mine} where the checkpoint has {own}; "
+                              "give data of the same classes in the same order")
+    return result
 
 
 def kind_of_data(data):

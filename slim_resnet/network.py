@@ -7,11 +7,10 @@ import tensorflow as tf
 
 from slim_resnet.checkpoint import build_from_checkpoint, open_checkpoint, recognise
 from slim_resnet.errors import SlimResnetError
+from slim_resnet.settings import IMAGE_SIZE
 
 tf1 = tf.compat.v1
 
-# The released checkpoints are evaluated at 299, not at their default_image_size 224.
-IMAGE_SIZE = 299
 BATCH_SIZE = 16
 
 

@@ -94,7 +94,7 @@ def train(options, data, output, *, validation=None, save_seconds=SAVE_SECONDS, 
     if interrupted:
         return Outcome(step, True)
     return Outcome(step, False, evaluate_run(
-        options, architecture, output, len(source.classes), validation or data,
+        options, architecture, output, source.classes, validation or data,
         None if validation else MOST_TRAINING_IMAGES))
 
 

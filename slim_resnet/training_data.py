@@ -80,8 +80,8 @@ class Arrays:
     """
 
     def __init__(self, path):
-        self.images, self.labels, self.classes = read_arrays(path)
-        self._path = path
+        self.images, self.labels, classes = read_arrays(path)
+        self.classes = classes or list(map(str, range(int(self.labels.max()) + 1)))
         self.num_images = len(self.images)
 
     def examples(self, first, seed):

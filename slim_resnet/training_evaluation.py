@@ -69,7 +69,7 @@ class _TrainedNetwork:
         return self._session.run(self._logits, {self._images: images})
 
 
-def evaluate_run(options, architecture, folder, num_classes, data, most_images=None):
+def evaluate_run(options, architecture, folder, classes, data, most_images=None):
     """Evaluates the last checkpoint of a run in each way of using it.
 
     Batch statistics are those of whole batches of ``options.batch_size`` images in an
@@ -79,7 +79,7 @@ def evaluate_run(options, architecture, folder, num_classes, data, most_images=N
       options: `training_options.Options`.
       architecture: The `training_graph.Architecture`.
       folder: Folder of the run.
-      num_classes: Number of classes.
+      classes: Names of its classes.
       data: See `labelled.kind_of_data`.
       most_images: How many images at most; None takes all.
 
@@ -87,7 +87,7 @@ def evaluate_run(options, architecture, folder, num_classes, data, most_images=N
       A tuple of `Evaluated`: moving statistics, batch statistics, and averaged weights if
       the run keeps them.
     """
-    images = find_data(data, num_classes).shuffled(seed=0)
+    images = find_data(data, len(classes), classes).shuffled(seed=0)
     results = []
     for how in (MOVING, BATCH, AVERAGED)[:2 if options.ema_decay is None else 3]:
         batches = images.read(options.image_size, options.preprocessing, options.batch_size)
@@ -95,9 +95,10 @@ def evaluate_run(options, architecture, folder, num_classes, data, most_images=N
             batches = itertools.islice(batches, -(-most_images // options.batch_size))
         if how == BATCH:
             batches = _whole(batches, options.batch_size)
-        with _TrainedNetwork(how, options, architecture, num_classes, folder) as network:
+        with _TrainedNetwork(how, options, architecture, len(classes),
+                             folder) as network:
             result = count(itertools.chain.from_iterable(judge_batches(network, batches)),
-                           num_classes)
+                           len(classes))
         results.append(Evaluated(how, result.num_images, result.top_1, result.top_5,
                                  len(result.unreadable)))
     return tuple(results)

@@ -7,7 +7,6 @@
 
 import json
 import os
-import typing
 
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.files import atomic_write
@@ -85,34 +84,24 @@ def _shown(value):
     return "(none)" if value is None else str(value)
 
 
-class Settings(typing.NamedTuple):
-    """What a trained checkpoint wants to be used with.
-
-    Attributes:
-      image_size: Height and width in pixels.
-      preprocessing: See `images.preprocess`.
-      labels: Path of its labels file.
-    """
-
-    image_size: int
-    preprocessing: str
-    labels: str
-
-
-def settings_of(checkpoint):
-    """Returns the `Settings` of a checkpoint that `training.train` wrote, else None.
+def run_of(checkpoint):
+    """Returns the folder and the record of the run that wrote a checkpoint.
 
     Args:
-      checkpoint: The folder of a run, or a checkpoint in it.
+      checkpoint: The folder of a run, a checkpoint in it, or anything else.
+
+    Returns:
+      ``(folder, record)``; the record is None where no run of ours wrote it.
     """
-    path = os.fsdecode(checkpoint)
-    folder = path
+    path = folder = os.fsdecode(getattr(checkpoint, "path", checkpoint))
     if not os.path.isdir(path):
         folder, name = os.path.split(path)
         if not name.startswith(CHECKPOINT + "-"):
-            return None
-    record = read_record(folder)
-    if record is None:
-        return None
-    return Settings(record["options"]["image_size"], record["options"]["preprocessing"],
-                    os.path.join(folder, LABELS))
+            return folder, None
+    return folder, read_record(folder)
+
+
+def classes_of_run(checkpoint):
+    """Returns the names of classes of the run that wrote a checkpoint, or None."""
+    _, record = run_of(checkpoint)
+    return record and record["classes"]

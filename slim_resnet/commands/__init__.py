@@ -12,6 +12,7 @@ import time
 
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.results import Results, data_sha256, read_rows
+from slim_resnet.settings import settings_of
 
 
 def positive_int(text):
@@ -35,14 +36,26 @@ def _int_from(least, text):
 
 
 def add_image_arguments(parser):
-    """Adds the options of commands that give images to a network."""
-    parser.add_argument("--image-size", type=positive_int, default=299, metavar="PIXELS",
-                        help="height and width that images are resized to (default: 299)")
-    parser.add_argument("--preprocessing", choices=("inception", "none"), default="inception",
+    """Adds the options of commands that give images to a network.
+
+    When they run, ``arguments`` has what the checkpoint was trained with in the place of
+    what was not given.
+    """
+    parser.add_argument("--image-size", type=positive_int, metavar="PIXELS",
+                        help="height and width that images are resized to (default: what "
+                        "slim-resnet train had, if it wrote the checkpoint, else 299)")
+    parser.add_argument("--preprocessing", choices=("inception", "none"),
                         help="inception: central 0.875, bilinear, 2x-1, as slim evaluates; "
-                        "none: resize only, values from 0 to 255 (default: inception)")
+                        "none: resize only, values from 0 to 255 (default: as trained, else "
+                        "inception)")
     parser.add_argument("--batch-size", type=positive_int, default=16, metavar="N",
                         help="images in a run of the network (default: 16)")
+    parser.set_defaults(complete=_complete_image_arguments)
+
+
+def _complete_image_arguments(arguments):
+    arguments.image_size, arguments.preprocessing, _ = settings_of(
+        arguments.checkpoint, arguments.image_size, arguments.preprocessing)
 
 
 def add_cluster_arguments(parser):

@@ -24,6 +24,7 @@ import time
 
 from slim_resnet import commands
 from slim_resnet.errors import SlimResnetError
+from slim_resnet.settings import settings_of
 
 HELP = "classify images, or write their features"
 TOP = 5
@@ -36,7 +37,8 @@ def add_arguments(parser):
                         help="JPEG, PNG, GIF or BMP file, or a folder to search for them")
     parser.add_argument("--labels", metavar="FILE",
                         help="names of classes, one a line; for 1001 classes, 1000 lines "
-                        "will do, and background is put before them")
+                        "will do, and background is put before them (default: those of slim-resnet "
+                        "train, if it wrote the checkpoint)")
     parser.add_argument("--top", type=commands.positive_int, metavar="N",
                         help=f"classes an image (default: {TOP})")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
@@ -75,7 +77,8 @@ def _print_classes(arguments):
     from slim_resnet.network import Network, classes_of
     paths = images.find_images(arguments.images)
     with open_checkpoint(arguments.checkpoint) as opened:
-        names = classify.class_names(classes_of(opened), arguments.labels)
+        names = classify.class_names(
+            classes_of(opened), settings_of(arguments.checkpoint, labels=arguments.labels).labels)
         network = Network(opened, arguments.image_size)
     with network:
         batches = images.read_images(paths, arguments.image_size, arguments.preprocessing,
@@ -116,7 +119,8 @@ def _write_classes(arguments):
     paths = images.find_images(arguments.images)
     top = arguments.top or TOP
     with open_checkpoint(arguments.checkpoint) as opened:
-        names = classify.class_names(classes_of(opened), arguments.labels)
+        names = classify.class_names(
+            classes_of(opened), settings_of(arguments.checkpoint, labels=arguments.labels).labels)
         results, shard = commands.open_results(arguments, "classify", opened, paths, top=top,
                                                names_sha256=_sha256(names))
         if results.finished:

@@ -46,10 +46,12 @@ def run(arguments):
     from slim_resnet import evaluate, labelled
     from slim_resnet.checkpoint import open_checkpoint
     from slim_resnet.network import Network, classes_of
+    from slim_resnet.training_folder import classes_of_run
     results, shard, skip, network = None, (0, 1), 0, None
     with open_checkpoint(arguments.checkpoint) as opened:
         num_classes = classes_of(opened)
-        data = labelled.find_data(arguments.data, num_classes)
+        classes = classes_of_run(arguments.checkpoint)
+        data = labelled.find_data(arguments.data, num_classes, classes)
         if arguments.output:
             results, shard = commands.open_results(arguments, "evaluate", opened, data.files)
             skip = results.batches_done

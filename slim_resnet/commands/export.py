@@ -36,12 +36,15 @@ def add_arguments(parser):
                         help="outputs of saved_model and frozen "
                         "(default: pooled features, logits and predictions)")
     parser.add_argument("--image-size", type=commands.positive_int, metavar="PIXELS",
-                        help="saved_model: size that image bytes are resized to (default: 299); "
+                        help="saved_model: size that image bytes are resized to (default: "
+                        "what slim-resnet train had, if it wrote the checkpoint, else 299); "
                         "frozen: fixed height and width of images (default: any)")
     parser.add_argument("--preprocessing", choices=("inception", "none"),
-                        help="saved_model: how image bytes are prepared (default: inception)")
+                        help="saved_model: how image bytes are prepared (default: as trained, "
+                        "else inception)")
     parser.add_argument("--labels", metavar="FILE",
-                        help="saved_model: names of classes, one a line, to serve with them")
+                        help="saved_model: names of classes, one a line, to serve with them "
+                        "(default: those of slim-resnet train)")
 
 
 def run(arguments):
