@@ -29,7 +29,6 @@ import tensorflow as tf
 from slim_resnet import training, training_options
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.training_data import Input, open_data
-from slim_resnet.training_evaluation import MOST_TRAINING_IMAGES, evaluate_run
 
 tf1 = tf.compat.v1
 
@@ -310,16 +309,20 @@ def train(cluster, options, data, output, *, synchronous=True, validation=None,
         finally:
             control.end(num_tasks - 1)
 
-    step = _watched(take_part, cluster, hook, on_message)
+    step, architecture, classes = _watched(take_part, cluster, hook, on_message)
     if step < options.steps:
         return training.Outcome(step, True)
-    return training.Outcome(step, False, () if task else evaluate_run(
-        options, training.find_architecture(options), output, len(open_data(data).classes),
-        validation or data, None if validation else MOST_TRAINING_IMAGES))
+    if task > 0:
+        return training.Outcome(step, False)
+    return training.finished(step, options, architecture, output, classes, data, validation)
 
 
 def _work(cluster, target, control, hook, options, data, output, synchronous, on_message, how):
-    """Builds this task's network and runs its steps; returns how many are over."""
+    """Builds this task's network and runs its steps.
+
+    Returns:
+      ``(step, architecture, classes)``: how many are over, and what was trained.
+    """
     task, num_tasks = cluster.shard
     source = open_data(data)
     architecture = training.find_architecture(options)
@@ -366,7 +369,7 @@ def _work(cluster, target, control, hook, options, data, output, synchronous, on
                 stop_grace_seconds=_GRACE_SECONDS, **how)
     if task > 0 and not hook.interrupted:
         control.leave()
-    return step
+    return step, architecture, source.classes
 
 
 def _watched(work, cluster, hook, on_message):

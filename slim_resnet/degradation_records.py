@@ -23,6 +23,9 @@ ERRORS = ("training_error_percent", "test_error_percent")
 # A network whose error is this share of what naming one class for everything costs has
 # learned nothing.
 _NOTHING_LEARNED = 0.95
+# Differences of up to so many percent of the images count for nothing: where a training
+# error is near 0, a few images are all that it can differ by.
+_POINTS = 0.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,26 +139,26 @@ def _spread(values):
 def degrades(by_depth):
     """Whether an error rises with depth: at the deepest it is worse than at the best depth.
 
-    Worse means that the best seed there is worse than the worst seed at the depth with
-    the lowest median, so that the spread over seeds cannot account for it.
+    Worse means that the best seed there is worse, by more than half a point, than the worst
+    seed at the depth with the lowest median: the spread over seeds cannot account for it.
 
     Args:
       by_depth: ``{layers: [percent of each seed]}``.
     """
     best = min(by_depth.values(), key=statistics.median)
-    return min(by_depth[max(by_depth)]) > max(best)
+    return min(by_depth[max(by_depth)]) > max(best) + _POINTS
 
 
 def falls(by_depth):
     """Whether an error goes on falling with depth, by the same measure.
 
-    The deepest network's worst seed is better than the shallowest's best, and no median
-    on the way exceeds all seeds of a shallower depth.
+    The deepest network's worst seed is better, by more than half a point, than the
+    shallowest's best; and no median exceeds all seeds of a shallower depth by as much.
     """
-    if not max(by_depth[max(by_depth)]) < min(by_depth[min(by_depth)]):
+    if not max(by_depth[max(by_depth)]) + _POINTS < min(by_depth[min(by_depth)]):
         return False
     depths = sorted(by_depth)
-    return all(statistics.median(by_depth[deeper]) <= max(by_depth[depth])
+    return all(statistics.median(by_depth[deeper]) <= max(by_depth[depth]) + _POINTS
                for i, depth in enumerate(depths) for deeper in depths[i + 1:])
 
 
@@ -193,9 +196,13 @@ def verdict(runs, chance_error_percent):
              "overfitting;", "residual ones do not. These runs "
              f"{'show it' if shown else 'do NOT show it'}:"]
     lines += [f"  {'yes' if found else 'NO '}  {text}" for text, found in findings.items()]
-    stuck = [str(depth) for depth, errors in plain.items()
+    stuck = [depth for depth, errors in plain.items()
              if statistics.median(errors) >= _NOTHING_LEARNED * chance_error_percent]
     if stuck:
-        lines.append(f"At {', '.join(stuck)} layers most plain networks learn nothing at all: they "
-                     f"stay at chance, {chance_error_percent:.1f} %.")
+        learning = {depth: errors for depth, errors in plain.items() if depth not in stuck}
+        rises = len(learning) > 1 and degrades(learning)
+        lines += [f"At {', '.join(map(str, stuck))} layers most plain networks learn nothing: they "
+                  f"stay at chance, {chance_error_percent:.1f} %.",
+                  f"Without these depths their training error {'rises' if rises else 'does not rise'}"
+                  f"{' too' if rises else ''}."]
     return shown, lines

@@ -93,8 +93,13 @@ def train(options, data, output, *, validation=None, save_seconds=SAVE_SECONDS, 
                 on_progress=on_progress)
     if interrupted:
         return Outcome(step, True)
+    return finished(step, options, architecture, output, source.classes, data, validation)
+
+
+def finished(step, options, architecture, output, classes, data, validation=None):
+    """Returns the `Outcome` of a run whose steps are over: it is evaluated now."""
     return Outcome(step, False, evaluate_run(
-        options, architecture, output, source.classes, validation or data,
+        options, architecture, output, classes, validation or data,
         None if validation else MOST_TRAINING_IMAGES))
 
 
