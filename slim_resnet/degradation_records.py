@@ -200,9 +200,8 @@ def verdict(runs, chance_error_percent):
              if statistics.median(errors) >= _NOTHING_LEARNED * chance_error_percent]
     if stuck:
         learning = {depth: errors for depth, errors in plain.items() if depth not in stuck}
-        rises = len(learning) > 1 and degrades(learning)
+        rises = "rises too" if len(learning) > 1 and degrades(learning) else "does not rise"
         lines += [f"At {', '.join(map(str, stuck))} layers most plain networks learn nothing: they "
                   f"stay at chance, {chance_error_percent:.1f} %.",
-                  f"Without these depths their training error {'rises' if rises else 'does not rise'}"
-                  f"{' too' if rises else ''}."]
+                  f"Without these depths their training error {rises}."]
     return shown, lines

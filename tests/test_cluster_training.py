@@ -1,49 +1,22 @@
-"""Training by several tasks, on loopback: once as processes, else as threads of this one."""
+"""Training by several tasks as processes on loopback; see also test_cluster_tasks.py."""
 
-import contextlib
 import json
-import os
-import signal
-import socket
 import subprocess
 import sys
-import threading
 import time
 
+import clusters
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from slim_resnet import cli, cluster_training, training
-from slim_resnet.cluster import Cluster
-from slim_resnet.errors import SlimResnetError
+from slim_resnet import training
 from slim_resnet.training_graph import architecture_of, build_logits
 from slim_resnet.training_options import Options
 
 tf1 = tf.compat.v1
 
 BATCH_SIZE, STEPS, FIRST_SAVE = 4, 60, 10
-NETWORK = dict(model="resnet_v2", blocks=((1, 1), (2, 1)), root_block=False, image_size=8,
-               augmentation="none", schedule="constant", learning_rate=0.02)
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    path = str(tmp_path_factory.mktemp("data") / "data.npz")
-    rng = np.random.default_rng(0)
-    labels = np.arange(60) % 3
-    np.savez(path, labels=labels, images=(rng.random((60, 8, 8)) * 60
-                                          + labels[:, None, None] * 70).astype(np.uint8))
-    return path
-
-
-def cluster_jobs(num_workers, **other_jobs):
-    """Returns jobs on ports that are free now."""
-    with contextlib.ExitStack() as stack:
-        ports = [stack.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1]
-                 for _ in range(num_workers + 1)]
-    addresses = [f"127.0.0.1:{port}" for port in ports]
-    return {"ps": addresses[:1], "worker": addresses[1:], **other_jobs}
 
 
 class Values(tf1.train.SessionRunHook):
@@ -95,6 +68,11 @@ def wait_for(path, processes):
 
 
 @pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return clusters.write_data(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
 def killed_worker(data, tmp_path_factory):
     """Two synchronous workers of which one is killed and comes back, and one process alone.
 
@@ -102,13 +80,13 @@ def killed_worker(data, tmp_path_factory):
     """
     folder = tmp_path_factory.mktemp("cluster")
     pretrained = str(folder / "pretrained")
-    training.train(Options(steps=8, batch_size=30, **NETWORK), [data], pretrained)
+    training.train(Options(steps=8, batch_size=30, **clusters.NETWORK), [data], pretrained)
     options = Options(steps=STEPS, batch_size=2 * BATCH_SIZE, freeze_batch_norm=True,
-                      checkpoint=pretrained, **NETWORK)
+                      checkpoint=pretrained, **clusters.NETWORK)
     first = Values(FIRST_SAVE)
     training.train(options, [data], str(folder / "alone"), hooks=[first])
     spec = folder / "spec.json"
-    spec.write_text(json.dumps(cluster_jobs(2)))
+    spec.write_text(json.dumps(clusters.free_jobs(2)))
     arguments = ("--freeze-batch-norm", "--checkpoint", pretrained)
     ps, chief, worker = processes = [start(folder, spec, data, job, task, *arguments)
                                      for job, task in (("ps", 0), ("worker", 0), ("worker", 1))]

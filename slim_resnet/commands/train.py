@@ -20,7 +20,7 @@ import functools
 import sys
 
 from slim_resnet import training_options
-from slim_resnet.cluster import read_cluster
+from slim_resnet.cluster import PS, check_training_cluster, read_cluster
 from slim_resnet.commands import add_cluster_arguments, non_negative_int, positive_int
 from slim_resnet.environment import cpu, has_bfloat16
 from slim_resnet.errors import SlimResnetError
@@ -145,12 +145,14 @@ def run(arguments):
     cluster = read_cluster(arguments.cluster, arguments.job, arguments.task)
     if arguments.asynchronous and not cluster:
         raise SlimResnetError("--async goes with --cluster; one process has nobody to wait for")
+    if cluster:
+        check_training_cluster(cluster)
     from slim_resnet import training, training_evaluation
     train = training.train
     if cluster:
-        from slim_resnet import cluster_training
-        if cluster.job == cluster_training.PS:
-            return cluster_training.serve_parameters(cluster, _say)
+        from slim_resnet import cluster_tasks, cluster_training
+        if cluster.job == PS:
+            return cluster_tasks.serve_parameters(cluster, _say)
         train = functools.partial(cluster_training.train, cluster,
                                   synchronous=not arguments.asynchronous)
     on_terminal = sys.stderr.isatty()
