@@ -42,11 +42,12 @@ def augment(image, image_size, preprocessing, augmentation, seed, position):
         tf.shape(image), [[[0.0, 0.0, 1.0, 1.0]]], key(1), min_object_covered=0.1,
         aspect_ratio_range=_CROPPED_ASPECT, area_range=_CROPPED_AREA, max_attempts=100,
         use_image_if_no_bounding_boxes=True)
-    image = tf.slice(image, begin, size)
+    image = tf.ensure_shape(tf.slice(image, begin, size), [None, None, 3])
     image = tf.image.convert_image_dtype(image, tf.float32)
     image = images.resize(image, image_size)
     image = tf.image.stateless_random_flip_left_right(image, key(0))
     image = _distort_colours(image, key)
+    image = tf.ensure_shape(image, [image_size, image_size, 3])
     return 2.0 * (image - 0.5) if preprocessing == "inception" else 255.0 * image
 
 

@@ -43,7 +43,7 @@ class Outcome(typing.NamedTuple):
     Attributes:
       step: Steps that are over.
       interrupted: Whether Ctrl-C ended it before its last step.
-      evaluations: What `training_evaluation.evaluate_run` returned; empty if interrupted.
+      evaluations: What `training_evaluation.evaluate_run` returned, if it did.
     """
 
     step: int
@@ -52,7 +52,8 @@ class Outcome(typing.NamedTuple):
 
 
 def train(options, data, output, *, validation=None, save_seconds=SAVE_SECONDS, save_steps=None,
-          log_steps=LOG_STEPS, hooks=(), on_progress=None, on_message=lambda line: None):
+          log_steps=LOG_STEPS, evaluate=True, hooks=(), on_progress=None,
+          on_message=lambda line: None):
     """Trains a network, or goes on with a run, and evaluates it.
 
     Args:
@@ -64,6 +65,7 @@ def train(options, data, output, *, validation=None, save_seconds=SAVE_SECONDS, 
       save_seconds: Seconds from one checkpoint to the next.
       save_steps: Steps from one to the next, instead of seconds.
       log_steps: Steps from one line of ``metrics.jsonl`` to the next.
+      evaluate: Whether to evaluate at the end.
       hooks: More ``tf.compat.v1.train.SessionRunHook``s, run before ours.
       on_progress: Called with a `training_hooks.Progress` after each step.
       on_message: Called with a line for people, now and then.
@@ -91,8 +93,8 @@ def train(options, data, output, *, validation=None, save_seconds=SAVE_SECONDS, 
                 graph, batches, saver, options, output, step, save_seconds=save_seconds,
                 save_steps=save_steps, log_steps=log_steps, hooks=hooks,
                 on_progress=on_progress)
-    if interrupted:
-        return Outcome(step, True)
+    if interrupted or not evaluate:
+        return Outcome(step, interrupted)
     return finished(step, options, architecture, output, source.classes, data, validation)
 
 

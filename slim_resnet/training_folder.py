@@ -68,9 +68,8 @@ def check_same(folder, record, options, classes):
     for name, value in options.items():
         before = record["options"].get(name)
         if before != value:
-            raise SlimResnetError(
-                f"{folder}: holds a run with --{name.replace('_', '-')} {_shown(before)}, not "
-                f"{_shown(value)}; go on with the same options, or name another --output")
+            raise SlimResnetError(f"{folder}: holds a run with {_difference(name, before, value)}; "
+                                  "go on with the same options, or name another --output")
     if record["classes"] != list(classes):
         raise SlimResnetError(f"{folder}: holds a run on {len(record['classes'])} classes "
                               f"({', '.join(record['classes'][:3])}, ...), and the data has "
@@ -78,9 +77,18 @@ def check_same(folder, record, options, classes):
                               "same data, or name another --output")
 
 
+def _difference(name, before, value):
+    if name == "root_block":
+        return "a root block, not without" if before else "--no-root-block, not with a root block"
+    if name == "blocks":
+        before, value = (blocks and [",".join(f"{depth}x{units}" for depth, units in blocks)]
+                         for blocks in (before, value))
+    return f"--{name.replace('_', '-')} {_shown(before)}, not {_shown(value)}"
+
+
 def _shown(value):
-    if isinstance(value, (list, tuple)):
-        return " ".join(_shown(part) for part in value) or "(none)"
+    if isinstance(value, list):
+        value = " ".join(map(str, value)) or None
     return "(none)" if value is None else str(value)
 
 

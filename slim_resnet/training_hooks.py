@@ -242,8 +242,10 @@ def last_good_step(folder, on_warning):
         except SlimResnetError as error:
             on_warning(f"passed over: {error}")
             continue
-        older = [os.path.join(folder, f"{CHECKPOINT}-{k}") for k in reversed(steps[place:])]
-        tf1.train.update_checkpoint_state(folder, prefix, older, save_relative_paths=True)
+        # Names beside an absolute folder stay relative, so that the folder can be moved.
+        tf1.train.update_checkpoint_state(
+            os.path.abspath(folder), f"{CHECKPOINT}-{step}",
+            [f"{CHECKPOINT}-{k}" for k in reversed(steps[place:])])
         return step
     if steps:
         raise SlimResnetError(f"{folder}: no checkpoint in it is whole; remove the folder to "
