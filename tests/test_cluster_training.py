@@ -80,11 +80,12 @@ def killed_worker(data, tmp_path_factory):
     """
     folder = tmp_path_factory.mktemp("cluster")
     pretrained = str(folder / "pretrained")
-    training.train(Options(steps=8, batch_size=30, **clusters.NETWORK), [data], pretrained)
+    training.train(Options(steps=8, batch_size=30, **clusters.NETWORK), [data], pretrained,
+                   evaluate=False)
     options = Options(steps=STEPS, batch_size=2 * BATCH_SIZE, freeze_batch_norm=True,
                       checkpoint=pretrained, **clusters.NETWORK)
     first = Values(FIRST_SAVE)
-    training.train(options, [data], str(folder / "alone"), hooks=[first])
+    training.train(options, [data], str(folder / "alone"), hooks=[first], evaluate=False)
     spec = folder / "spec.json"
     spec.write_text(json.dumps(clusters.free_jobs(2)))
     arguments = ("--freeze-batch-norm", "--checkpoint", pretrained)
