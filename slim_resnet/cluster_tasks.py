@@ -28,7 +28,8 @@ LOST_SECONDS = 10
 PATIENCE_SECONDS = 30
 _POLL_SECONDS = 0.2
 _CHECK_SECONDS, _CONNECT_SECONDS = 1, 2
-# How long the chief's last step may take after Ctrl-C, if it waits for others.
+# How long the chief's last step may take after Ctrl-C if it waits for others, and theirs
+# after it.
 _STEP_SECONDS = 5
 
 
@@ -145,12 +146,17 @@ class Control:
         """Tells the chief that this worker needs the parameter servers no more."""
         self._session.run(self._leave)
 
-    def end(self, num_others):
-        """Ends the other workers, then the parameter servers."""
+    def end(self, num_others, finished):
+        """Ends the other workers, then the parameter servers.
+
+        Args:
+          num_others: Number of the other workers.
+          finished: Whether all steps are over. If not, a worker may be gone for good, as
+            where one Ctrl-C went to all tasks, and is not waited for as long.
+        """
         self._session.run(self._stop)
-        started = time.monotonic()
-        while (self._session.run(self._left) < num_others
-               and time.monotonic() - started < LEAVE_SECONDS):
+        deadline = time.monotonic() + (LEAVE_SECONDS if finished else _STEP_SECONDS)
+        while self._session.run(self._left) < num_others and time.monotonic() < deadline:
             time.sleep(_POLL_SECONDS)
         self._session.run(self._end)
 

@@ -46,7 +46,8 @@ class _StepHook(tf1.train.SessionRunHook):
     Attributes:
       interrupted: Set to True to end this task after its step.
       stopping: Whether the chief has ended.
-      seen: When the last step was over, or before it the session was there.
+      seen: When the last step was over, or before it the session was there; None before
+        that, and at the end.
       wake: Ends the step that this task is in, if it waits for others; or None.
     """
 
@@ -67,6 +68,9 @@ class _StepHook(tf1.train.SessionRunHook):
         self.stopping = bool(run_values.results)
         if self.interrupted or self.stopping:
             run_context.request_stop()
+
+    def end(self, session):
+        self.seen = None
 
 
 class _SyncHook(tf1.train.SessionRunHook):
@@ -135,10 +139,12 @@ def train(cluster, options, data, output, *, synchronous=True, validation=None,
         control = Control(server.target, cluster)
         if task > 0:
             return work(control)
+        step = 0
         try:
-            return work(control)
+            step, *what = work(control)
+            return step, *what
         finally:
-            control.end(num_tasks - 1)
+            control.end(num_tasks - 1, finished=step >= options.steps)
 
     def work(control):
         source = open_data(data)

@@ -166,7 +166,9 @@ def run(arguments):
         if on_terminal:
             print(file=sys.stderr)
     if outcome.interrupted:
-        _say(f"interrupted; saved at step {outcome.step} of {options.steps}")
+        is_worker = cluster and cluster.shard[0] > 0
+        _say(f"{'stopped' if is_worker else 'interrupted; saved'} at step {outcome.step} of "
+             f"{options.steps}")
         return 130
     if not outcome.evaluations:  # a worker's, whose chief evaluates
         return 0
