@@ -18,7 +18,8 @@ from slim_resnet.errors import SlimResnetError
 from slim_resnet.import_hooks import around_import
 
 COMMANDS = ("benchmark", "overhead", "checkpoint", "restore-cost", "classify", "evaluate", "export",
-            "train", "digits", "degradation")
+            "train", "digits", "degradation",
+            "cluster-throughput")
 
 
 class _Parser(argparse.ArgumentParser):
