@@ -50,7 +50,7 @@ def read_arrays(path):
     if pixels.dtype != np.uint8:
         raise SlimResnetError(f"{path}: images are {pixels.dtype}; they must be uint8 or floats")
     least = int(labels.max()) + 1
-    classes = [str(name) for name in arrays["classes"]] if "classes" in arrays else None
+    classes = [str(name) for name in arrays["classes"].ravel()] if "classes" in arrays else None
     if classes is not None and len(classes) < least:
         raise SlimResnetError(f"{path}: has {len(classes)} classes, and labels up to {least - 1}")
     return pixels, labels.astype(np.int64), classes

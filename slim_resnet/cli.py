@@ -18,8 +18,7 @@ from slim_resnet.errors import SlimResnetError
 from slim_resnet.import_hooks import around_import
 
 COMMANDS = ("benchmark", "overhead", "checkpoint", "restore-cost", "classify", "evaluate", "export",
-            "train", "digits", "degradation",
-            "cluster-throughput")
+            "train", "digits", "training-checks", "cluster-throughput", "degradation")
 
 
 class _Parser(argparse.ArgumentParser):

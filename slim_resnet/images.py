@@ -144,12 +144,12 @@ def preprocess(image, image_size, preprocessing="inception"):
     resizes, in the same way, and keeps values in [0, 255].
 
     Args:
-      image: uint8 ``[height, width, 3]``.
+      image: uint8 ``[height, width, 3]``, or a batch of images of one size.
       image_size: Height and width of the result, in pixels.
       preprocessing: One of `PREPROCESSING`.
 
     Returns:
-      float32 ``[image_size, image_size, 3]``.
+      float32 ``[image_size, image_size, 3]``, or a batch of it.
 
     Raises:
       SlimResnetError: There is no such preprocessing.
@@ -165,11 +165,13 @@ def preprocess(image, image_size, preprocessing="inception"):
 
 
 def resize(image, size):
-    """Resizes ``[height, width, 3]`` to ``[size, size, 3]`` as TensorFlow 1 does, bilinearly."""
+    """Resizes ``[height, width, 3]``, or a batch of it, bilinearly as TensorFlow 1 does."""
+    if image.shape.rank == 3:
+        return resize(image[tf.newaxis], size)[0]
     # tf.image.resize puts pixel centres at halves, which changes every value:
     # test_images.py::test_inception_preprocessing_by_hand.
-    return tf.raw_ops.ResizeBilinear(images=image[tf.newaxis], size=[size, size],
-                                     align_corners=False, half_pixel_centers=False)[0]
+    return tf.raw_ops.ResizeBilinear(images=image, size=[size, size], align_corners=False,
+                                     half_pixel_centers=False)
 
 
 def read_images(paths, image_size, preprocessing="inception", batch_size=16, labels=None,

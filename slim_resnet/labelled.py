@@ -150,10 +150,9 @@ class Labelled:
     def _read_pixels(self, image_size, preprocessing, batch_size, shard, skip):
         with tf.Graph().as_default(), tf1.Session() as session:
             batch = tf1.placeholder(tf.uint8, [None, *self.pixels.shape[1:]])
-            prepared = tf.map_fn(
-                lambda image: images.preprocess(image, image_size, preprocessing),
+            prepared = images.preprocess(
                 tf.image.grayscale_to_rgb(batch) if batch.shape[-1] == 1 else batch,
-                fn_output_signature=tf.float32)
+                image_size, preprocessing)
             for start in range(0, self.total, batch_size)[shard[0]::shard[1]][skip:]:
                 numbers = range(start, min(start + batch_size, self.total))
                 yield images.Batch(

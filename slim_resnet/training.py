@@ -81,7 +81,7 @@ def train(options, data, output, *, validation=None, save_seconds=SAVE_SECONDS, 
     source = open_data(data)
     architecture = find_architecture(options)
     prepare_folder(output, options, source, on_message)
-    with tf.Graph().as_default():
+    with training_folder.locked(output), tf.Graph().as_default():
         tf1.set_random_seed(options.seed)
         batches = Input(source, options)
         graph = build_graph(batches, len(source.classes), architecture, options)
@@ -130,16 +130,17 @@ def prepare_folder(output, options, source, on_message=lambda line: None):
     except OSError as error:
         raise SlimResnetError(f"{output}: cannot be made: {error.strerror}") from error
     record = training_folder.read_record(output)
-    if record is not None:
-        training_folder.check_same(output, record, recorded, source.classes)
-        if record["num_images"] != source.num_images:
-            on_message(f"the data had {record['num_images']} images and has {source.num_images} "
-                       "now: from here on their order is another")
-    elif any(name.startswith(training_folder.CHECKPOINT) for name in names):
+    begun = any(name.startswith(training_folder.CHECKPOINT) for name in names)
+    if begun and record is None:
         raise SlimResnetError(f"{output}: holds checkpoints and no {training_folder.RECORD}; name "
                               "another folder")
-    else:
+    if not begun:
         training_folder.write_record(output, recorded, source.classes, source.num_images)
+        return
+    training_folder.check_same(output, record, recorded, source.classes)
+    if record["num_images"] != source.num_images:
+        on_message(f"the data had {record['num_images']} images and has {source.num_images} "
+                   "now: from here on their order is another")
 
 
 def build_graph(batches, num_classes, architecture, options, wrap_optimizer=None):

@@ -44,61 +44,45 @@ class ImageFiles:
         self._paths = [os.fsencode(path) for path in paths]
         self.num_images = len(paths)
 
-    def examples(self, first, seed):
-        """Yields encoded images of a run, from one on, without end.
-
-        Args:
-          first: Number of the first, an int64 scalar tensor.
-          seed: Seed of the run.
+    def open(self):
+        """Adds to the default graph what reads the images.
 
         Returns:
-          ``(dataset, feed)``: a dataset of ``(position, contents, label, name)``, and what
-          to feed when its iterator is initialised.
+          ``(epoch, read, feed)``. ``epoch(seed, number)`` is a dataset of an epoch's
+          elements in their order. ``read(element)`` gives the uint8 image ``[height,
+          width, 3]``, the label and the name of one. ``feed`` is for the initializer of
+          an iterator over them, as the graph itself is to stay small.
         """
         paths = tf1.placeholder(tf.string, [None])
         labels = tf1.placeholder(tf.int64, [None])
 
-        def example(position):
-            index = _permuted(position, self.num_images, seed)
-            path = paths[index]
-            return position, path, labels[index], path
+        def read(index):
+            return images.decode(tf.io.read_file(paths[index])), labels[index], paths[index]
 
-        return _positions(first).map(example), {paths: self._paths, labels: self._labels}
-
-    @staticmethod
-    def decode(contents):
-        """Returns the uint8 image ``[height, width, 3]`` of an example's contents."""
-        return images.decode(tf.io.read_file(contents))
+        return (lambda seed, number: _permutation(self.num_images, seed, number), read,
+                {paths: self._paths, labels: self._labels})
 
 
 class Arrays:
-    """An .npz file with ``images`` and ``labels``; attributes are `ImageFiles`'.
-
-    ``images`` are ``[N, H, W]`` or ``[N, H, W, 1 or 3]``: uint8, or floats from 0 to 1,
-    which are rounded to 8 bits as image files have. ``labels`` are integers ``[N]``.
-    ``classes``, names in order, may be there.
-    """
+    """An .npz file, see `arrays.read_arrays`; attributes are `ImageFiles`'."""
 
     def __init__(self, path):
-        self.images, self.labels, classes = read_arrays(path)
-        self.classes = classes or list(map(str, range(int(self.labels.max()) + 1)))
-        self.num_images = len(self.images)
+        self._pixels, self._labels, classes = read_arrays(path)
+        self.classes = classes or list(map(str, range(int(self._labels.max()) + 1)))
+        self.num_images = len(self._labels)
 
-    def examples(self, first, seed):
-        """As `ImageFiles.examples`."""
-        pixels = tf1.placeholder(tf.uint8, [None, *self.images.shape[1:]])
+    def open(self):
+        """As `ImageFiles.open`; ``read`` takes batches of elements too."""
+        pixels = tf1.placeholder(tf.uint8, [None, *self._pixels.shape[1:]])
         labels = tf1.placeholder(tf.int64, [None])
 
-        def example(position):
-            index = _permuted(position, self.num_images, seed)
-            return position, pixels[index], labels[index], tf.strings.as_string(index)
+        def read(index):
+            image = tf.gather(pixels, index)
+            return (tf.image.grayscale_to_rgb(image) if image.shape[-1] == 1 else image,
+                    tf.gather(labels, index), tf.strings.as_string(index))
 
-        return _positions(first).map(example), {pixels: self.images, labels: self.labels}
-
-    @staticmethod
-    def decode(contents):
-        """As `ImageFiles.decode`."""
-        return tf.image.grayscale_to_rgb(contents) if contents.shape[-1] == 1 else contents
+        return (lambda seed, number: _permutation(self.num_images, seed, number), read,
+                {pixels: self._pixels, labels: self._labels})
 
 
 class Records:
@@ -113,39 +97,32 @@ class Records:
         self.num_images, least = _count_records(files)
         self.classes = _classes_of_records(files, least)
 
-    def examples(self, first, seed):
-        """As `ImageFiles.examples`."""
+    def open(self):
+        """As `ImageFiles.open`."""
         files = tf1.placeholder(tf.string, [None])
-        num_images = self.num_images
 
-        def records(file):
-            return tf.data.TFRecordDataset(file).enumerate().map(
-                lambda number, record: (tf.strings.join(
-                    [file, ", record ", tf.strings.as_string(number)]), record))
+        def records(index):
+            return tf.data.TFRecordDataset(files[index]).enumerate().map(
+                lambda number, record: (index, number, record))
 
-        def epoch(number):
-            order = tf.random.experimental.index_shuffle(
-                tf.range(len(self._files), dtype=tf.int64), tf.stack([seed, number]),
-                tf.constant(len(self._files) - 1, tf.int64))
-            shuffled = tf.data.Dataset.from_tensor_slices(tf.gather(files, order)).flat_map(
-                records).shuffle(SHUFFLE_BUFFER, seed=seed + number,
-                                 reshuffle_each_iteration=False)
-            return shuffled.skip(tf.where(tf.equal(number, first // num_images),
-                                          first % num_images, 0))
+        def epoch(seed, number):
+            return _permutation(len(self._files), seed, number).flat_map(records).shuffle(
+                SHUFFLE_BUFFER, seed=seed + number, reshuffle_each_iteration=False)
 
-        def example(position, named):
-            name, record = named
+        def read(element):
+            index, number, record = element
             parsed = tf.io.parse_single_example(record, labelled.RECORD_FEATURES)
-            return position, parsed["image/encoded"], parsed["image/class/label"], name
+            name = tf.strings.join([files[index], ", record ", tf.strings.as_string(number)])
+            return images.decode(parsed["image/encoded"]), parsed["image/class/label"], name
 
-        epochs = _positions(first // num_images).flat_map(epoch)
-        return (tf.data.Dataset.zip((_positions(first), epochs)).map(example),
-                {files: self._files})
+        return epoch, read, {files: self._files}
 
-    @staticmethod
-    def decode(contents):
-        """As `ImageFiles.decode`."""
-        return images.decode(contents)
+
+def _permutation(size, seed, number):
+    """Returns a dataset of the numbers below ``size``, in the order of an epoch."""
+    return tf.data.Dataset.from_tensor_slices(tf.random.experimental.index_shuffle(
+        tf.range(size, dtype=tf.int64), tf.stack([seed, number]),
+        tf.constant(size - 1, tf.int64)))
 
 
 def open_data(paths):
@@ -229,17 +206,6 @@ def _classes_of_records(files, least):
     return names
 
 
-def _positions(first):
-    return tf.data.Dataset.range(first, tf.int64.max)
-
-
-def _permuted(position, size, seed):
-    """Returns which of ``size`` images comes at a position of the run."""
-    return tf.random.experimental.index_shuffle(
-        position % size, tf.stack([tf.constant(seed, tf.int64), position // size]),
-        tf.constant(size - 1, tf.int64))
-
-
 class Input:
     """Batches of a run, in the default graph.
 
@@ -259,19 +225,27 @@ class Input:
         self._source, self._options, self._num_tasks = source, options, num_tasks
         self._first_step = tf1.placeholder(tf.int64, [])
         batch_size = options.batch_size
-        dataset, self._feed = source.examples(
-            self._first_step * batch_size * num_tasks, options.seed)
+        elements, read, self._feed = _elements(
+            source, options.seed, self._first_step * batch_size * num_tasks)
         if num_tasks > 1:
-            dataset = dataset.filter(
-                lambda position, *_: tf.equal(position // batch_size % num_tasks, task))
+            elements = elements.filter(
+                lambda position, _: tf.equal(position // batch_size % num_tasks, task))
 
-        def prepare(position, contents, label, _):
-            return augment(source.decode(contents), options.image_size, options.preprocessing,
+        def prepare(position, element):
+            image, label, _ = read(element)
+            return augment(image, options.image_size, options.preprocessing,
                            options.augmentation, options.seed, position), label
 
-        dataset = dataset.map(prepare, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-        dataset = dataset.batch(batch_size, drop_remainder=True).prefetch(_PREFETCHED_BATCHES)
-        self._iterator = tf1.data.make_initializable_iterator(dataset)
+        # Arrays that are not augmented are prepared a batch at a time, at a fraction of the
+        # cost; the values are the same.
+        whole_batches = isinstance(source, Arrays) and options.augmentation == "none"
+        if whole_batches:
+            elements = elements.batch(batch_size, drop_remainder=True)
+        dataset = elements.map(prepare, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        if not whole_batches:
+            dataset = dataset.batch(batch_size, drop_remainder=True)
+        self._iterator = tf1.data.make_initializable_iterator(
+            dataset.prefetch(_PREFETCHED_BATCHES))
         self.images, self.labels = self._iterator.get_next()
 
     def start(self, session, step):
@@ -282,17 +256,42 @@ class Input:
         """Returns ``(name, cause)`` of the first image of a step that cannot be read, or None."""
         count = self._options.batch_size * self._num_tasks
         with tf.Graph().as_default(), tf1.Session() as session:
-            dataset, feed = self._source.examples(
-                tf.constant(step * count, tf.int64), self._options.seed)
-            iterator = tf1.data.make_initializable_iterator(dataset)
-            _, contents, _, name = iterator.get_next()
-            next_contents = tf1.placeholder(contents.dtype, contents.shape)
-            image = self._source.decode(next_contents)
+            elements, read, feed = _elements(self._source, self._options.seed,
+                                             tf.constant(step * count, tf.int64))
+            iterator = tf1.data.make_initializable_iterator(
+                elements.take(count).map(lambda _, element: element))
+            element = iterator.get_next()
+            chosen = tf.nest.map_structure(
+                lambda part: tf1.placeholder(part.dtype, part.shape), element)
+            image, _, name = read(chosen)
             session.run(iterator.initializer, feed)
             for _ in range(count):
-                values, shown = session.run([contents, name])
+                values = dict(zip(tf.nest.flatten(chosen),
+                                  tf.nest.flatten(session.run(element))))
                 try:
-                    session.run(image, {next_contents: values})
+                    session.run(image, {**feed, **values})
                 except tf.errors.OpError as error:
-                    return os.fsdecode(shown), cause_of(error.message)
+                    return (os.fsdecode(session.run(name, {**feed, **values})),
+                            cause_of(error.message))
         return None
+
+
+def _elements(source, seed, first):
+    """Returns the elements of a run from number ``first`` on, without end.
+
+    Returns:
+      ``(dataset, read, feed)``: a dataset of ``(position, element)``, and the rest of
+      what the source's ``open`` returned.
+    """
+    epoch, read, feed = source.open()
+    size = source.num_images
+
+    def rest_of(number):
+        return epoch(tf.constant(seed, tf.int64), number).skip(
+            tf.where(tf.equal(number, first // size), first % size, 0))
+
+    def from_on(start):
+        return tf.data.Dataset.range(start, tf.int64.max)
+
+    return (tf.data.Dataset.zip((from_on(first), from_on(first // size).flat_map(rest_of))),
+            read, feed)

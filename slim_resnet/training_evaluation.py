@@ -5,6 +5,7 @@ Where a network is much better with the former than with the latter, it has not 
 badly: its averages have not converged.
 """
 
+import dataclasses
 import itertools
 import math
 import typing
@@ -54,8 +55,11 @@ class _TrainedNetwork:
         with graph.as_default():
             size = options.image_size
             self._images = tf1.placeholder(tf.float32, [None, size, size, 3])
-            self._logits = build_logits(self._images, num_classes, architecture, options,
-                                        is_training=how == BATCH)
+            # Batch statistics leave the moving ones alone, and need nothing to debias them.
+            self._logits = build_logits(
+                self._images, num_classes, architecture,
+                dataclasses.replace(options, zero_debias=False, batch_norm_updates="collected"),
+                is_training=how == BATCH)
             self._session = tf1.Session(graph=graph)
             restore(self._session, folder, use_moving_averages=how == AVERAGED)
 

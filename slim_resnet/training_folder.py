@@ -5,8 +5,14 @@
 ``metrics.jsonl``  a line for each logged step
 """
 
+import contextlib
 import json
 import os
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.files import atomic_write
@@ -75,6 +81,24 @@ def check_same(folder, record, options, classes):
                               f"({', '.join(record['classes'][:3])}, ...), and the data has "
                               f"{len(classes)} ({', '.join(classes[:3])}, ...); go on with the "
                               "same data, or name another --output")
+
+
+@contextlib.contextmanager
+def locked(folder):
+    """Keeps other processes from training in a folder for as long as the block lasts.
+
+    Raises:
+      SlimResnetError: One does already.
+    """
+    with open(os.path.join(folder, RECORD), encoding="utf-8") as file:
+        # The system gives the lock free when the process ends, however it does.
+        if fcntl:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise SlimResnetError(f"{folder}: another process is training in it; wait for it, "
+                                      "or name another --output") from error
+        yield
 
 
 def _difference(name, before, value):

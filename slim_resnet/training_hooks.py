@@ -230,13 +230,11 @@ def last_good_step(folder, on_warning):
     Raises:
       SlimResnetError: There are checkpoints, and all are damaged.
     """
-    names = os.listdir(folder)
-    steps = sorted((int(match[1]) for match in map(_CHECKPOINT_FILE.fullmatch, names) if match),
-                   reverse=True)
+    steps = sorted((int(match[1]) for match in map(_CHECKPOINT_FILE.fullmatch, os.listdir(folder))
+                    if match), reverse=True)
     for place, step in enumerate(steps):
-        prefix = os.path.join(folder, f"{CHECKPOINT}-{step}")
         try:
-            with open_checkpoint(prefix) as checkpoint:
+            with open_checkpoint(os.path.join(folder, f"{CHECKPOINT}-{step}")) as checkpoint:
                 for name in checkpoint.shapes:
                     checkpoint.tensor(name)
         except SlimResnetError as error:

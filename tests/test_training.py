@@ -15,7 +15,7 @@ import tensorflow as tf
 
 import checkpoints
 import pictures
-from slim_resnet import classify, evaluate, training, training_hooks
+from slim_resnet import training, training_folder, training_hooks
 from slim_resnet.checkpoint import open_checkpoint
 from slim_resnet.cli import main
 from slim_resnet.errors import SlimResnetError
@@ -224,3 +224,9 @@ def test_checkpoints_of_something_else_in_the_folder(data, tmp_path):
     checkpoints.write(tmp_path / "model.ckpt-5")
     with pytest.raises(SlimResnetError, match="holds checkpoints and no training.json"):
         train(data, tmp_path)
+
+
+def test_one_process_trains_in_a_folder(data, straight):
+    with training_folder.locked(straight), \
+            pytest.raises(SlimResnetError, match="another process is training in it"):
+        train(data, straight)
