@@ -16,6 +16,8 @@ from slim_resnet.errors import SlimResnetError
 
 # Jobs whose tasks do the work, in the order in which they are counted.
 WORKING_JOBS = ("chief", "master", "worker")
+# Job of parameter servers, which hold the variables of a training.
+PS = "ps"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,6 +98,19 @@ def read_cluster(spec_path=None, job=None, task=None):
         raise SlimResnetError(f"{source}: has no task {task} of job {job}; its tasks are 0 to "
                               f"{len(jobs[job]) - 1}")
     return Cluster(jobs, job, task)
+
+
+def check_training_cluster(cluster):
+    """Raises `SlimResnetError` unless a `Cluster` can train, and this task takes part."""
+    if PS not in cluster.jobs:
+        raise SlimResnetError("the cluster has no parameter server, which training needs: add "
+                              f'"{PS}": ["HOST:PORT"]')
+    if not cluster.workers:
+        raise SlimResnetError('the cluster has no worker, which training needs: add "worker": '
+                              '["HOST:PORT", ...]')
+    if cluster.job != PS:
+        # Raises for a task that takes no share.
+        cluster.shard  # noqa: B018
 
 
 def _parsed(source, text):

@@ -1,7 +1,9 @@
 """Pictures of measurements; needs the extra ``plot``."""
 
 import os
+import statistics
 
+from slim_resnet import degradation_records
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.files import atomic_write
 
@@ -48,6 +50,38 @@ def plot_benchmark(record, path):
         histogram.yaxis.get_major_locator().set_params(integer=True)
         for axis in (steps, histogram):
             axis.spines[["top", "right"]].set_visible(False)
+    _save(figure, path)
+
+
+def plot_degradation(runs, data_set, path):
+    """Draws training and test error against depth: medians, spread, and every run.
+
+    Args:
+      runs: Runs of a record of `slim_resnet.degradation`.
+      data_set: Name of the data set, for the titles.
+      path: File to write; its ending chooses the format.
+    """
+    figure = _figure_class()(figsize=(11, 4), layout="constrained")
+    for axis, error, title in zip(figure.subplots(1, 2, sharey=True), degradation_records.ERRORS,
+                                  ("training", "test")):
+        for kind, colour in zip(degradation_records.KINDS, COLOURS[1::-1]):
+            by_depth = degradation_records.errors_by_depth(runs, kind, error)
+            depths, seeds = list(by_depth), list(by_depth.values())
+            axis.plot(depths, [statistics.median(errors) for errors in seeds], "-", color=colour,
+                      label=f"{kind}, median")
+            axis.fill_between(depths, list(map(min, seeds)), list(map(max, seeds)), color=colour,
+                              alpha=0.2, linewidth=0)
+            axis.plot([depth for depth in depths for _ in by_depth[depth]], sum(seeds, []), ".",
+                      color=colour)
+        axis.set(title=f"{data_set}: {title} error", xlabel="layers", ylabel="%",
+                 xticks=sorted({run["layers"] for run in runs}))
+        axis.set_ylim(bottom=0)
+        axis.legend(loc="center right", fontsize="small")
+        axis.spines[["top", "right"]].set_visible(False)
+    _save(figure, path)
+
+
+def _save(figure, path):
     with atomic_write(path, "wb") as file:
         figure.savefig(file, format=_format_of(path), dpi=120)
 

@@ -14,6 +14,7 @@ A run that was stopped, at whatever moment, goes on when it is called again with
 arguments: from the last checkpoint, with the images and the losses that it would have had.
 """
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -83,19 +84,9 @@ def train(options, data, output, *, validation=None, save_seconds=SAVE_SECONDS, 
     with training_folder.locked(output), tf.Graph().as_default():
         tf1.set_random_seed(options.seed)
         batches = Input(source, options)
-        graph = build_training_graph(
-            batches.images, batches.labels, len(source.classes),
-            lambda images: build_logits(images, len(source.classes), architecture, options,
-                                        is_training=not options.freeze_batch_norm),
-            options)
-        saver = tf1.train.Saver(max_to_keep=training_hooks.KEPT_CHECKPOINTS,
-                                save_relative_paths=True)
-        step = training_hooks.last_good_step(output, on_message)
-        if step is None:
-            step = 0
-            write_first_checkpoint(graph, options, saver, output)
-        elif step:
-            on_message(f"going on from step {step}")
+        graph = build_graph(batches, len(source.classes), architecture, options)
+        saver = make_saver()
+        step = first_step(graph, options, saver, output, on_message)
         interrupted = False
         if step < options.steps:
             step, interrupted = run_session(
@@ -104,8 +95,13 @@ def train(options, data, output, *, validation=None, save_seconds=SAVE_SECONDS, 
                 on_progress=on_progress)
     if interrupted or not evaluate:
         return Outcome(step, interrupted)
+    return finished(step, options, architecture, output, source.classes, data, validation)
+
+
+def finished(step, options, architecture, output, classes, data, validation=None):
+    """Returns the `Outcome` of a run whose steps are over: it is evaluated now."""
     return Outcome(step, False, evaluate_run(
-        options, architecture, output, source.classes, validation or data,
+        options, architecture, output, classes, validation or data,
         None if validation else MOST_TRAINING_IMAGES))
 
 
@@ -147,13 +143,39 @@ def prepare_folder(output, options, source, on_message=lambda line: None):
                    "now: from here on their order is another")
 
 
-def write_first_checkpoint(graph, options, saver, output, target=""):
+def build_graph(batches, num_classes, architecture, options, wrap_optimizer=None):
+    """Builds the `training_graph.TrainingGraph` of a network on a `training_data.Input`."""
+    return build_training_graph(
+        batches.images, batches.labels, num_classes,
+        lambda images: build_logits(images, num_classes, architecture, options,
+                                    is_training=not options.freeze_batch_norm),
+        options, wrap_optimizer=wrap_optimizer)
+
+
+def make_saver():
+    """Returns the saver of a run's checkpoints, for all variables of the default graph."""
+    return tf1.train.Saver(max_to_keep=training_hooks.KEPT_CHECKPOINTS, save_relative_paths=True)
+
+
+def first_step(graph, options, saver, output, on_message=lambda line: None, target="",
+               config=None):
+    """Returns the step that a run goes on from; one that begins gets its first checkpoint."""
+    step = training_hooks.last_good_step(output, on_message)
+    if step is None:
+        write_first_checkpoint(graph, options, saver, output, target, config)
+        return 0
+    if step:
+        on_message(f"going on from step {step}")
+    return step
+
+
+def write_first_checkpoint(graph, options, saver, output, target="", config=None):
     """Saves step 0: random weights, and those of ``options.checkpoint`` where it has them.
 
     Every run restores a checkpoint when it begins, and this is the first one's.
     """
     others = {id(v) for v in graph.network_variables}
-    with tf1.Session(target) as session:
+    with tf1.Session(target, config=config) as session:
         session.run(tf1.variables_initializer(graph.network_variables))
         if options.checkpoint is not None:
             excluded = matching(graph.network_variables, options.exclude, "--exclude")
@@ -174,38 +196,56 @@ def session_config(options):
 
 
 def run_session(graph, batches, saver, options, output, step, *, save_seconds=SAVE_SECONDS,
-                save_steps=None, log_steps=LOG_STEPS, hooks=(), on_progress=None):
+                save_steps=None, log_steps=LOG_STEPS, hooks=(), on_progress=None, is_chief=True,
+                target="", config=None, stop_grace_seconds=120):
     """Runs the steps that are left in a ``MonitoredTrainingSession``.
+
+    Args:
+      graph: The `training_graph.TrainingGraph`.
+      batches: Its `training_data.Input`.
+      saver: Of `make_saver`; needs no checkpoint where this is not the chief.
+      options: `training_options.Options`.
+      output: Folder of the run.
+      step: What `first_step` returned.
+      save_seconds: See `train`, as are ``save_steps``, ``log_steps``, ``hooks`` and
+        ``on_progress``.
+      is_chief: Whether to initialise, log and save; see `slim_resnet.cluster_training`.
+      target: ``grpc://HOST:PORT`` of this task's server; empty for this process alone.
+      config: The session's ``ConfigProto``; None makes that of the options.
+      stop_grace_seconds: How long threads of the session are waited for at its end.
 
     Returns:
       ``(step, interrupted)``.
     """
-    log = training_hooks.LogHook(graph, output, options, log_steps, on_progress)
     stop = training_hooks.StopOnSignalHook()
-    for name in ("cross_entropy", "total_loss", "accuracy", "learning_rate"):
-        tf1.summary.scalar(name, getattr(graph, name))
-    all_hooks = [
-        *hooks, training_hooks.InputHook(graph, batches), log,
-        tf1.train.SummarySaverHook(save_steps=log_steps, output_dir=output,
-                                   summary_op=tf1.summary.merge_all()),
-        training_hooks.SaveHook(graph, output, saver, save_seconds, save_steps, log.flush),
-        tf1.train.StopAtStepHook(last_step=options.steps), stop]
+    all_hooks = [*hooks, training_hooks.InputHook(graph, batches),
+                 tf1.train.StopAtStepHook(last_step=options.steps), stop]
+    closing = contextlib.ExitStack()
+    if is_chief:
+        log = training_hooks.LogHook(graph, output, options, log_steps, on_progress)
+        closing.callback(log.close)
+        for name in ("cross_entropy", "total_loss", "accuracy", "learning_rate"):
+            tf1.summary.scalar(name, getattr(graph, name))
+        all_hooks[-2:-2] = [
+            log,
+            tf1.train.SummarySaverHook(save_steps=log_steps, output_dir=output,
+                                       summary_op=tf1.summary.merge_all()),
+            training_hooks.SaveHook(graph, output, saver, save_seconds, save_steps, log.flush)]
+    closing.callback(stop.restore)
     failure = None
-    try:
+    with closing:
         with tf1.train.MonitoredTrainingSession(
-                checkpoint_dir=output, scaffold=tf1.train.Scaffold(saver=saver),
-                hooks=all_hooks, save_checkpoint_secs=None, save_checkpoint_steps=None,
+                target, is_chief, output, tf1.train.Scaffold(saver=saver), all_hooks,
+                save_checkpoint_secs=None, save_checkpoint_steps=None,
                 save_summaries_steps=None, save_summaries_secs=None, log_step_count_steps=None,
-                config=session_config(options)) as session:
+                config=config or session_config(options),
+                stop_grace_period_secs=stop_grace_seconds) as session:
             while not session.should_stop():
                 try:
                     step = session.run(graph.train_op)
                 except tf.errors.InvalidArgumentError as error:
                     failure = error
                     break
-    finally:
-        log.close()
-        stop.restore()
     if failure is not None:
         raise _failure(failure, batches, step)
     return int(step), stop.stopped and step < options.steps

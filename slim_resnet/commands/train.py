@@ -16,10 +16,12 @@ for TensorBoard; classify, evaluate, checkpoint and export take it as a checkpoi
 """
 
 import dataclasses
+import functools
 import sys
 
 from slim_resnet import training_options
-from slim_resnet.commands import positive_int, non_negative_int
+from slim_resnet.cluster import PS, check_training_cluster, read_cluster
+from slim_resnet.commands import add_cluster_arguments, non_negative_int, positive_int
 from slim_resnet.environment import cpu, has_bfloat16
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.tables import format_table
@@ -48,6 +50,13 @@ def add_arguments(parser):
     run_group.add_argument("--log-steps", type=positive_int, default=10, metavar="N",
                            help="from one line of metrics.jsonl to the next "
                            "(default: %(default)s)")
+    cluster_group = parser.add_argument_group(
+        "cluster", "several processes train one network: start the same command for every task, "
+        "but for --job and --task")
+    add_cluster_arguments(cluster_group)
+    cluster_group.add_argument("--async", action="store_true", dest="asynchronous",
+                               help="a step is one task's batch, applied at once (default: one of "
+                               "each task's, applied together)")
     parser.set_defaults(**{field.name: field.default
                            for field in dataclasses.fields(training_options.Options)
                            if field.default is not dataclasses.MISSING})
@@ -133,10 +142,22 @@ def run(arguments):
     if options.precision == "bfloat16" and not has_bfloat16(cpu()["flags"]):
         raise SlimResnetError(f"--precision bfloat16: this CPU ({cpu()['model']}) has neither "
                               "avx512_bf16 nor amx_bf16; use float32")
+    cluster = read_cluster(arguments.cluster, arguments.job, arguments.task)
+    if arguments.asynchronous and not cluster:
+        raise SlimResnetError("--async goes with --cluster; one process has nobody to wait for")
+    if cluster:
+        check_training_cluster(cluster)
     from slim_resnet import training, training_evaluation
+    train = training.train
+    if cluster:
+        from slim_resnet import cluster_tasks, cluster_training
+        if cluster.job == PS:
+            return cluster_tasks.serve_parameters(cluster, _say)
+        train = functools.partial(cluster_training.train, cluster,
+                                  synchronous=not arguments.asynchronous)
     on_terminal = sys.stderr.isatty()
     try:
-        outcome = training.train(
+        outcome = train(
             options, arguments.data, arguments.output, validation=arguments.validation,
             save_seconds=arguments.save_seconds, save_steps=arguments.save_steps,
             log_steps=arguments.log_steps, on_message=_say,
@@ -145,8 +166,12 @@ def run(arguments):
         if on_terminal:
             print(file=sys.stderr)
     if outcome.interrupted:
-        _say(f"interrupted; saved at step {outcome.step} of {options.steps}")
+        is_worker = cluster and cluster.shard[0] > 0
+        _say(f"{'stopped' if is_worker else 'interrupted; saved'} at step {outcome.step} of "
+             f"{options.steps}")
         return 130
+    if not outcome.evaluations:  # a worker's, whose chief evaluates
+        return 0
     print("\n".join(table_lines(outcome.evaluations)))
     warning = training_evaluation.warning(outcome.evaluations, options)
     if warning:

@@ -1,0 +1,117 @@
+"""Trains plain and residual networks of several depths alike and compares their errors.
+
+The post's first point: with more layers accuracy saturates and then falls, on the
+training set too, so it is not overfitting; residual networks do not suffer from it. By
+default on the 1,797 handwritten digits that scikit-learn ships. Prints errors against
+depth, with their spread over seeds, and whether these runs show what the post says.
+"""
+
+import contextlib
+import dataclasses
+import json
+import sys
+
+from slim_resnet import degradation_records as records
+from slim_resnet.commands import positive_int, with_progress
+from slim_resnet.environment import cpu
+from slim_resnet.errors import SlimResnetError
+from slim_resnet.files import atomic_write, check_writable
+
+HELP = "show how plain networks degrade with depth, and residual ones do not"
+
+_DEFAULTS = records.Options()
+
+
+def add_arguments(parser):
+    what = parser.add_argument_group("what is trained")
+    what.add_argument("--cifar10", metavar="FILE",
+                      help="train on CIFAR-10: its python or binary archive (default: "
+                      "scikit-learn's digits; extra: experiments)")
+    what.add_argument("--layers", type=positive_int, nargs="+", default=_DEFAULTS.layers,
+                      metavar="N", help="depths, each three times a number of units and one "
+                      f"(default: {' '.join(map(str, _DEFAULTS.layers))})")
+    what.add_argument("--width", type=positive_int, default=_DEFAULTS.width, metavar="CHANNELS",
+                      help="of the first block's bottlenecks (default: %(default)s)")
+    what.add_argument("--seeds", type=positive_int, default=_DEFAULTS.seeds, metavar="N",
+                      help="runs of each network (default: %(default)s)")
+    what.add_argument("--steps", type=positive_int, default=_DEFAULTS.steps, metavar="N",
+                      help="of each run (default: %(default)s)")
+    what.add_argument("--batch-size", type=positive_int, default=_DEFAULTS.batch_size, metavar="N")
+    what.add_argument("--learning-rate", type=float, default=_DEFAULTS.learning_rate,
+                      metavar="RATE", help="at the beginning; falls along half a cosine "
+                      "(default: %(default)s)")
+    parser.add_argument("--jobs", type=positive_int, default=cpu()["cores"], metavar="N",
+                        help="networks trained at a time, each on one thread; changes no result "
+                        "(default: the number of cores)")
+    out = parser.add_argument_group("what is written")
+    out.add_argument("--json", metavar="FILE",
+                     help="the record, after every run; with the same options it goes on from it")
+    out.add_argument("--plot", metavar="FILE",
+                     help="errors against depth, as .png, .svg or .pdf (extra: plot)")
+
+
+def run(arguments):
+    options = _options(arguments)
+    for path in (arguments.json, arguments.plot):
+        if path:
+            check_writable(path)
+    if arguments.plot:
+        from slim_resnet import plots
+        plots.check_plot_file(arguments.plot)
+    name = "CIFAR-10" if arguments.cifar10 else "digits"
+    earlier = records.read_record(arguments.json, name, options) if arguments.json else None
+
+    from slim_resnet import degradation
+    data_set = (degradation.cifar10(arguments.cifar10) if arguments.cifar10
+                else degradation.digits())
+    degradation.check_depths(data_set, options.layers)
+    planned = records.planned(options)
+    record = records.new_record(data_set.description(), options, earlier)
+    there = {records.key_of(one) for one in record["runs"]}
+    wanted = [key for key in planned if key not in there]
+    _announce(f"{len(wanted)} of {len(planned)} networks to train, {arguments.jobs} at a time; "
+              f"{data_set.name}: {len(data_set.training_labels)} images to train on, "
+              f"{len(data_set.test_labels)} to test")
+    interrupted = False
+    try:
+        with contextlib.closing(degradation.train_all(wanted, data_set, options,
+                                                      arguments.jobs)) as results:
+            for result in with_progress(results, len(wanted), "networks"):
+                record["runs"].append(result)
+                _keep(record, arguments.json)
+    except KeyboardInterrupt:
+        interrupted = True
+    runs = [one for one in record["runs"] if records.key_of(one) in planned]
+    if not runs:
+        raise KeyboardInterrupt
+    # The interrupt may have come between a result and its writing.
+    _keep(record, arguments.json)
+    _, lines = records.verdict(runs, record["data_set"]["chance_error_percent"])
+    print("\n".join([*records.error_table(runs), "", *lines]))
+    if arguments.plot:
+        plots.plot_degradation(runs, data_set.name, arguments.plot)
+    return 130 if interrupted else 0
+
+
+def _options(arguments):
+    for layers in arguments.layers:
+        if layers % 3 != 1 or layers < 4:
+            raise SlimResnetError(f"--layers {layers}: networks have 3 layers a unit and one, "
+                                  "like 7, 19 or 55")
+    if not 0 < arguments.learning_rate < float("inf"):
+        raise SlimResnetError(f"--learning-rate {arguments.learning_rate}: must be above 0 and "
+                              "finite")
+    fields = {field.name: getattr(arguments, field.name)
+              for field in dataclasses.fields(records.Options)}
+    return records.Options(**{**fields, "layers": tuple(sorted(set(arguments.layers)))})
+
+
+def _keep(record, path):
+    if path:
+        with atomic_write(path) as file:
+            json.dump(record, file, indent=1)
+            file.write("\n")
+
+
+def _announce(message):
+    print(f"slim-resnet degradation: {message}", file=sys.stderr, flush=True)

@@ -1,0 +1,207 @@
+"""Records of `slim_resnet.degradation`: what was trained, tables of it, and what it shows.
+
+Plain data and pure functions of it; needs no TensorFlow.
+
+A record's runs are dicts: ``kind`` (``plain`` or ``residual``), ``layers``, ``seed``,
+``training_error_percent``, ``test_error_percent``, ``training_loss``.
+"""
+
+import dataclasses
+import datetime
+import json
+import os
+import statistics
+
+from slim_resnet.environment import environment
+from slim_resnet.errors import SlimResnetError
+from slim_resnet.tables import format_table
+
+FORMAT = "slim_resnet degradation 1"
+KINDS = ("plain", "residual")
+ERRORS = ("training_error_percent", "test_error_percent")
+
+# A network whose error is this share of what naming one class for everything costs has
+# learned nothing.
+_NOTHING_LEARNED = 0.95
+# Differences of up to so many percent of the images count for nothing: where a training
+# error is near 0, a few images are all that it can differ by.
+_POINTS = 0.5
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What is trained, and how; all networks alike.
+
+    Attributes:
+      layers: Depths: convolutions in a row, the logits' counted and projections not; three
+        times the units and one.
+      width: Channels of the first block's bottlenecks; its units put out four times as
+        many, and each further block has twice as many.
+      seeds: Number of runs of each network, with seeds 0, 1, ...: of the weights and of
+        the order of the images.
+      steps: Steps of a run.
+      batch_size: Images a step.
+      learning_rate: Of momentum 0.9; falls to 0 along half a cosine.
+    """
+
+    layers: tuple = (7, 13, 19, 25, 37, 55)
+    width: int = 2
+    seeds: int = 5
+    steps: int = 600
+    batch_size: int = 64
+    learning_rate: float = 0.05
+
+
+def planned(options):
+    """Returns ``(kind, layers, seed)`` of all runs, one seed after another."""
+    return [(kind, layers, seed) for seed in range(options.seeds) for layers in options.layers
+            for kind in KINDS]
+
+
+def key_of(run):
+    """Returns ``(kind, layers, seed)`` of a run, as `planned` gives them."""
+    return run["kind"], run["layers"], run["seed"]
+
+
+def new_record(data_set, options, earlier=None):
+    """Returns the record of an experiment that begins or goes on.
+
+    Args:
+      data_set: Dict: ``name``, ``training_images``, ``test_images`` (numbers) and
+        ``chance_error_percent``, the training error of naming one class always.
+      options: `Options`.
+      earlier: A record whose runs are kept; None for none.
+    """
+    return {
+        "format": FORMAT,
+        "date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+        "data_set": data_set,
+        "options": dataclasses.asdict(options),
+        "environment": environment(),
+        "runs": list(earlier["runs"]) if earlier else [],
+    }
+
+
+def read_record(path, data_set, options):
+    """Returns the record to go on with, None if there is none yet.
+
+    Args:
+      path: A file that `slim_resnet.degradation` wrote, or that is not there.
+      data_set: Name of the data set.
+      options: `Options`; more layers or seeds than the file's may be asked for.
+
+    Raises:
+      SlimResnetError: The file is no such record, or one of other options.
+    """
+    if not os.path.exists(path):
+        return None
+    try:
+        with open(path, encoding="utf-8") as file:
+            record = json.load(file)
+    except OSError as error:
+        raise SlimResnetError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise SlimResnetError(f"{path}: is not JSON: {error}") from error
+    if not isinstance(record, dict) or record.get("format") != FORMAT:
+        raise SlimResnetError(f"{path}: is not a record of slim-resnet degradation --json")
+    asked = {"data_set": data_set, **dataclasses.asdict(options)}
+    there = {"data_set": record["data_set"]["name"], **record["options"]}
+    for name, value in asked.items():
+        if name not in ("layers", "seeds") and there[name] != value:
+            raise SlimResnetError(f"{path}: its runs have {name} {there[name]}, not {value}; name "
+                                  "another file, or give the same options to go on with it")
+    return record
+
+
+def errors_by_depth(runs, kind, error):
+    """Returns ``{layers: [percent of each seed]}`` in order of depth."""
+    depths = sorted({run["layers"] for run in runs if run["kind"] == kind})
+    return {depth: [run[error] for run in runs if (run["kind"], run["layers"]) == (kind, depth)]
+            for depth in depths}
+
+
+def error_table(runs):
+    """Returns lines: a row a network, errors as min / median / max over seeds."""
+    rows = []
+    for kind in KINDS:
+        training, test = (errors_by_depth(runs, kind, error) for error in ERRORS)
+        rows += [[kind, layers, len(errors), _spread(errors), _spread(test[layers])]
+                 for layers, errors in training.items()]
+    return format_table(["network", "layers", "seeds", "training error, %", "test error, %"],
+                        rows)
+
+
+def _spread(values):
+    return " / ".join(f"{value:.2f}" for value in
+                      (min(values), statistics.median(values), max(values)))
+
+
+def degrades(by_depth):
+    """Whether an error rises with depth: at the deepest it is worse than at the best depth.
+
+    Worse means that the best seed there is worse, by more than half a point, than the worst
+    seed at the depth with the lowest median: the spread over seeds cannot account for it.
+
+    Args:
+      by_depth: ``{layers: [percent of each seed]}``.
+    """
+    best = min(by_depth.values(), key=statistics.median)
+    return min(by_depth[max(by_depth)]) > max(best) + _POINTS
+
+
+def falls(by_depth):
+    """Whether an error goes on falling with depth, by the same measure.
+
+    The deepest network's worst seed is better, by more than half a point, than the
+    shallowest's best; and no median exceeds all seeds of a shallower depth by as much.
+    """
+    if not max(by_depth[max(by_depth)]) + _POINTS < min(by_depth[min(by_depth)]):
+        return False
+    depths = sorted(by_depth)
+    return all(statistics.median(by_depth[deeper]) <= max(by_depth[depth]) + _POINTS
+               for i, depth in enumerate(depths) for deeper in depths[i + 1:])
+
+
+def verdict(runs, chance_error_percent):
+    """Says what a set of runs shows of the post's first point.
+
+    The post: with more layers accuracy saturates and then falls, on the training set as
+    on the test set, so it is not overfitting; residual networks cure it.
+
+    Args:
+      runs: Runs of a record.
+      chance_error_percent: Training error of naming the most frequent class always.
+
+    Returns:
+      ``(shown, lines)``: True or False, or None where the runs do not suffice to tell;
+      and why.
+    """
+    tables = {(kind, error): errors_by_depth(runs, kind, error)
+              for kind in KINDS for error in ERRORS}
+    plain, residual = (tables[kind, ERRORS[0]] for kind in KINDS)
+    counts = {len(seeds) for table in (plain, residual) for seeds in table.values()}
+    if plain.keys() != residual.keys() or len(plain) < 3 or len(counts) != 1 or counts == {1}:
+        return None, ["Too few runs to tell: it takes both networks at three depths or more, each "
+                      "with the same two seeds or more."]
+    deepest = max(plain)
+    findings = {
+        "plain networks' training error rises again with depth": degrades(plain),
+        "their test error does too": degrades(tables["plain", ERRORS[1]]),
+        "residual networks' training error goes on falling": falls(residual),
+        f"at {deepest} layers every residual network trains better than every plain one":
+            max(residual[deepest]) < min(plain[deepest]),
+    }
+    shown = all(findings.values())
+    lines = ["The post: plain networks get worse with depth, in training too, so it is not "
+             "overfitting;", "residual ones do not. These runs "
+             f"{'show it' if shown else 'do NOT show it'}:"]
+    lines += [f"  {'yes' if found else 'NO '}  {text}" for text, found in findings.items()]
+    stuck = [depth for depth, errors in plain.items()
+             if statistics.median(errors) >= _NOTHING_LEARNED * chance_error_percent]
+    if stuck:
+        learning = {depth: errors for depth, errors in plain.items() if depth not in stuck}
+        rises = "rises too" if len(learning) > 1 and degrades(learning) else "does not rise"
+        lines += [f"At {', '.join(map(str, stuck))} layers most plain networks learn nothing: they "
+                  f"stay at chance, {chance_error_percent:.1f} %.",
+                  f"Without these depths their training error {rises}."]
+    return shown, lines
