@@ -6,10 +6,12 @@ help and bad options are answered at once.
 """
 
 import argparse
+import collections
 import dataclasses
 import sys
 import time
 
+from slim_resnet.cluster import read_cluster
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.results import Results, data_sha256, read_rows
 
@@ -63,7 +65,7 @@ def add_resume_argument(parser):
 
 
 def open_results(arguments, command, opened, files, **options):
-    """Opens the `results.Results` that ``--output`` and a cluster ask for.
+    """Returns the `results.Results` that ``--output`` and a cluster ask for.
 
     Args:
       arguments: With `add_image_arguments`, `add_cluster_arguments`, ``output`` and
@@ -73,10 +75,9 @@ def open_results(arguments, command, opened, files, **options):
       files: The files of all tasks' images.
       **options: What else the results depend on, plain data by option.
 
-    Returns:
-      ``(results, shard)``.
+    Raises:
+      SlimResnetError: See `cluster.read_cluster` and `results.Results`.
     """
-    from slim_resnet.cluster import read_cluster
     cluster = read_cluster(arguments.cluster, arguments.job, arguments.task)
     shard = cluster.shard if cluster else (0, 1)
     made_by = {
@@ -84,8 +85,7 @@ def open_results(arguments, command, opened, files, **options):
         "data_sha256": data_sha256(files),
         "options": {**{name: getattr(arguments, name) for name in
                        ("image_size", "preprocessing", "batch_size")}, **options}}
-    return Results(arguments.output, made_by, arguments.batch_size, shard,
-                   arguments.resume), shard
+    return Results(arguments.output, made_by, arguments.batch_size, shard, arguments.resume)
 
 
 def check_output_options(arguments):
@@ -134,11 +134,11 @@ def write_results(command, results, batches, total, network):
         print(f"slim-resnet {command}: {results.part} is finished; the task that finishes last "
               f"writes {results.path}", file=sys.stderr)
     file = results.path if whole else results.part
-    unreadable = sum(row["cause"] is not None for row in read_rows(file))
-    if unreadable:
-        print(f"slim-resnet {command}: {unreadable} images could not be read; their lines in "
-              f"{file} say why", file=sys.stderr)
-    return whole, 2 if unreadable else 0
+    readable = collections.Counter(row["cause"] is None for row in read_rows(file))
+    if readable[False]:
+        print(f"slim-resnet {command}: {readable[False]} of {readable.total()} images could not be "
+              f"read; their lines in {file} say why", file=sys.stderr)
+    return whole, 2 if readable[False] else 0
 
 
 def _written(results, batches):

@@ -117,14 +117,14 @@ def _write_classes(arguments):
     top = arguments.top or TOP
     with open_checkpoint(arguments.checkpoint) as opened:
         names = classify.class_names(classes_of(opened), arguments.labels)
-        results, shard = commands.open_results(arguments, "classify", opened, paths, top=top,
-                                               names_sha256=_sha256(names))
+        results = commands.open_results(arguments, "classify", opened, paths, top=top,
+                                        names_sha256=_sha256(names))
         if results.finished:
             return commands.write_results("classify", results, [], len(paths), None)[1]
         network = Network(opened, arguments.image_size)
     with network:
         batches = images.read_images(paths, arguments.image_size, arguments.preprocessing,
-                                     arguments.batch_size, shard=shard,
+                                     arguments.batch_size, shard=results.shard,
                                      skip=results.batches_done)
         return commands.write_results(
             "classify", results, classify.classify_batches(network, batches, names, top),

@@ -51,8 +51,8 @@ def run(arguments):
         num_classes = classes_of(opened)
         data = labelled.find_data(arguments.data, num_classes)
         if arguments.output:
-            results, shard = commands.open_results(arguments, "evaluate", opened, data.files)
-            skip = results.batches_done
+            results = commands.open_results(arguments, "evaluate", opened, data.files)
+            shard, skip = results.shard, results.batches_done
         if not (results and results.finished):
             network = Network(opened, arguments.image_size)
     with network or contextlib.nullcontext():
