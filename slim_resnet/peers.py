@@ -20,6 +20,7 @@ import numpy as np
 from slim_resnet import timing
 from slim_resnet.environment import child_environment, cpu, environment, has_bfloat16
 from slim_resnet.errors import SlimResnetError
+from slim_resnet.peer_engines import GEMM_SIZE
 
 FORMAT = "slim_resnet peers 1"
 
@@ -161,7 +162,7 @@ def compare(options, announce=lambda message: None, on_step=None):
         reference = None
         for precision in ("float32", "bfloat16"):
             if precision == "bfloat16" and not has_bfloat16(cpu()["flags"]):
-                _unavailable(record, "bfloat16", precision, "this CPU has neither avx512_bf16 nor "
+                _unavailable(record, "all engines", precision, "this CPU has neither avx512_bf16 nor "
                              "amx_bf16")
                 break
             with contextlib.ExitStack() as stack:
@@ -169,9 +170,9 @@ def compare(options, announce=lambda message: None, on_step=None):
                                  announce, stack)
                 announce(f"{precision}: timing {len(entries)} engines")
                 _time(entries, precision, batch_sizes, options, files, record, on_step)
+                if record["partial"]:
+                    break
                 reference = _agree(entries, batch_sizes[-1], folder, reference)
-            if record["partial"]:
-                break
     return record
 
 
@@ -225,7 +226,6 @@ def _time(entries, precision, batch_sizes, options, files, record, on_step):
     gemms = [entry for entry in entries if entry[0]["engine"] == GEMM]
     entries[:] = [entry for entry in entries if entry[0]["engine"] != GEMM]
     results = _in_turn(gemms, batch_sizes[0], options.rounds, record, on_step)
-    from slim_resnet.peer_engines import GEMM_SIZE
     limits = {run["title"]: 2 * GEMM_SIZE ** 3 / result.statistics.p50_s
               for (run, _), result in zip(gemms, results)}
     limit = max(limits.values())
