@@ -27,10 +27,13 @@ def serve(engine, arguments, commands, answer):
       answer: Called with plain data once the engine has given its first outputs, and
         after every command.
     """
-    try:
-        if engine == "make_files":
+    if engine == "make_files":
+        try:
             answer({"files": peer_engines.make_files(**arguments)})
-            return
+        except SlimResnetError as error:
+            answer({"unavailable": str(error)})
+        return
+    try:
         batch_sizes = arguments.pop("batch_sizes")
         run = peer_engines.LOADERS[engine](**arguments)
         images = peer_engines.images_for(max(batch_sizes), arguments["files"]["image_size"])
@@ -40,8 +43,6 @@ def serve(engine, arguments, commands, answer):
         return
     # Whatever a package raises over a model that it cannot take is a result, too.
     except Exception as error:
-        if engine == "make_files" and not isinstance(error, SlimResnetError):
-            raise
         first_line = (str(error) or type(error).__name__).splitlines()[0]
         answer({"unavailable": first_line[:300]})
         return
