@@ -134,7 +134,8 @@ class InferenceModel:
       num_classes: Number of logits; None for a network without.
       end_points: Maps the keys that were asked for to tensors; their shapes are known as
         far as that of the images is.
-      parts_s: Seconds that reading, folding, fusing and loading took, by name.
+      parts_s: Seconds that reading, folding, fusing, loading and the first call took, by
+        name; looking into the cache and writing it too.
       cached: Whether it came from a cache.
       cache_problem: Why the cache could not be written, one line, or None.
     """
@@ -218,7 +219,8 @@ class InferenceModel:
                 network = _with_blocks(network, blocks, opened.path)
             shown = opened.path
             folded = _fold(shown, network, checked_values(shown, opened.dtypes, opened.tensor),
-                           precision, output_stride, image_size)
+                           precision, output_stride, image_size=image_size,
+                           with_variables=True)
         with _part(parts_s, "fuse"):
             variables = dict(folded.variables)
             fused = _fuse(network, folded, end_points)
@@ -250,7 +252,8 @@ class InferenceModel:
         live, path = live_network(session), "the session"
         with _part(parts_s, "read_and_fold"):
             folded = _fold(path, live.network, checked_values(path, live.dtypes, live.read),
-                           precision, None, image_size, live.epsilon)
+                           precision, image_size=image_size, with_variables=True,
+                           epsilon=live.epsilon)
         with _part(parts_s, "fuse"):
             fused = _fuse(live.network, folded, end_points)
         return cls(path, precision, fused, parts_s)
@@ -287,10 +290,12 @@ class InferenceModel:
             if self._closed:
                 raise SlimResnetError(f"{self.path}: the model is closed; make another one")
             self._running += 1
+        started = time.perf_counter()
         try:
             if images.dtype == np.uint8:
                 images = self._prepare(images)
             values = self._run(images)
+            self.parts_s.setdefault("first_call", time.perf_counter() - started)
         except tf.errors.OpError as error:
             raise SlimResnetError(f"{self.path}: TensorFlow could not run the network: "
                                   f"{cause_of(error.message)}") from error
@@ -341,14 +346,32 @@ class InferenceModel:
         return self(images).end_points[end_point]
 
 
-def _fold(path, network, read, precision, output_stride, image_size, epsilon=None):
+def build_folded(opened, images, session, precision):
+    """Builds a checkpoint's folded network, all values constants, in the graph of ``images``.
+
+    Arguments and results are `network.build_network`'s; ``precision`` is ``float32`` or
+    ``bfloat16``. It is of stock ops, which TensorFlow fuses by itself when it runs them.
+    """
+    network = recognise(opened)
+    folded = _fold(opened.path, network, checked_values(opened.path, opened.dtypes,
+                                                        opened.tensor), precision)
+    with session.graph.as_default():
+        tensors = tf.import_graph_def(
+            folded.graph_def, {IMAGES: images}, [f"{node}:0" for node in
+                                                 folded.end_points.values()], name="")
+        end_points = dict(zip(folded.end_points, tensors))
+        if folded.logits is None:
+            return None, None, end_points
+        return (*(tf.squeeze(end_points[key], [1, 2]) for key in (folded.logits, "predictions")),
+                end_points)
+
+
+def _fold(path, network, read, precision, output_stride=None, **options):
     if output_stride is not None and network.variant == "blog":
         raise SlimResnetError(f"{path}: the blog's network has no output_stride")
-    options = {} if epsilon is None else {"epsilon": epsilon}
     try:
         return folded_graph(network, read, dtype=tf.as_dtype(precision),
-                            output_stride=output_stride, image_size=image_size,
-                            with_variables=True, onednn=compat.onednn_enabled(), **options)
+                            output_stride=output_stride, onednn=compat.onednn_enabled(), **options)
     except ValueError as error:
         raise SlimResnetError(f"{path}: its network cannot be built: {error}") from error
 

@@ -8,6 +8,7 @@ With 1001 classes, class 0 is the background: none of the others. An unreadable 
 reported when the rest are done, and makes the exit status 2. Ctrl-C keeps what there is.
 """
 
+import contextlib
 import dataclasses
 import json
 import sys
@@ -34,9 +35,11 @@ def add_arguments(parser):
     parser.add_argument("--output", metavar="FILE.npz",
                         help="where --features go: arrays features, files and errors")
     commands.add_image_arguments(parser)
+    commands.add_optimize_arguments(parser)
 
 
 def run(arguments):
+    options = commands.prepare_optimize(arguments, "classify")
     if (arguments.features is None) != (arguments.output is None):
         raise SlimResnetError("--features and --output go together; give both or neither")
     if arguments.features is not None:
@@ -44,19 +47,20 @@ def run(arguments):
             if getattr(arguments, option):
                 raise SlimResnetError(f"--{option} says how to print classes, and --features "
                                       "writes none; leave one out")
-        return _write_features(arguments)
-    return _classify(arguments)
+        return _write_features(arguments, options)
+    return _classify(arguments, options)
 
 
-def _classify(arguments):
+def _classify(arguments, options):
     from slim_resnet import classify, images
     from slim_resnet.checkpoint import open_checkpoint
-    from slim_resnet.network import Network, classes_of
+    from slim_resnet.network import classes_of
     paths = images.find_images(arguments.images)
-    with open_checkpoint(arguments.checkpoint) as opened:
-        names = classify.class_names(classes_of(opened), arguments.labels)
-        network = Network(opened, arguments.image_size)
-    with network:
+    with contextlib.ExitStack() as stack:
+        with open_checkpoint(arguments.checkpoint) as opened:
+            names = classify.class_names(classes_of(opened), arguments.labels)
+            network = stack.enter_context(commands.opened_network(
+                opened, arguments.image_size, options, arguments, "classify"))
         examples = images.read_images(paths, arguments.image_size, arguments.preprocessing)
         results = classify.classify_examples(network, examples, names, arguments.top or 5,
                                              arguments.batch_size)
@@ -92,12 +96,12 @@ def table_lines(result):
         in zip(result.classes, result.names, result.probabilities)]
 
 
-def _write_features(arguments):
+def _write_features(arguments, options):
     from slim_resnet import features, files, images
-    from slim_resnet.network import Network
     files.check_writable(arguments.output)
     paths = images.find_images(arguments.images)
-    with Network(arguments.checkpoint, arguments.image_size) as network:
+    with commands.opened_network(arguments.checkpoint, arguments.image_size, options, arguments,
+                                 "classify", [arguments.features]) as network:
         features.check_end_points([arguments.features], network.end_points)
         examples = images.read_images(paths, arguments.image_size, arguments.preprocessing)
         with files.atomic_write(arguments.output, "wb") as file:

@@ -9,6 +9,7 @@ DATA is a folder with one folder of images a class, or TFRecord files in slim's 
 Unreadable images are left out of the figures, reported, and make the exit status 2.
 """
 
+import contextlib
 import json
 import sys
 
@@ -27,17 +28,20 @@ def add_arguments(parser):
                         help="print one JSON document, with the whole confusion matrix "
                         "(rows: labels, columns: most probable classes)")
     commands.add_image_arguments(parser)
+    commands.add_optimize_arguments(parser)
 
 
 def run(arguments):
+    options = commands.prepare_optimize(arguments, "evaluate")
     from slim_resnet import evaluate
     from slim_resnet.checkpoint import open_checkpoint
-    from slim_resnet.network import Network, classes_of
-    with open_checkpoint(arguments.checkpoint) as opened:
-        examples, total, names = evaluate.read_labelled(
-            arguments.data, classes_of(opened), arguments.image_size, arguments.preprocessing)
-        network = Network(opened, arguments.image_size)
-    with network:
+    from slim_resnet.network import classes_of
+    with contextlib.ExitStack() as stack:
+        with open_checkpoint(arguments.checkpoint) as opened:
+            examples, total, names = evaluate.read_labelled(
+                arguments.data, classes_of(opened), arguments.image_size, arguments.preprocessing)
+            network = stack.enter_context(commands.opened_network(
+                opened, arguments.image_size, options, arguments, "evaluate"))
         result = evaluate.evaluate_examples(
             network, commands.with_progress(examples, total), arguments.batch_size)
     if arguments.json:
