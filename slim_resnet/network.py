@@ -125,6 +125,10 @@ class Network:
         """Returns one end point for images ``[N, size, size, 3]``."""
         return self._finite(self.end_points[end_point], images)
 
+    def layers(self, images):
+        """Returns all end points, by key, for images ``[N, size, size, 3]``."""
+        return self._session.run(self.end_points, {self._images: images})
+
     def _finite(self, fetch, images):
         values = self._session.run(fetch, {self._images: images})
         if not np.isfinite(values).all():

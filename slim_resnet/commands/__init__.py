@@ -13,6 +13,9 @@ import sys
 from slim_resnet.errors import SlimResnetError
 
 
+PRECISIONS = ("auto", "float32", "bfloat16")
+
+
 def positive_int(text):
     """An argparse type: a whole number from 1."""
     return _int_from(1, text)
@@ -33,23 +36,24 @@ def _int_from(least, text):
     return value
 
 
-def add_image_arguments(parser):
+def add_image_arguments(parser, batch_size=16):
     """Adds the options of commands that give images to a network."""
     parser.add_argument("--image-size", type=positive_int, default=299, metavar="PIXELS",
                         help="height and width that images are resized to (default: 299)")
     parser.add_argument("--preprocessing", choices=("inception", "none"), default="inception",
                         help="inception: central 0.875, bilinear, 2x-1, as slim evaluates; "
                         "none: resize only, values from 0 to 255 (default: inception)")
-    parser.add_argument("--batch-size", type=positive_int, default=16, metavar="N",
-                        help="images in a run of the network (default: 16)")
+    parser.add_argument("--batch-size", type=positive_int, default=batch_size, metavar="N",
+                        help="images in a run of the network (default: %(default)s)")
 
 
 def add_optimize_arguments(parser):
     """Adds the options of commands that can run the folded network."""
     parser.add_argument("--optimize", action="store_true",
                         help="fold the batch norms and fuse the layers: the same results but for "
-                        "rounding, faster; sets TF_ENABLE_ONEDNN_OPTS=1 unless it is set")
-    parser.add_argument("--precision", choices=("auto", "float32", "bfloat16"),
+                        "rounding, faster; sets TF_ENABLE_ONEDNN_OPTS=1 unless it is set, and "
+                        "keeps the folded network in a folder beside the checkpoint")
+    parser.add_argument("--precision", choices=PRECISIONS,
                         help="with --optimize; auto takes bfloat16 on CPUs that are faster in it "
                         "(default: auto)")
 
@@ -64,11 +68,21 @@ def prepare_optimize(arguments, command):
         if arguments.precision is not None:
             raise SlimResnetError("--precision goes with --optimize; give both or neither")
         return {}
+    turn_onednn_on(arguments.verbose, command)
+    return {"optimize": True, "precision": arguments.precision or "auto"}
+
+
+def turn_onednn_on(verbose, command):
+    """Sets TF_ENABLE_ONEDNN_OPTS=1 unless the user has set it; TensorFlow reads it when imported.
+
+    Args:
+      verbose: Whether to say so.
+      command: Name of the subcommand.
+    """
     if "tensorflow" not in sys.modules and "TF_ENABLE_ONEDNN_OPTS" not in os.environ:
         os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"
-        if arguments.verbose:
+        if verbose:
             print(f"slim-resnet {command}: TF_ENABLE_ONEDNN_OPTS=1 is set", file=sys.stderr)
-    return {"optimize": True, "precision": arguments.precision or "auto"}
 
 
 @contextlib.contextmanager
