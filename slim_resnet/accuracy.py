@@ -83,7 +83,7 @@ def measure(checkpoint, paths, *, precision="auto", image_size=IMAGE_SIZE,
     Args:
       checkpoint: Anything that `checkpoint.open_checkpoint` opens, with logits.
       paths: Image files, see `images.find_images`.
-      precision: One of `inference.PRECISIONS`.
+      precision: One of `environment.PRECISIONS`.
       image_size: Height and width that images are resized to, in pixels.
       preprocessing: One of `images.PREPROCESSING`.
       batch_size: Images in a run; the layers are compared on the first such batch.

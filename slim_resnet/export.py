@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 import slim_resnet
-from slim_resnet import features, files, images
+from slim_resnet import features, files, folded_network, images
 from slim_resnet.checkpoint import open_checkpoint, recognise
 from slim_resnet.classify import read_labels
 from slim_resnet.errors import SlimResnetError, cause_of
@@ -64,7 +64,7 @@ def export_saved_model(checkpoint, output, *, end_points=None, image_size=IMAGE_
       preprocessing: How it prepares images; one of `images.PREPROCESSING`.
       labels: Labels file, see `classify.read_labels`.
       optimize: Whether to write the folded network, all values constants.
-      precision: Of the folded network, one of `inference.PRECISIONS`.
+      precision: Of the folded network, one of `environment.PRECISIONS`.
 
     Returns:
       The `metadata`, which is in ``assets.extra/slim_resnet_metadata.json`` too.
@@ -126,9 +126,8 @@ def _builder(optimize, precision):
     """Returns what builds the network, and the precision of an optimised one or None."""
     if not optimize:
         return build_network, None
-    from slim_resnet import inference
-    chosen = inference.choose_precision(precision)
-    return functools.partial(inference.build_folded, precision=chosen), chosen
+    chosen = folded_network.choose_precision(precision)
+    return functools.partial(folded_network.build_folded, precision=chosen), chosen
 
 
 def _signature(inputs, outputs):

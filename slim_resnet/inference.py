@@ -10,6 +10,7 @@ It is fastest with TensorFlow's oneDNN kernels. Where they are off by default (x
 AVX-512), set ``TF_ENABLE_ONEDNN_OPTS=1`` before TensorFlow is imported.
 """
 
+import contextlib
 import dataclasses
 import threading
 import time
@@ -18,18 +19,17 @@ import typing
 import numpy as np
 import tensorflow as tf
 
-from slim_resnet import compat, environment, inference_cache
+from slim_resnet import compat, inference_cache
 from slim_resnet.checkpoint_reader import files_of, open_checkpoint
 from slim_resnet.errors import SlimResnetError, cause_of
 from slim_resnet.features import check_end_points
-from slim_resnet.inference_graph import IMAGES, RAW_IMAGES, SCALED_IMAGES, folded_graph
+from slim_resnet.folded_network import checked_values, choose_precision, fold, with_blocks
+from slim_resnet.inference_graph import IMAGES, RAW_IMAGES, SCALED_IMAGES
 from slim_resnet.live_network import live_network
 from slim_resnet.recognise import recognise
 from slim_resnet.resnet_utils import unit_arguments
 
 tf1 = tf.compat.v1
-
-PRECISIONS = ("auto", "float32", "bfloat16")
 
 
 class Outputs(typing.NamedTuple):
@@ -45,53 +45,6 @@ class Outputs(typing.NamedTuple):
     logits: np.ndarray | None
     predictions: np.ndarray | None
     end_points: dict
-
-
-def choose_precision(precision):
-    """Returns ``float32`` or ``bfloat16`` for one of `PRECISIONS`.
-
-    Raises:
-      SlimResnetError: There is no such precision, or this CPU lacks it.
-    """
-    if precision not in PRECISIONS:
-        raise SlimResnetError(f"there is no precision {precision!r}; choose one of "
-                              f"{', '.join(PRECISIONS)}")
-    machine = environment.cpu()
-    able = environment.has_bfloat16(machine["flags"])
-    if precision == "bfloat16" and not able:
-        raise SlimResnetError(f"precision bfloat16: this CPU ({machine['model']}) has neither "
-                              "avx512_bf16 nor amx_bf16; use float32")
-    if precision == "auto":
-        # Without oneDNN, TensorFlow widens every bfloat16 number and is slower than in float32.
-        return "bfloat16" if able and compat.onednn_enabled() else "float32"
-    return precision
-
-
-def checked_values(path, dtypes, read):
-    """Returns a ``read`` that passes on only values that a network can be folded from.
-
-    Args:
-      path: For messages.
-      dtypes: Maps names of variables to names of dtypes.
-      read: ``read(name)`` returns a value.
-
-    Raises:
-      SlimResnetError: By the returned function: a variable is not of float32, holds NaN or
-        infinity, or is a negative variance.
-    """
-    def checked(name):
-        if dtypes[name] != "float32":
-            raise SlimResnetError(f"{path}: {name} is of dtype {dtypes[name]}; only float32 can "
-                                  "be optimised; save it as float32, or leave --optimize out")
-        value = read(name)
-        if not np.isfinite(value).all():
-            raise SlimResnetError(f"{path}: NaN or infinite values in {name}")
-        if name.endswith("/moving_variance") and (value < 0).any():
-            raise SlimResnetError(f"{path}: {name} holds negative values, down to "
-                                  f"{value.min():.6g}; no variance is")
-        return value
-
-    return checked
 
 
 @dataclasses.dataclass
@@ -181,7 +134,7 @@ class InferenceModel:
 
         Args:
           path: Anything that `checkpoint.open_checkpoint` opens.
-          precision: One of `PRECISIONS`. ``bfloat16`` needs a CPU that has it; ``auto``
+          precision: One of `environment.PRECISIONS`. ``bfloat16`` needs a CPU that has it; ``auto``
             takes it where it is faster, and `precision` says what was taken.
           end_points: Keys to give beside logits and predictions: those of the unfolded
             network, and ``global_pool``.
@@ -216,11 +169,11 @@ class InferenceModel:
         with open_checkpoint(path) as opened, _part(parts_s, "read_and_fold"):
             network = recognise(opened)
             if blocks is not None:
-                network = _with_blocks(network, blocks, opened.path)
+                network = with_blocks(network, blocks, opened.path)
             shown = opened.path
-            folded = _fold(shown, network, checked_values(shown, opened.dtypes, opened.tensor),
-                           precision, output_stride, image_size=image_size,
-                           with_variables=True)
+            folded = fold(shown, network, checked_values(shown, opened.dtypes, opened.tensor),
+                          precision, output_stride, image_size=image_size,
+                          with_variables=True)
         with _part(parts_s, "fuse"):
             variables = dict(folded.variables)
             fused = _fuse(network, folded, end_points)
@@ -251,9 +204,8 @@ class InferenceModel:
         precision, end_points, parts_s = choose_precision(precision), list(end_points), {}
         live, path = live_network(session), "the session"
         with _part(parts_s, "read_and_fold"):
-            folded = _fold(path, live.network, checked_values(path, live.dtypes, live.read),
-                           precision, image_size=image_size, with_variables=True,
-                           epsilon=live.epsilon)
+            folded = fold(path, live.network, checked_values(path, live.dtypes, live.read), precision,
+                          image_size=image_size, with_variables=True, epsilon=live.epsilon)
         with _part(parts_s, "fuse"):
             fused = _fuse(live.network, folded, end_points)
         return cls(path, precision, fused, parts_s)
@@ -346,56 +298,9 @@ class InferenceModel:
         return self(images).end_points[end_point]
 
 
-def build_folded(opened, images, session, precision):
-    """Builds a checkpoint's folded network, all values constants, in the graph of ``images``.
-
-    Arguments and results are `network.build_network`'s; ``precision`` is ``float32`` or
-    ``bfloat16``. It is of stock ops, which TensorFlow fuses by itself when it runs them.
-    """
-    network = recognise(opened)
-    folded = _fold(opened.path, network, checked_values(opened.path, opened.dtypes,
-                                                        opened.tensor), precision)
-    with session.graph.as_default():
-        tensors = tf.import_graph_def(
-            folded.graph_def, {IMAGES: images}, [f"{node}:0" for node in
-                                                 folded.end_points.values()], name="")
-        end_points = dict(zip(folded.end_points, tensors))
-        if folded.logits is None:
-            return None, None, end_points
-        return (*(tf.squeeze(end_points[key], [1, 2]) for key in (folded.logits, "predictions")),
-                end_points)
-
-
-def _fold(path, network, read, precision, output_stride=None, **options):
-    if output_stride is not None and network.variant == "blog":
-        raise SlimResnetError(f"{path}: the blog's network has no output_stride")
-    try:
-        return folded_graph(network, read, dtype=tf.as_dtype(precision),
-                            output_stride=output_stride, onednn=compat.onednn_enabled(), **options)
-    except ValueError as error:
-        raise SlimResnetError(f"{path}: its network cannot be built: {error}") from error
-
-
-def _with_blocks(network, blocks, path):
-    """Returns the network with another table's strides and rates."""
-    def channels(table):
-        return [(block.scope, [(unit["depth"], unit["depth_bottleneck"]) for unit in
-                               map(unit_arguments, block.args)]) for block in table]
-
-    if channels(blocks) != channels(network.blocks):
-        raise SlimResnetError(f"{path}: the table of blocks has other names, numbers of units or "
-                              "channels than the checkpoint")
-    return dataclasses.replace(network, blocks=list(blocks))
-
-
-class _part:
-    """Adds the seconds that its ``with`` block takes to a dict."""
-
-    def __init__(self, parts_s, name):
-        self._parts_s, self._name = parts_s, name
-
-    def __enter__(self):
-        self._started = time.perf_counter()
-
-    def __exit__(self, *_):
-        self._parts_s[self._name] = time.perf_counter() - self._started
+@contextlib.contextmanager
+def _part(parts_s, name):
+    """Notes the seconds that its ``with`` block takes."""
+    started = time.perf_counter()
+    yield
+    parts_s[name] = time.perf_counter() - started

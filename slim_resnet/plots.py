@@ -62,13 +62,11 @@ def plot_accuracy(record, path):
     layers = record["layers"]
     figure = _figure_class()(figsize=(9, 4.5), layout="constrained")
     axis = figure.subplots()
-    for key, label, colour, marker in (("largest", "largest", COLOURS[1], "."),
-                                       ("mean", "mean", COLOURS[0], ".")):
-        axis.plot([layer[key] for layer in layers], marker, color=colour, label=label)
+    for key, colour in zip(("mean", "largest"), COLOURS):
+        axis.plot([layer[key] for layer in layers], ".", color=colour, label=key)
     for number, layer in enumerate(layers):
-        # Blocks and what follows them stand alone in their part of the name.
         name = layer["end_point"].rsplit("/", 1)[-1]
-        if name.startswith("block") or number == len(layers) - 1:
+        if name.startswith("block"):
             axis.axvline(number, color="0.8", linewidth=1, zorder=0)
             axis.annotate(name, (number, 1), xycoords=("data", "axes fraction"), rotation=90,
                           xytext=(-10, -4), textcoords="offset points", va="top",

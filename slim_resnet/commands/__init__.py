@@ -10,10 +10,8 @@ import contextlib
 import os
 import sys
 
+from slim_resnet.environment import PRECISIONS
 from slim_resnet.errors import SlimResnetError
-
-
-PRECISIONS = ("auto", "float32", "bfloat16")
 
 
 def positive_int(text):

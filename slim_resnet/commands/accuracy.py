@@ -11,6 +11,7 @@ over mean magnitude).
 import json
 
 from slim_resnet import commands
+from slim_resnet.environment import PRECISIONS
 from slim_resnet.files import check_writable
 from slim_resnet.tables import format_table
 
@@ -22,7 +23,7 @@ def add_arguments(parser):
                         help="checkpoint file or prefix, folder, or released .tar.gz")
     parser.add_argument("images", metavar="IMAGE", nargs="+",
                         help="JPEG, PNG, GIF or BMP file, or a folder to search for them")
-    parser.add_argument("--precision", choices=commands.PRECISIONS, default="auto",
+    parser.add_argument("--precision", choices=PRECISIONS, default="auto",
                         help="of the optimised network (default: auto)")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--plot", metavar="FILE",
