@@ -6,6 +6,8 @@ import platform
 
 import slim_resnet
 
+# What optimised networks compute in; auto is one of the other two.
+PRECISIONS = ("auto", "float32", "bfloat16")
 PACKAGES = ("tensorflow", "tf_slim", "numpy")
 
 

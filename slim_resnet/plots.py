@@ -90,6 +90,35 @@ def plot_peers(record, path):
         figure.savefig(file, format=_format_of(path), dpi=120)
 
 
+def plot_accuracy(record, path):
+    """Draws the relative error of every layer, in order, on a logarithmic scale.
+
+    Args:
+      record: What `accuracy.as_record` returns.
+      path: File to write; its ending chooses the format.
+    """
+    layers = record["layers"]
+    figure = _figure_class()(figsize=(9, 4.5), layout="constrained")
+    axis = figure.subplots()
+    for key, colour in zip(("mean", "largest"), COLOURS):
+        axis.plot([layer[key] for layer in layers], ".", color=colour, label=key)
+    for number, layer in enumerate(layers):
+        name = layer["end_point"].rsplit("/", 1)[-1]
+        if name.startswith("block"):
+            axis.axvline(number, color="0.8", linewidth=1, zorder=0)
+            axis.annotate(name, (number, 1), xycoords=("data", "axes fraction"), rotation=90,
+                          xytext=(-10, -4), textcoords="offset points", va="top",
+                          fontsize="small", color="0.3")
+    axis.set(title=f"{record['precision']}, folded, against the unfolded float32 network "
+                   f"({record['layer_images']} images)",
+             xlabel="end point, in order of computation", ylabel="relative error")
+    axis.set_yscale("log", nonpositive="clip")
+    axis.legend(loc="lower right")
+    axis.spines[["top", "right"]].set_visible(False)
+    with atomic_write(path, "wb") as file:
+        figure.savefig(file, format=_format_of(path), dpi=120)
+
+
 def _format_of(path):
     return os.path.splitext(path)[1].lstrip(".").lower()
 
