@@ -17,10 +17,12 @@ from slim_resnet import compat, models, records, timing
 from slim_resnet.environment import environment
 from slim_resnet.errors import SlimResnetError, cause_of
 from slim_resnet.graph_cost import forward_cost
+from slim_resnet.inference import InferenceModel
 from slim_resnet.servers import check_device
 
 tf1 = tf.compat.v1
 
+IMAGES = "images"
 INFO_STRINGS = {"forward": "Forward", "forward-backward": "Forward-backward"}
 
 
@@ -51,6 +53,8 @@ class Options:
       device: Where to place everything, like ``/CPU:0``; None leaves it open.
       target: ``grpc://HOST:PORT`` of a TensorFlow server; empty for this process.
       seed: Graph-level random seed; None for fresh ones.
+      optimize: Whether each network, which must be a ResNet V2, is timed in turn with
+        the `inference.InferenceModel` of the same weights.
     """
 
     models: tuple = ("blog_resnet_v2_152",)
@@ -70,6 +74,7 @@ class Options:
     device: str | None = None
     target: str = ""
     seed: int | None = None
+    optimize: bool = False
 
 
 def session_config(options):
@@ -153,10 +158,34 @@ def prepare(name, options, images=None):
         session.close()
         raise
     info_string = INFO_STRINGS[options.mode]
-    if len(options.models) > 1:
+    if len(options.models) > 1 or options.optimize:
         info_string = f"{name} {info_string}"
     return Prepared(name, timing.Run(session, target, info_string, feed_dict, options.batch_size),
                     image_size, cost, build_s)
+
+
+class _ModelSession:
+    """An `inference.InferenceModel` as something that a `timing.Run` can run."""
+
+    def __init__(self, model):
+        self.close = model.close
+        self._model = model
+
+    def run(self, target, feed_dict):
+        return self._model(feed_dict[target])
+
+
+def prepare_optimized(plain, options):
+    """Folds the network of a `Prepared`, whose images are fed; returns another `Prepared`."""
+    started = time.perf_counter()
+    model = InferenceModel.from_session(plain.run.session, options.precision,
+                                        image_size=plain.image_size)
+    build_s = time.perf_counter() - started
+    images, = plain.run.feed_dict.values()
+    name = plain.name + records.OPTIMIZED
+    run = timing.Run(_ModelSession(model), IMAGES, f"{name} {INFO_STRINGS['forward']}",
+                     {IMAGES: images}, options.batch_size)
+    return Prepared(name, run, plain.image_size, plain.cost, build_s)
 
 
 def check(options):
@@ -199,6 +228,10 @@ def run_benchmark(options, images_of_size=None, announce=lambda message: None, t
                     models.find_model(name).checked_image_size(options.image_size))
                 prepared.append(prepare(name, options, images))
                 stack.callback(prepared[-1].run.session.close)
+                if options.optimize:
+                    announce(f"folding {name}")
+                    prepared.append(prepare_optimized(prepared[-1], options))
+                    stack.callback(prepared[-1].run.session.close)
             announce(f"{options.burn_in} steps of burn-in, then {options.num_batches} timed ones")
             try:
                 results = timing.time_interleaved([p.run for p in prepared],

@@ -1,7 +1,6 @@
 """Finding and opening a checkpoint, whatever name people have for it."""
 
 import contextlib
-import hashlib
 import math
 import os
 import re
@@ -46,28 +45,17 @@ class Checkpoint:
       format: ``V1`` (one table file) or ``V2`` (an index and its data files).
       shapes: Maps each variable's name to its shape, a tuple, in the order of names.
       dtypes: Maps each variable's name to its dtype's name, such as ``float32``.
-      file_bytes: Size of its files together.
+      files: Its files; of an archive, that file.
+      file_bytes: Size of the unpacked files together.
     """
 
-    def __init__(self, path, prefix, format, reader, files):
+    def __init__(self, path, prefix, format, reader, files, file_bytes):
         self.path, self.prefix, self.format, self._reader = path, prefix, format, reader
+        self.files = files
         shapes, dtypes = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
         self.shapes = {name: tuple(shapes[name]) for name in sorted(shapes)}
         self.dtypes = {name: dtypes[name].base_dtype.name for name in self.shapes}
-        self.file_bytes = sum(map(os.path.getsize, files))
-        self._files = files
-
-    def sha256(self):
-        """Returns a hash of its files' contents, 64 hexadecimal digits.
-
-        It is the same whatever the files are called and whether an archive holds them.
-        """
-        digest = hashlib.sha256()
-        for path in self._files:
-            with open(path, "rb") as file:
-                while chunk := file.read(1 << 20):
-                    digest.update(chunk)
-        return digest.hexdigest()
+        self.file_bytes = file_bytes
 
     def tensor(self, name):
         """Reads a variable's value, verifying its checksum.
@@ -110,7 +98,8 @@ def open_checkpoint(path):
     path = os.fsdecode(path)
     with contextlib.ExitStack() as stack:
         found = _locate(path, path)
-        for file in found.files:
+        files = found.files
+        for file in files:
             _check_readable(file)
         if found.files == [found.prefix] and archives.is_archive(found.prefix):
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="slim_resnet-"))
@@ -122,7 +111,7 @@ def open_checkpoint(path):
             readable = os.path.join(folder, "linked")
             for file in found.files:
                 os.symlink(os.path.abspath(file), readable + file[len(found.prefix):])
-        yield _open(path, found, readable)
+        yield _open(path, found, readable, files)
 
 
 class _Location(typing.NamedTuple):
@@ -136,12 +125,13 @@ class _Location(typing.NamedTuple):
         return "V2" if self.files[0] == self.prefix + ".index" else "V1"
 
 
-def _open(path, found, readable):
+def _open(path, found, readable, files):
     if found.format == "V1" and found.files != [found.prefix]:
         readable += f"-?????-of-{len(found.files):05}"
     try:
         checkpoint = Checkpoint(path, readable, found.format,
-                                tf.train.load_checkpoint(readable), found.files)
+                                tf.train.load_checkpoint(readable), files,
+                                sum(map(os.path.getsize, found.files)))
     # TensorFlow's reader raises OpError, IndexError, ValueError, MemoryError and more.
     except Exception as error:
         why = _what_else(found.files[0]) or _cause(error)
@@ -157,6 +147,14 @@ def _open(path, found, readable):
         raise SlimResnetError(f"{path}: cut short: it has {checkpoint.file_bytes:,} bytes, and "
                               f"its variables take {least:,}")
     return checkpoint
+
+
+def files_of(checkpoint):
+    """Returns the files that `open_checkpoint` would read, without reading them."""
+    if isinstance(checkpoint, Checkpoint):
+        return checkpoint.files
+    path = os.fsdecode(checkpoint)
+    return _locate(path, path).files
 
 
 def _cause(error):

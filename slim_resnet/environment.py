@@ -6,6 +6,8 @@ import platform
 
 import slim_resnet
 
+# What optimised networks compute in; auto is one of the other two.
+PRECISIONS = ("auto", "float32", "bfloat16")
 PACKAGES = ("tensorflow", "tf_slim", "numpy")
 
 
@@ -33,6 +35,27 @@ def cpu():
 def has_bfloat16(flags):
     """Whether a CPU with these flags multiplies bfloat16 numbers in hardware."""
     return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(flags)
+
+
+def memory_bytes(key):
+    """Returns a memory figure of this process, such as ``VmRSS``, or ``VmHWM``: its peak.
+
+    Raises:
+      OSError: There is no Linux ``/proc``.
+    """
+    with open("/proc/self/status", encoding="utf-8") as file:
+        return next(int(line.split()[1]) * 1024 for line in file if line.startswith(key + ":"))
+
+
+def child_environment(**more):
+    """Returns the environment variables of a Python process that finds this package.
+
+    Args:
+      **more: Variables beside this process's own.
+    """
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    return {**os.environ, **more, "PYTHONPATH": os.pathsep.join(
+        filter(None, [package, os.environ.get("PYTHONPATH")]))}
 
 
 def environment():

@@ -1,11 +1,12 @@
 """A checkpoint in other forms: SavedModel, frozen GraphDef, V1, V2 and .npz.
 
-Values are the checkpoint's own, bit for bit. Which network it holds, slim's or the
+Values are the checkpoint's own, bit for bit, unless the network is optimised. Which network it holds, slim's or the
 blog's, is worked out from its variables and cannot be chosen: variables keep their
 names, and what has no variables carries a record, `metadata`, as JSON text.
 """
 
 import contextlib
+import functools
 import glob
 import json
 import os
@@ -16,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 import slim_resnet
-from slim_resnet import features, files, images
+from slim_resnet import features, files, folded_network, images
 from slim_resnet.checkpoint import open_checkpoint, recognise
 from slim_resnet.classify import read_labels
 from slim_resnet.errors import SlimResnetError, cause_of
@@ -30,19 +31,21 @@ METADATA = "slim_resnet_metadata"
 _HEAD = ("global_pool", "logits", "predictions")
 
 
-def metadata(recognised):
+def metadata(recognised, precision=None):
     """Returns what is recorded with an exported network, as a dict for JSON.
 
     Args:
       recognised: `checkpoint.recognise`'s result.
+      precision: Of an optimised network; None for one as it is in the checkpoint.
     """
-    return {"slim_resnet_version": slim_resnet.__version__, "variant": recognised.variant,
+    optimized = {} if precision is None else {"optimized": True, "precision": precision}
+    return {**optimized, "slim_resnet_version": slim_resnet.__version__, "variant": recognised.variant,
             "depth": recognised.depth, "scope": recognised.scope,
             "num_classes": recognised.num_classes}
 
 
 def export_saved_model(checkpoint, output, *, end_points=None, image_size=None,
-                       preprocessing=None, labels=None):
+                       preprocessing=None, labels=None, optimize=False, precision="auto"):
     """Writes a SavedModel for ``tf.saved_model.load`` and TensorFlow Serving.
 
     Signatures, with any batch size:
@@ -61,6 +64,8 @@ def export_saved_model(checkpoint, output, *, end_points=None, image_size=None,
         takes what the checkpoint was trained with, see `settings.settings_of`.
       preprocessing: How it prepares images; one of `images.PREPROCESSING`, or None.
       labels: Labels file, see `classify.read_labels`, or None.
+      optimize: Whether to write the folded network, all values constants.
+      precision: Of the folded network, one of `environment.PRECISIONS`.
 
     Returns:
       The `metadata`, which is in ``assets.extra/slim_resnet_metadata.json`` too.
@@ -76,9 +81,10 @@ def export_saved_model(checkpoint, output, *, end_points=None, image_size=None,
     with open_checkpoint(checkpoint) as opened, tf.Graph().as_default(), \
          tf1.Session() as session:
         recognised = recognise(opened)
-        record = dict(metadata(recognised), image_size_pixels=image_size,
+        build, chosen = _builder(optimize, precision)
+        record = dict(metadata(recognised, chosen), image_size_pixels=image_size,
                       preprocessing=preprocessing)
-        signatures = _signatures(opened, recognised, session, end_points, labels,
+        signatures = _signatures(opened, recognised, session, build, end_points, labels,
                                  lambda contents: images.preprocess(
                                      images.decode(contents), image_size, preprocessing))
         with _temporary_folder(output) as folder:
@@ -95,27 +101,35 @@ def export_saved_model(checkpoint, output, *, end_points=None, image_size=None,
     return record
 
 
-def _signatures(opened, recognised, session, end_points, labels, prepare):
+def _signatures(opened, recognised, session, build, end_points, labels, prepare):
     """Builds the graph of a SavedModel; returns its signatures by name."""
     shape = [None, None, None, 3]
     if recognised.num_classes is None:
         if labels is not None:
             raise SlimResnetError(f"{labels}: names classes, but {opened.path} has no logits")
         prepared = tf1.placeholder(tf.float32, shape, "images")
-        _, _, known = build_network(opened, prepared, session)
+        _, _, known = build(opened, prepared, session)
         return {"end_points": _signature({"images": prepared}, _choose(end_points, known))}
     names = None if labels is None else read_labels(labels, recognised.num_classes)
     image_bytes = tf1.placeholder(tf.string, [None], "image_bytes")
     decoded = tf.map_fn(prepare, image_bytes, fn_output_signature=tf.float32)
     # One network for both: what is fed here takes the place of what was decoded.
     prepared = tf1.placeholder_with_default(decoded, shape, "images")
-    _, probabilities, known = build_network(opened, prepared, session)
+    _, probabilities, known = build(opened, prepared, session)
     served = {"probabilities": probabilities}
     if names is not None:
         served["classes"] = tf.tile([names], [tf.size(image_bytes), 1])
     return {tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY:
             _signature({"image_bytes": image_bytes}, served),
             "end_points": _signature({"images": prepared}, _choose(end_points, known))}
+
+
+def _builder(optimize, precision):
+    """Returns what builds the network, and the precision of an optimised one or None."""
+    if not optimize:
+        return build_network, None
+    chosen = folded_network.choose_precision(precision)
+    return functools.partial(folded_network.build_folded, precision=chosen), chosen
 
 
 def _signature(inputs, outputs):
@@ -135,7 +149,8 @@ def _choose(keys, known):
     return {key: known[key] for key in keys}
 
 
-def export_frozen(checkpoint, output, *, end_points=None, image_size=None):
+def export_frozen(checkpoint, output, *, end_points=None, image_size=None, optimize=False,
+                  precision="auto"):
     """Writes a binary GraphDef with the variables as constants.
 
     Its input node is ``images`` (float32 ``[N, H, W, 3]``, prepared). Its output nodes
@@ -147,6 +162,8 @@ def export_frozen(checkpoint, output, *, end_points=None, image_size=None):
       output: File to write.
       end_points: Keys; None takes pooled features, logits and predictions.
       image_size: Fixes H and W, in pixels; None leaves them open.
+      optimize: See `export_saved_model`.
+      precision: See `export_saved_model`.
 
     Returns:
       The `metadata`.
@@ -157,9 +174,10 @@ def export_frozen(checkpoint, output, *, end_points=None, image_size=None):
     files.check_writable(output)
     with open_checkpoint(checkpoint) as opened, tf.Graph().as_default() as graph, \
          tf1.Session() as session:
-        record = metadata(recognise(opened))
+        build, chosen = _builder(optimize, precision)
+        record = metadata(recognise(opened), chosen)
         prepared = tf1.placeholder(tf.float32, [None, image_size, image_size, 3], "images")
-        _, _, known = build_network(opened, prepared, session)
+        _, _, known = build(opened, prepared, session)
         outputs = [tf.identity(tensor, f"end_points/{key}")
                    for key, tensor in _choose(end_points, known).items()]
         outputs.append(tf.constant(json.dumps(record), name=METADATA))

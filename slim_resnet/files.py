@@ -1,10 +1,21 @@
 """Writing files so that a stop in the middle leaves the old one in place."""
 
 import contextlib
+import hashlib
 import os
 import tempfile
 
 from slim_resnet.errors import SlimResnetError
+
+
+def sha256_of(paths):
+    """Returns a hash of the contents of files, one behind the other, 64 hexadecimal digits."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with open(path, "rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
 
 
 def check_writable(path):

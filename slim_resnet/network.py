@@ -54,6 +54,27 @@ def build_network(opened, images, session):
                 end_points)
 
 
+def open_network(checkpoint, image_size=IMAGE_SIZE, *, end_points=(), optimize=False,
+                 precision="auto", cache_dir=None):
+    """Returns a `Network`, or an `inference.InferenceModel`, which is used in the same way.
+
+    Args:
+      checkpoint: Anything that `checkpoint.open_checkpoint` opens.
+      image_size: Height and width of the images that it will be given, in pixels.
+      end_points: Keys that `Network.features` will be asked for.
+      optimize: Whether to make an `inference.InferenceModel`.
+      precision: See `inference.InferenceModel.from_checkpoint`.
+      cache_dir: See there.
+    """
+    if not optimize:
+        return Network(checkpoint, image_size)
+    from slim_resnet.inference import InferenceModel
+    # Layers need the size for their shapes; the rest is as fast without, for all sizes.
+    return InferenceModel.from_checkpoint(
+        checkpoint, precision, end_points, image_size=image_size if end_points else None,
+        cache_dir=cache_dir)
+
+
 class Network:
     """A checkpoint's network in inference mode, in a graph and a session of its own.
 
@@ -106,6 +127,10 @@ class Network:
     def features(self, end_point, images):
         """Returns one end point for images ``[N, size, size, 3]``."""
         return self._finite(self.end_points[end_point], images)
+
+    def layers(self, images):
+        """Returns all end points, by key, for images ``[N, size, size, 3]``."""
+        return self._session.run(self.end_points, {self._images: images})
 
     def _finite(self, fetch, images):
         started = time.perf_counter()

@@ -12,6 +12,9 @@ from slim_resnet.tables import format_table
 
 FORMAT = "slim_resnet benchmark 1"
 
+# Ends the name of a network's optimised form.
+OPTIMIZED = " optimized"
+
 # The post's closing claim: the forward pass of ResNet V2 152 takes about half as long
 # again as those of VGGNet and Inception V3.
 CLAIMED_RATIO = 1.5
@@ -68,6 +71,19 @@ def run_table(record):
     return format_table(["seconds a batch", "batch", "px", "params M", "GMAC", "steps", "mean",
                          "sd", "jitter", "p50", "p90", "p95", "p99", "min", "max", "images/s"],
                         rows)
+
+
+def optimized_lines(record):
+    """Returns a line for every network that was timed in turn with its optimised form."""
+    durations = {run["model"]: run["durations_s"] for run in record["runs"]}
+    lines = []
+    for name, plain in durations.items():
+        optimized = durations.get(name + OPTIMIZED)
+        if optimized:
+            ratios = [a / b for a, b in zip(plain, optimized)]
+            lines.append(f"{name}: plain / optimized = {statistics.median(ratios):.3f} (median "
+                         f"step by step; {min(ratios):.3f} to {max(ratios):.3f})")
+    return lines
 
 
 def claim_ratios(record):

@@ -90,27 +90,62 @@ def unit_arguments(unit):
     return dict(zip(("depth", "depth_bottleneck", "stride"), unit, strict=True))
 
 
-def stack_units(net, blocks, output_stride=None, outputs_collections=None):
-    """What `stack_blocks_dense` and the blog's ``stack_block_dense`` both do."""
+def behind_root(output_stride):
+    """Returns the ``output_stride`` that is left to the blocks behind conv1 and pool1.
+
+    Raises:
+      ValueError: It is no multiple of their 4.
+    """
+    if output_stride is None:
+        return None
+    if output_stride % 4 != 0:
+        raise ValueError("The output_stride needs to be a multiple of 4.")
+    return output_stride // 4
+
+
+def planned_units(blocks, output_stride=None):
+    """Returns each block with its units' arguments as `stack_blocks_dense` will build them.
+
+    Args:
+      blocks: A list of `Block`.
+      output_stride: See `stack_blocks_dense`.
+
+    Returns:
+      A list of ``(block, arguments)``, the latter a dict for each unit, in which
+      strides beyond ``output_stride`` have become a ``rate``.
+
+    Raises:
+      ValueError: ``output_stride`` is not a product of the first unit strides.
+    """
     stride_so_far, rate = 1, 1
+    plan = []
     for block in blocks:
-        with tf1.variable_scope(block.scope, "block", [net]) as sc:
-            for i, unit in enumerate(block.args):
-                if output_stride is not None and stride_so_far > output_stride:
-                    raise ValueError("The target output_stride cannot be reached.")
-                arguments = unit_arguments(unit)
-                unit_stride = arguments.get("stride", 1)
-                with tf1.variable_scope(f"unit_{i + 1}", values=[net]):
-                    if stride_so_far == output_stride:
-                        # Dense enough: from here strides widen the taps instead.
-                        net = block.unit_fn(net, rate=rate, **dict(arguments, stride=1))
-                        rate *= unit_stride
-                    else:
-                        net = block.unit_fn(net, **arguments)
-                        stride_so_far *= unit_stride
-            net = compat.collect_named_outputs(outputs_collections, sc.name, net)
+        units = []
+        for arguments in map(unit_arguments, block.args):
+            if output_stride is not None and stride_so_far > output_stride:
+                raise ValueError("The target output_stride cannot be reached.")
+            unit_stride = arguments.get("stride", 1)
+            if stride_so_far == output_stride:
+                # Dense enough: from here strides widen the taps instead.
+                units.append(dict(rate=rate, **dict(arguments, stride=1)))
+                rate *= unit_stride
+            else:
+                units.append(arguments)
+                stride_so_far *= unit_stride
+        plan.append((block, units))
     if output_stride is not None and stride_so_far != output_stride:
         raise ValueError("The target output_stride cannot be reached.")
+    return plan
+
+
+def stack_units(net, blocks, output_stride=None, outputs_collections=None):
+    """What `stack_blocks_dense` and the blog's ``stack_block_dense`` both do."""
+    for block, units in planned_units(blocks, output_stride):
+        with tf1.variable_scope(block.scope, "block", [net]) as sc:
+            for i, arguments in enumerate(units):
+                with tf1.variable_scope(f"unit_{i + 1}", values=[net]):
+                    net = block.unit_fn(net, **arguments)
+            net = compat.collect_named_outputs(outputs_collections, sc.name, net)
     return net
 
 
@@ -216,10 +251,7 @@ def build_resnet_v2(inputs, blocks, num_classes, *, unit_fn, stack_fn, collectio
 
         net = inputs
         if include_root_block:
-            if output_stride is not None:
-                if output_stride % 4 != 0:
-                    raise ValueError("The output_stride needs to be a multiple of 4.")
-                output_stride //= 4
+            output_stride = behind_root(output_stride)
             with slim.arg_scope([slim.conv2d], activation_fn=None, normalizer_fn=None):
                 net = conv2d_same(net, 64, 7, stride=2, scope="conv1")
             net = slim.max_pool2d(net, [3, 3], stride=2, scope="pool1")

@@ -16,6 +16,7 @@ import tf_slim as slim
 
 from slim_resnet import resnet_v2
 from slim_resnet.checkpoint import restore
+from slim_resnet.environment import child_environment, memory_bytes
 from slim_resnet.errors import SlimResnetError
 
 tf1 = tf.compat.v1
@@ -66,18 +67,15 @@ def restore_once(name, path, depth):
         before = _reset_peak()
         start = time.perf_counter()
         RESTORERS[name](session, path)
-        return time.perf_counter() - start, _memory("VmHWM") - before
+        return time.perf_counter() - start, memory_bytes("VmHWM") - before
 
 
 def peak_in_own_process(name, path, depth):
     """Returns the second result of `restore_once`, from a fresh process."""
     code = ("import json, sys; from slim_resnet.restore_cost import restore_once; "
             "print(json.dumps(restore_once(*json.loads(sys.argv[1]))))")
-    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    environment = dict(os.environ, PYTHONPATH=os.pathsep.join(
-        filter(None, [package, os.environ.get("PYTHONPATH")])))
     child = subprocess.run([sys.executable, "-c", code, json.dumps([name, path, depth])],
-                           env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                           env=child_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                            text=True)
     if child.returncode != 0:
         raise SlimResnetError(f"the process that measures memory failed: "
@@ -120,12 +118,7 @@ def _reset_peak():
     try:
         with open("/proc/self/clear_refs", "w") as file:
             file.write("5")
-        return _memory("VmRSS")
+        return memory_bytes("VmRSS")
     except OSError as error:
         raise SlimResnetError("peaks of memory are read from Linux's /proc, which cannot be used "
                               f"here: {error.strerror}") from error
-
-
-def _memory(key):
-    with open("/proc/self/status") as file:
-        return next(int(line.split()[1]) * 1024 for line in file if line.startswith(key + ":"))

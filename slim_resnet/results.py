@@ -62,6 +62,7 @@ class Results:
 
     Attributes:
       path: ``FILE``.
+      shard: ``(index, count)``.
       part: The file that this task writes; ``FILE`` itself for a single task.
       batches_done: Batches of this task whose results are there.
       images_done: Images in them.
@@ -74,12 +75,12 @@ class Results:
 
     def __init__(self, path, made_by, batch_size, shard=(0, 1), resume=False):
         self.path = os.fspath(path)
-        self._made_by, self._batch_size, self._shard = dict(made_by), batch_size, tuple(shard)
-        self.part = self._part(self._shard[0])
+        self._made_by, self._batch_size, self.shard = dict(made_by), batch_size, tuple(shard)
+        self.part = self._part(self.shard[0])
         self.batches_done = self.images_done = 0
         self.finished = False
         self._kept_bytes, self._file = 0, None
-        for file, its_shard in {self.part: self._shard, self.path: (0, 1)}.items():
+        for file, its_shard in {self.part: self.shard, self.path: (0, 1)}.items():
             check_writable(file)
             if not os.path.exists(file):
                 continue
@@ -93,7 +94,7 @@ class Results:
     def __enter__(self):
         with writing_errors(self.part):
             if not self.finished:
-                self._write_record(self.part, self._shard, None)
+                self._write_record(self.part, self.shard, None)
             self._file = open(self.part, "ab")
             self._file.truncate(self._kept_bytes)
         return self
@@ -105,7 +106,7 @@ class Results:
 
     def images_of(self, total):
         """Returns how many of ``total`` images are this task's."""
-        index, count = self._shard
+        index, count = self.shard
         starts = range(index * self._batch_size, total, count * self._batch_size)
         return sum(min(self._batch_size, total - start) for start in starts)
 
@@ -129,16 +130,16 @@ class Results:
         if not self.finished:
             with writing_errors(self.part):
                 os.fsync(self._file.fileno())
-            self._write_record(self.part, self._shard, self.images_done)
+            self._write_record(self.part, self.shard, self.images_done)
             self.finished = True
-        return self._shard[1] == 1 or self._merge()
+        return self.shard[1] == 1 or self._merge()
 
     def _part(self, index):
-        count = self._shard[1]
+        count = self.shard[1]
         return self.path if count == 1 else f"{self.path}-{index:05}-of-{count:05}"
 
     def _merge(self):
-        shards = [(index, self._shard[1]) for index in range(self._shard[1])]
+        shards = [(index, self.shard[1]) for index in range(self.shard[1])]
         parts = [self._part(index) for index, _ in shards]
         if not all(map(os.path.exists, parts)):
             return False

@@ -22,6 +22,26 @@ def write_png(path, seed):
     return str(path)
 
 
+def record(encoded, label):
+    """Returns a record in slim's format; None leaves a feature out."""
+    features = {}
+    if encoded is not None:
+        features["image/encoded"] = tf.train.Feature(
+            bytes_list=tf.train.BytesList(value=[encoded]))
+    if label is not None:
+        features["image/class/label"] = tf.train.Feature(
+            int64_list=tf.train.Int64List(value=[label]))
+    return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
+
+
+def write_records(path, records):
+    """Writes a TFRecord file; returns its path as a string."""
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for contents in records:
+            writer.write(contents)
+    return str(path)
+
+
 def prepared(paths, image_size=32):
     """Returns the Inception-prepared pictures of PNG files, read one at a time."""
     return np.stack([images.preprocess(tf.io.decode_png(tf.io.read_file(path)), image_size)

@@ -5,7 +5,6 @@ import pathlib
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 import checkpoints
 import pictures
@@ -46,26 +45,8 @@ def class_folders(labelled, tmp_path_factory):
     return folder
 
 
-def record(encoded, label):
-    features = {}
-    if encoded is not None:
-        features["image/encoded"] = tf.train.Feature(
-            bytes_list=tf.train.BytesList(value=[encoded]))
-    if label is not None:
-        features["image/class/label"] = tf.train.Feature(
-            int64_list=tf.train.Int64List(value=[label]))
-    return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
-
-
-def write_records(path, records):
-    with tf.io.TFRecordWriter(str(path)) as writer:
-        for contents in records:
-            writer.write(contents)
-    return str(path)
-
-
 def records_of(labelled):
-    return [record(pathlib.Path(path).read_bytes(), label) for path, label in zip(*labelled[:2])]
+    return [pictures.record(pathlib.Path(path).read_bytes(), label) for path, label in zip(*labelled[:2])]
 
 
 def run(*words):
@@ -97,8 +78,8 @@ def test_class_folders(slim, labelled, class_folders, capsys):
 
 def test_shards_of_records(slim, labelled, tmp_path, capsys):
     contents = records_of(labelled)
-    write_records(tmp_path / "validation-00000-of-00002", contents[:7])
-    write_records(tmp_path / "validation-00001-of-00002", contents[7:])
+    pictures.write_records(tmp_path / "validation-00000-of-00002", contents[:7])
+    pictures.write_records(tmp_path / "validation-00001-of-00002", contents[7:])
     assert run(slim.path, tmp_path, "--json", "--batch-size", 4) == 0
     check_document(json.loads(capsys.readouterr().out), labelled, unreadable=0)
     assert run(slim.path, *sorted(tmp_path.iterdir()), "--json") == 0
@@ -106,7 +87,7 @@ def test_shards_of_records(slim, labelled, tmp_path, capsys):
 
 
 def test_table(slim, labelled, tmp_path, capsys):
-    path = write_records(tmp_path / "a.tfrecord", records_of(labelled))
+    path = pictures.write_records(tmp_path / "a.tfrecord", records_of(labelled))
     assert run(slim.path, path) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[:4] == ["images      12", "unreadable  0", "top-1       58.33 %",
@@ -127,8 +108,8 @@ def test_python_gives_the_same(slim, labelled, class_folders):
 
 def test_unreadable_records_are_counted_and_named(slim, labelled, tmp_path, capsys):
     contents = records_of(labelled)
-    contents[2:2] = [record(b"no image", 1), record(None, 1), record(b"", None), b"\xff\xff"]
-    path = write_records(tmp_path / "a.tfrecord", contents)
+    contents[2:2] = [pictures.record(b"no image", 1), pictures.record(None, 1), pictures.record(b"", None), b"\xff\xff"]
+    path = pictures.write_records(tmp_path / "a.tfrecord", contents)
     assert run(slim.path, path, "--json") == 2
     document = json.loads(capsys.readouterr().out)
     check_document(document, labelled, unreadable=4)
@@ -153,7 +134,7 @@ def damaged(path, how):
 
 @pytest.mark.parametrize("how, number", [("cut short", 11), ("bit flipped", 11), ("text", 0)])
 def test_damaged_records_are_one_line(slim, labelled, tmp_path, capsys, how, number):
-    path = write_records(tmp_path / "a.tfrecord", records_of(labelled))
+    path = pictures.write_records(tmp_path / "a.tfrecord", records_of(labelled))
     damaged(path, how)
     assert run(slim.path, path) == 2
     out, err = capsys.readouterr()
@@ -163,8 +144,8 @@ def test_damaged_records_are_one_line(slim, labelled, tmp_path, capsys, how, num
 
 @pytest.mark.parametrize("label", [-1, 10])
 def test_label_out_of_range_is_one_line(slim, labelled, tmp_path, capsys, label):
-    contents = records_of(labelled)[:2] + [record(pathlib.Path(labelled[0][0]).read_bytes(), label)]
-    path = write_records(tmp_path / "a.tfrecord", contents)
+    contents = records_of(labelled)[:2] + [pictures.record(pathlib.Path(labelled[0][0]).read_bytes(), label)]
+    path = pictures.write_records(tmp_path / "a.tfrecord", contents)
     assert run(slim.path, path) == 2
     out, err = capsys.readouterr()
     assert out == "" and err.count("\n") == 1
@@ -241,7 +222,7 @@ def test_interrupt_keeps_what_there_is(slim, labelled, tmp_path, capsys, monkeyp
         return original(*args)
 
     monkeypatch.setattr(network.Network, "logits", interrupted)
-    path = write_records(tmp_path / "a.tfrecord", records_of(labelled))
+    path = pictures.write_records(tmp_path / "a.tfrecord", records_of(labelled))
     assert run(slim.path, path, "--json", "--batch-size", 2) == 130
     out, err = capsys.readouterr()
     document = json.loads(out)

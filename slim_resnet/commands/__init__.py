@@ -6,11 +6,17 @@ help and bad options are answered at once.
 """
 
 import argparse
+import collections
+import contextlib
 import dataclasses
+import os
 import sys
 import time
 
+from slim_resnet.cluster import read_cluster
+from slim_resnet.environment import PRECISIONS
 from slim_resnet.errors import SlimResnetError
+from slim_resnet.files import sha256_of
 from slim_resnet.results import Results, data_sha256, read_rows
 from slim_resnet.settings import settings_of
 
@@ -35,7 +41,7 @@ def _int_from(least, text):
     return value
 
 
-def add_image_arguments(parser):
+def add_image_arguments(parser, batch_size=16):
     """Adds the options of commands that give images to a network.
 
     When they run, ``arguments`` has what the checkpoint was trained with in the place of
@@ -48,14 +54,91 @@ def add_image_arguments(parser):
                         help="inception: central 0.875, bilinear, 2x-1, as slim evaluates; "
                         "none: resize only, values from 0 to 255 (default: as trained, else "
                         "inception)")
-    parser.add_argument("--batch-size", type=positive_int, default=16, metavar="N",
-                        help="images in a run of the network (default: 16)")
+    parser.add_argument("--batch-size", type=positive_int, default=batch_size, metavar="N",
+                        help="images in a run of the network (default: %(default)s)")
     parser.set_defaults(complete=_complete_image_arguments)
 
 
 def _complete_image_arguments(arguments):
     arguments.image_size, arguments.preprocessing, _ = settings_of(
         arguments.checkpoint, arguments.image_size, arguments.preprocessing)
+
+
+def add_optimize_arguments(parser):
+    """Adds the options of commands that can run the folded network."""
+    parser.add_argument("--optimize", action="store_true",
+                        help="fold the batch norms and fuse the layers: the same results but for "
+                        "rounding, faster; sets TF_ENABLE_ONEDNN_OPTS=1 unless it is set, and "
+                        "keeps the folded network in a folder beside the checkpoint")
+    parser.add_argument("--precision", choices=PRECISIONS,
+                        help="with --optimize; auto takes bfloat16 on CPUs that are faster in it "
+                        "(default: auto)")
+
+
+def prepare_optimize(arguments, command):
+    """Checks the options of `add_optimize_arguments`; call it before TensorFlow is imported.
+
+    Returns:
+      What to pass on to ``network.open_network`` and to the exports.
+    """
+    if not arguments.optimize:
+        if arguments.precision is not None:
+            raise SlimResnetError("--precision goes with --optimize; give both or neither")
+        return {}
+    turn_onednn_on(arguments.verbose, command)
+    return {"optimize": True, "precision": arguments.precision or "auto"}
+
+
+def turn_onednn_on(verbose, command):
+    """Sets TF_ENABLE_ONEDNN_OPTS=1 unless the user has set it; TensorFlow reads it when imported.
+
+    Args:
+      verbose: Whether to say so.
+      command: Name of the subcommand.
+    """
+    if "tensorflow" not in sys.modules and "TF_ENABLE_ONEDNN_OPTS" not in os.environ:
+        os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"
+        if verbose:
+            print(f"slim-resnet {command}: TF_ENABLE_ONEDNN_OPTS=1 is set", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def opened_network(opened, image_size, options, arguments, command, end_points=()):
+    """Yields the network of a checkpoint; with ``--verbose``, says how long it took.
+
+    Args:
+      opened: Anything that `checkpoint.open_checkpoint` opens.
+      image_size: Height and width of images in pixels.
+      options: What `prepare_optimize` returned.
+      arguments: The command line.
+      command: Name of the subcommand.
+      end_points: Keys that features are wanted of.
+    """
+    from slim_resnet import inference_cache
+    from slim_resnet.checkpoint_reader import files_of
+    from slim_resnet.network import open_network
+    if not options:
+        with open_network(opened, image_size, end_points=end_points) as network:
+            yield network
+        return
+    cache_dir = inference_cache.folder_beside(files_of(opened))
+    with open_network(opened, image_size, end_points=end_points, cache_dir=cache_dir,
+                      **options) as model:
+        if options["precision"] == "auto" and model.precision != "float32":
+            print(f"slim-resnet {command}: precision {model.precision}", file=sys.stderr)
+        yield model
+        if arguments.verbose:
+            print("\n".join(_first_result(model, command)), file=sys.stderr)
+
+
+def _first_result(model, command):
+    """Returns lines: what the first result of an optimised network took."""
+    yield (f"slim-resnet {command}: {model.precision}, "
+           f"{'from the cache' if model.cached else 'made anew'}")
+    if model.cache_problem:
+        yield f"slim-resnet {command}: nothing was cached: {model.cache_problem}"
+    for part, seconds in model.parts_s.items():
+        yield f"  {seconds:7.3f} s  {part.replace('_', ' ')}"
 
 
 def add_cluster_arguments(parser):
@@ -76,29 +159,27 @@ def add_resume_argument(parser):
 
 
 def open_results(arguments, command, opened, files, **options):
-    """Opens the `results.Results` that ``--output`` and a cluster ask for.
+    """Returns the `results.Results` that ``--output`` and a cluster ask for.
 
     Args:
-      arguments: With `add_image_arguments`, `add_cluster_arguments`, ``output`` and
-        ``resume``.
+      arguments: With `add_image_arguments`, `add_cluster_arguments`,
+        `add_optimize_arguments`, ``output`` and ``resume``.
       command: Name of the subcommand.
       opened: The open `checkpoint.Checkpoint`.
       files: The files of all tasks' images.
       **options: What else the results depend on, plain data by option.
 
-    Returns:
-      ``(results, shard)``.
+    Raises:
+      SlimResnetError: See `cluster.read_cluster` and `results.Results`.
     """
-    from slim_resnet.cluster import read_cluster
     cluster = read_cluster(arguments.cluster, arguments.job, arguments.task)
     shard = cluster.shard if cluster else (0, 1)
     made_by = {
-        "format": f"slim_resnet {command} 1", "checkpoint_sha256": opened.sha256(),
+        "format": f"slim_resnet {command} 1", "checkpoint_sha256": sha256_of(opened.files),
         "data_sha256": data_sha256(files),
-        "options": {**{name: getattr(arguments, name) for name in
-                       ("image_size", "preprocessing", "batch_size")}, **options}}
-    return Results(arguments.output, made_by, arguments.batch_size, shard,
-                   arguments.resume), shard
+        "options": {**{name: getattr(arguments, name) for name in (
+            "image_size", "preprocessing", "batch_size", "optimize", "precision")}, **options}}
+    return Results(arguments.output, made_by, arguments.batch_size, shard, arguments.resume)
 
 
 def check_output_options(arguments):
@@ -147,11 +228,11 @@ def write_results(command, results, batches, total, network):
         print(f"slim-resnet {command}: {results.part} is finished; the task that finishes last "
               f"writes {results.path}", file=sys.stderr)
     file = results.path if whole else results.part
-    unreadable = sum(row["cause"] is not None for row in read_rows(file))
-    if unreadable:
-        print(f"slim-resnet {command}: {unreadable} images could not be read; their lines in "
-              f"{file} say why", file=sys.stderr)
-    return whole, 2 if unreadable else 0
+    readable = collections.Counter(row["cause"] is None for row in read_rows(file))
+    if readable[False]:
+        print(f"slim-resnet {command}: {readable[False]} of {readable.total()} images could not be "
+              f"read; their lines in {file} say why", file=sys.stderr)
+    return whole, 2 if readable[False] else 0
 
 
 def _written(results, batches):

@@ -7,7 +7,7 @@ duration and the machine, and --show prints it as a table.
 import json
 import sys
 
-from slim_resnet import records
+from slim_resnet import commands, records
 from slim_resnet.commands import non_negative_int, positive_int
 from slim_resnet.environment import cpu, has_bfloat16
 from slim_resnet.errors import SlimResnetError
@@ -56,6 +56,9 @@ def add_arguments(parser):
     how.add_argument("--device", metavar="NAME", help="place everything there, e.g. /CPU:0")
     how.add_argument("--target", default="", metavar="grpc://HOST:PORT",
                      help="a running TensorFlow server that does the work")
+    how.add_argument("--optimize", action="store_true",
+                     help="time each ResNet in turn with its optimised form, and print the "
+                          "ratio; images are fed; sets TF_ENABLE_ONEDNN_OPTS=1 unless it is set")
     out = parser.add_argument_group("what is written")
     out.add_argument("--json", metavar="FILE", help="the record")
     out.add_argument("--plot", metavar="FILE",
@@ -70,6 +73,8 @@ def run(arguments):
     if arguments.show:
         return _show(arguments.show)
     options, images_of_size = _check(arguments)
+    if arguments.optimize:
+        commands.turn_onednn_on(arguments.verbose, "benchmark")
     from slim_resnet import benchmark
     trace = None
     if arguments.trace:
@@ -81,6 +86,8 @@ def run(arguments):
                                      _count_step if sys.stderr.isatty() else None)
     if len(record["runs"]) > 1:
         print("\n".join(["", *records.run_table(record)]))
+    if arguments.optimize:
+        print("\n".join(["", *records.optimized_lines(record)]))
     if arguments.compare:
         print("\n".join(["", *records.claim_table([record])]))
     if arguments.json:
@@ -111,6 +118,8 @@ def _check(arguments):
                               "avx512_bf16 nor amx_bf16; use float32")
     if arguments.trace and len(names) > 1:
         raise SlimResnetError("--trace takes one model")
+    if arguments.optimize:
+        _check_optimize(arguments, names)
     for path in (arguments.json, arguments.plot, arguments.trace):
         if path:
             check_writable(path)
@@ -123,10 +132,23 @@ def _check(arguments):
     fields = {name: getattr(arguments, name) for name in (
         "compare", "batch_size", "image_size", "num_classes", "num_batches", "burn_in", "mode",
         "images", "fetch", "precision", "intra_op_threads", "inter_op_threads", "device", "target",
-        "seed")}
-    default_input = "feed" if arguments.images else "random"
+        "seed", "optimize")}
+    default_input = "feed" if arguments.images or arguments.optimize else "random"
     return ({**fields, "models": names, "input": arguments.input or default_input},
             images_of_size)
+
+
+def _check_optimize(arguments, names):
+    others = [name for name in names if "resnet_v2" not in name]
+    if others:
+        raise SlimResnetError(f"--optimize takes ResNets only, not {', '.join(others)}")
+    for option, wanted in (("mode", "forward"), ("input", "feed"), ("fetch", "output"),
+                           ("device", None), ("target", "")):
+        if getattr(arguments, option) not in (None, wanted):
+            raise SlimResnetError(f"--optimize goes with --{option} {wanted}" if wanted else
+                                  f"--optimize runs in this process; leave --{option} out")
+    if arguments.trace:
+        raise SlimResnetError("--optimize and --trace exclude each other")
 
 
 def _image_batches(folder, batch_size, image_sizes):

@@ -15,6 +15,7 @@ part of its own, FILE.jsonl-00000-of-00002; whichever finishes last writes FILE.
 need to see the same files under the same names, and do not speak to each other.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import itertools
@@ -50,9 +51,11 @@ def add_arguments(parser):
     commands.add_resume_argument(parser)
     commands.add_image_arguments(parser)
     commands.add_cluster_arguments(parser)
+    commands.add_optimize_arguments(parser)
 
 
 def run(arguments):
+    options = commands.prepare_optimize(arguments, "classify")
     if arguments.features is not None:
         if arguments.output is None:
             raise SlimResnetError("--features needs --output FILE.npz, where they go")
@@ -64,23 +67,22 @@ def run(arguments):
             if getattr(arguments, option):
                 raise SlimResnetError(f"--{option} is for classes in FILE.jsonl, not for "
                                       "--features")
-        return _write_features(arguments)
+        return _write_features(arguments, options)
     commands.check_output_options(arguments)
     if arguments.json and arguments.output:
         raise SlimResnetError("--json prints and --output writes; leave one out")
-    return _write_classes(arguments) if arguments.output else _print_classes(arguments)
+    return (_write_classes if arguments.output else _print_classes)(arguments, options)
 
 
-def _print_classes(arguments):
+def _print_classes(arguments, options):
     from slim_resnet import classify, images
     from slim_resnet.checkpoint import open_checkpoint
-    from slim_resnet.network import Network, classes_of
     paths = images.find_images(arguments.images)
-    with open_checkpoint(arguments.checkpoint) as opened:
-        names = classify.class_names(
-            classes_of(opened), settings_of(arguments.checkpoint, labels=arguments.labels).labels)
-        network = Network(opened, arguments.image_size)
-    with network:
+    with contextlib.ExitStack() as stack:
+        with open_checkpoint(arguments.checkpoint) as opened:
+            names = _class_names(arguments, opened)
+            network = stack.enter_context(commands.opened_network(
+                opened, arguments.image_size, options, arguments, "classify"))
         batches = images.read_images(paths, arguments.image_size, arguments.preprocessing,
                                      arguments.batch_size)
         results = itertools.chain.from_iterable(
@@ -112,27 +114,33 @@ def _print_classes(arguments):
     return _interrupted(done, len(paths)) if interrupted else status
 
 
-def _write_classes(arguments):
+def _write_classes(arguments, options):
     from slim_resnet import classify, images
     from slim_resnet.checkpoint import open_checkpoint
-    from slim_resnet.network import Network, classes_of
     paths = images.find_images(arguments.images)
     top = arguments.top or TOP
-    with open_checkpoint(arguments.checkpoint) as opened:
-        names = classify.class_names(
-            classes_of(opened), settings_of(arguments.checkpoint, labels=arguments.labels).labels)
-        results, shard = commands.open_results(arguments, "classify", opened, paths, top=top,
-                                               names_sha256=_sha256(names))
-        if results.finished:
-            return commands.write_results("classify", results, [], len(paths), None)[1]
-        network = Network(opened, arguments.image_size)
-    with network:
+    with contextlib.ExitStack() as stack:
+        with open_checkpoint(arguments.checkpoint) as opened:
+            names = _class_names(arguments, opened)
+            results = commands.open_results(
+                arguments, "classify", opened, paths, top=top, names_sha256=_sha256(names))
+            if results.finished:
+                return commands.write_results("classify", results, [], len(paths), None)[1]
+            network = stack.enter_context(commands.opened_network(
+                opened, arguments.image_size, options, arguments, "classify"))
         batches = images.read_images(paths, arguments.image_size, arguments.preprocessing,
-                                     arguments.batch_size, shard=shard,
+                                     arguments.batch_size, shard=results.shard,
                                      skip=results.batches_done)
         return commands.write_results(
             "classify", results, classify.classify_batches(network, batches, names, top),
             len(paths), network)[1]
+
+
+def _class_names(arguments, opened):
+    from slim_resnet import classify
+    from slim_resnet.network import classes_of
+    labels = settings_of(arguments.checkpoint, labels=arguments.labels).labels
+    return classify.class_names(classes_of(opened), labels)
 
 
 def _sha256(names):
@@ -149,12 +157,12 @@ def table_lines(result):
         in zip(result.classes, result.names, result.probabilities)]
 
 
-def _write_features(arguments):
+def _write_features(arguments, options):
     from slim_resnet import features, files, images
-    from slim_resnet.network import Network
     files.check_writable(arguments.output)
     paths = images.find_images(arguments.images)
-    with Network(arguments.checkpoint, arguments.image_size) as network:
+    with commands.opened_network(arguments.checkpoint, arguments.image_size, options, arguments,
+                                 "classify", [arguments.features]) as network:
         features.check_end_points([arguments.features], network.end_points)
         batches = images.read_images(paths, arguments.image_size, arguments.preprocessing,
                                      arguments.batch_size)

@@ -39,25 +39,28 @@ def add_arguments(parser):
     commands.add_resume_argument(parser)
     commands.add_image_arguments(parser)
     commands.add_cluster_arguments(parser)
+    commands.add_optimize_arguments(parser)
 
 
 def run(arguments):
+    options = commands.prepare_optimize(arguments, "evaluate")
     commands.check_output_options(arguments)
     from slim_resnet import evaluate, labelled
     from slim_resnet.checkpoint import open_checkpoint
-    from slim_resnet.network import Network, classes_of
+    from slim_resnet.network import classes_of
     from slim_resnet.training_folder import classes_of_run
     results, shard, skip, network = None, (0, 1), 0, None
-    with open_checkpoint(arguments.checkpoint) as opened:
-        num_classes = classes_of(opened)
-        classes = classes_of_run(arguments.checkpoint)
-        data = labelled.find_data(arguments.data, num_classes, classes)
-        if arguments.output:
-            results, shard = commands.open_results(arguments, "evaluate", opened, data.files)
-            skip = results.batches_done
-        if not (results and results.finished):
-            network = Network(opened, arguments.image_size)
-    with network or contextlib.nullcontext():
+    with contextlib.ExitStack() as stack:
+        with open_checkpoint(arguments.checkpoint) as opened:
+            num_classes = classes_of(opened)
+            classes = classes_of_run(arguments.checkpoint)
+            data = labelled.find_data(arguments.data, num_classes, classes)
+            if arguments.output:
+                results = commands.open_results(arguments, "evaluate", opened, data.files)
+                shard, skip = results.shard, results.batches_done
+            if not (results and results.finished):
+                network = stack.enter_context(commands.opened_network(
+                    opened, arguments.image_size, options, arguments, "evaluate"))
         batches = []
         if network:
             batches = evaluate.judge_batches(network, data.read(

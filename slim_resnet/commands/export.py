@@ -22,6 +22,7 @@ _FORMATS_OF_OPTION = {
     "image_size": ("saved_model", "frozen"),
     "preprocessing": ("saved_model",),
     "labels": ("saved_model",),
+    "optimize": ("saved_model", "frozen"),
 }
 
 
@@ -45,15 +46,17 @@ def add_arguments(parser):
     parser.add_argument("--labels", metavar="FILE",
                         help="saved_model: names of classes, one a line, to serve with them "
                         "(default: those of slim-resnet train)")
+    commands.add_optimize_arguments(parser)
 
 
 def run(arguments):
     options = {name: getattr(arguments, name) for name in _FORMATS_OF_OPTION
-               if getattr(arguments, name) is not None}
+               if getattr(arguments, name) not in (None, False)}
     for name in options:
         if arguments.format not in _FORMATS_OF_OPTION[name]:
             raise SlimResnetError(f"--{name.replace('_', '-')} has no effect on --format "
                                   f"{arguments.format}; leave it out")
+    options.update(commands.prepare_optimize(arguments, "export"))
     from slim_resnet import export
     if arguments.format == "saved_model":
         record = export.export_saved_model(arguments.checkpoint, arguments.output, **options)

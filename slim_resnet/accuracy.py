@@ -1,0 +1,148 @@
+"""How far the folded network is from the unfolded one in float32, on given images.
+
+Errors are relative: the largest of an image's differences to its largest value, and the
+mean difference to the mean magnitude. Agreement is of classes: the most probable one, and
+the five most probable ones in any order.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from slim_resnet import images
+from slim_resnet.checkpoint import open_checkpoint
+from slim_resnet.classify import top_classes
+from slim_resnet.errors import SlimResnetError
+from slim_resnet.inference import InferenceModel
+from slim_resnet.network import IMAGE_SIZE, Network, classes_of
+
+# Every layer of some images is held at once, 0.1 GB an image at 152 layers.
+BATCH_SIZE = 2
+
+
+@dataclasses.dataclass
+class Error:
+    """Relative error of one tensor over images.
+
+    Attributes:
+      largest: Of every image the largest difference over its largest magnitude; of
+        all images the largest of these.
+      mean: Mean difference over mean magnitude.
+    """
+
+    largest: float = 0.0
+    _difference: float = 0.0
+    _magnitude: float = 0.0
+
+    def add(self, reference, values):
+        """Takes in some images: two arrays ``[N, ...]``."""
+        reference = reference.astype(np.float64).reshape(len(reference), -1)
+        difference = np.abs(values.reshape(reference.shape) - reference)
+        magnitude = np.abs(reference)
+        # An image whose values are all 0 has no scale but theirs.
+        scale = np.maximum(magnitude.max(axis=1), np.finfo(np.float32).tiny)
+        self.largest = max(self.largest, float((difference.max(axis=1) / scale).max()))
+        self._difference += float(difference.mean(axis=1).sum())
+        self._magnitude += float(magnitude.mean(axis=1).sum())
+
+    @property
+    def mean(self):
+        return self._difference / self._magnitude if self._magnitude else self._difference
+
+
+@dataclasses.dataclass(frozen=True)
+class Accuracy:
+    """What `measure` found.
+
+    Attributes:
+      precision: Of the folded network.
+      num_images: Images compared.
+      top_1_agreement: Fraction of images with the same most probable class.
+      top_5_agreement: Fraction with the same five most probable classes.
+      logits: `Error` of the logits.
+      layers: Maps end points to `Error`, in order of computation, over the first
+        ``layer_images`` images.
+      layer_images: How many these are.
+      unreadable: ``(name, cause)`` of images that could not be read.
+    """
+
+    precision: str
+    num_images: int
+    top_1_agreement: float
+    top_5_agreement: float
+    logits: Error
+    layers: dict
+    layer_images: int
+    unreadable: tuple
+
+
+def measure(checkpoint, paths, *, precision="auto", image_size=IMAGE_SIZE,
+            preprocessing="inception", batch_size=BATCH_SIZE, progress=lambda batches: batches):
+    """Compares a checkpoint's folded network with its unfolded one.
+
+    Args:
+      checkpoint: Anything that `checkpoint.open_checkpoint` opens, with logits.
+      paths: Image files, see `images.find_images`.
+      precision: One of `environment.PRECISIONS`.
+      image_size: Height and width that images are resized to, in pixels.
+      preprocessing: One of `images.PREPROCESSING`.
+      batch_size: Images in a run; the layers are compared on the first such batch.
+      progress: Called with the iterable of `images.Batch`es; returns what to go through.
+
+    Returns:
+      An `Accuracy`.
+
+    Raises:
+      SlimResnetError: The checkpoint cannot be used, or no image can be read.
+    """
+    with open_checkpoint(checkpoint) as opened:
+        classes_of(opened)
+        network = Network(opened, image_size)
+        with network, InferenceModel.from_checkpoint(opened, precision) as model:
+            batches = progress(images.read_images(paths, image_size, preprocessing, batch_size))
+            logits, agree, unreadable, first = Error(), np.zeros(2, np.int64), [], None
+            num_images = 0
+            for batch in batches:
+                unreadable += [one for one in zip(batch.names, batch.causes) if one[1]]
+                prepared = batch.images
+                if not len(prepared):
+                    continue
+                first = prepared if first is None else first
+                reference, values = network.logits(prepared), model.logits(prepared)
+                logits.add(reference, values)
+                agree += _agreements(reference, values)
+                num_images += len(prepared)
+            if not num_images:
+                raise SlimResnetError("no image could be read" + (
+                    "; the first, {}: {}".format(*unreadable[0]) if unreadable else ""))
+            reference = network.layers(first)
+        # Layers that are fetched are not fused away: a network of its own for them.
+        with InferenceModel.from_checkpoint(opened, precision, list(reference)) as layered:
+            values = layered(first).end_points
+    layers = {}
+    for key in reference:
+        layers[key] = Error()
+        layers[key].add(reference[key], values[key])
+    return Accuracy(model.precision, num_images, *(agree / num_images).tolist(), logits, layers,
+                    len(first), tuple(unreadable))
+
+
+def _agreements(reference, values):
+    """Returns how many images agree in the first class and in the first five."""
+    return [int((np.sort(top_classes(reference, top)[0]) ==
+                 np.sort(top_classes(values, top)[0])).all(axis=1).sum()) for top in (1, 5)]
+
+
+def as_record(accuracy):
+    """Returns an `Accuracy` as plain data for JSON."""
+    return {
+        "precision": accuracy.precision, "num_images": accuracy.num_images,
+        "top_1_agreement_percent": 100 * accuracy.top_1_agreement,
+        "top_5_agreement_percent": 100 * accuracy.top_5_agreement,
+        "logits": {"largest": accuracy.logits.largest, "mean": accuracy.logits.mean},
+        "layer_images": accuracy.layer_images,
+        "layers": [{"end_point": key, "largest": error.largest, "mean": error.mean}
+                   for key, error in accuracy.layers.items()],
+        "unreadable": [{"name": example.name, "cause": example.cause}
+                       for example in accuracy.unreadable],
+    }

@@ -1,0 +1,114 @@
+"""From the variables of a ResNet V2, checked, to its folded graph."""
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+from slim_resnet import compat, environment
+from slim_resnet.errors import SlimResnetError
+from slim_resnet.inference_graph import IMAGES, folded_graph
+from slim_resnet.recognise import recognise
+from slim_resnet.resnet_utils import unit_arguments
+
+
+def choose_precision(precision):
+    """Returns ``float32`` or ``bfloat16`` for one of `environment.PRECISIONS`.
+
+    Raises:
+      SlimResnetError: There is no such precision, or this CPU lacks it.
+    """
+    if precision not in environment.PRECISIONS:
+        raise SlimResnetError(f"there is no precision {precision!r}; choose one of "
+                              f"{', '.join(environment.PRECISIONS)}")
+    machine = environment.cpu()
+    able = environment.has_bfloat16(machine["flags"])
+    if precision == "bfloat16" and not able:
+        raise SlimResnetError(f"precision bfloat16: this CPU ({machine['model']}) has neither "
+                              "avx512_bf16 nor amx_bf16; use float32")
+    if precision == "auto":
+        # Without oneDNN, TensorFlow widens every bfloat16 number and is slower than in float32.
+        return "bfloat16" if able and compat.onednn_enabled() else "float32"
+    return precision
+
+
+def checked_values(path, dtypes, read):
+    """Returns a ``read`` that passes on only values that a network can be folded from.
+
+    Args:
+      path: For messages.
+      dtypes: Maps names of variables to names of dtypes.
+      read: ``read(name)`` returns a value.
+
+    Raises:
+      SlimResnetError: By the returned function: a variable is not of float32, holds NaN or
+        infinity, or is a negative variance.
+    """
+    def checked(name):
+        if dtypes[name] != "float32":
+            raise SlimResnetError(f"{path}: {name} is of dtype {dtypes[name]}; only float32 can "
+                                  "be optimised; save it as float32, or leave --optimize out")
+        value = read(name)
+        if not np.isfinite(value).all():
+            raise SlimResnetError(f"{path}: NaN or infinite values in {name}")
+        if name.endswith("/moving_variance") and (value < 0).any():
+            raise SlimResnetError(f"{path}: {name} holds negative values, down to "
+                                  f"{value.min():.6g}; no variance is")
+        return value
+
+    return checked
+
+
+def build_folded(opened, images, session, precision):
+    """Builds a checkpoint's folded network, all values constants, in the graph of ``images``.
+
+    Arguments and results are `network.build_network`'s; ``precision`` is ``float32`` or
+    ``bfloat16``. It is of stock ops, which TensorFlow fuses by itself when it runs them.
+    """
+    network = recognise(opened)
+    folded = fold(opened.path, network, checked_values(opened.path, opened.dtypes,
+                                                        opened.tensor), precision)
+    with session.graph.as_default():
+        tensors = tf.import_graph_def(
+            folded.graph_def, {IMAGES: images}, [f"{node}:0" for node in
+                                                 folded.end_points.values()], name="")
+        end_points = dict(zip(folded.end_points, tensors))
+        if folded.logits is None:
+            return None, None, end_points
+        return (*(tf.squeeze(end_points[key], [1, 2]) for key in (folded.logits, "predictions")),
+                end_points)
+
+
+def fold(path, network, read, precision, output_stride=None, **options):
+    """Returns the `inference_graph.Folded` of a network, written for this process's kernels.
+
+    Args:
+      path: For messages.
+      network: A `recognise.Recognised`.
+      read: See `inference_graph.folded_graph`.
+      precision: ``float32`` or ``bfloat16``.
+      output_stride: As in `resnet_v2.resnet_v2`.
+      **options: More of `inference_graph.folded_graph`'s.
+
+    Raises:
+      SlimResnetError: The network cannot be built so.
+    """
+    if output_stride is not None and network.variant == "blog":
+        raise SlimResnetError(f"{path}: the blog's network has no output_stride")
+    try:
+        return folded_graph(network, read, dtype=tf.as_dtype(precision),
+                            output_stride=output_stride, onednn=compat.onednn_enabled(), **options)
+    except ValueError as error:
+        raise SlimResnetError(f"{path}: its network cannot be built: {error}") from error
+
+
+def with_blocks(network, blocks, path):
+    """Returns the network with another table's strides and rates."""
+    def channels(table):
+        return [(block.scope, [(unit["depth"], unit["depth_bottleneck"]) for unit in
+                               map(unit_arguments, block.args)]) for block in table]
+
+    if channels(blocks) != channels(network.blocks):
+        raise SlimResnetError(f"{path}: the table of blocks has other names, numbers of units or "
+                              "channels than the checkpoint")
+    return dataclasses.replace(network, blocks=list(blocks))

@@ -1,0 +1,310 @@
+"""The fastest inference of a ResNet V2: batch norms folded, layers fused, nothing to train.
+
+    from slim_resnet.inference import InferenceModel
+
+    with InferenceModel.from_checkpoint("resnet_v2_50_2017_04_14.tar.gz") as model:
+        outputs = model(images)          # [N, H, W, 3]: float32 prepared, or uint8 pixels
+        print(outputs.predictions.argmax(axis=1))
+
+It is fastest with TensorFlow's oneDNN kernels. Where they are off by default (x86 without
+AVX-512), set ``TF_ENABLE_ONEDNN_OPTS=1`` before TensorFlow is imported.
+"""
+
+import contextlib
+import dataclasses
+import threading
+import time
+import typing
+
+import numpy as np
+import tensorflow as tf
+
+from slim_resnet import compat, inference_cache
+from slim_resnet.checkpoint_reader import files_of, open_checkpoint
+from slim_resnet.errors import SlimResnetError, cause_of
+from slim_resnet.features import check_end_points
+from slim_resnet.folded_network import checked_values, choose_precision, fold, with_blocks
+from slim_resnet.inference_graph import IMAGES, RAW_IMAGES, SCALED_IMAGES
+from slim_resnet.live_network import live_network
+from slim_resnet.recognise import recognise
+from slim_resnet.resnet_utils import unit_arguments
+
+tf1 = tf.compat.v1
+
+
+class Outputs(typing.NamedTuple):
+    """What an `InferenceModel` makes of ``N`` images; all arrays are float32.
+
+    Attributes:
+      logits: ``[N, classes]``; None for a network without logits.
+      predictions: Softmax of the logits, ``[N, classes]``, or None.
+      end_points: Maps the keys that were asked for to values of the unfolded
+        network's shapes.
+    """
+
+    logits: np.ndarray | None
+    predictions: np.ndarray | None
+    end_points: dict
+
+
+@dataclasses.dataclass
+class _Fused:
+    """A network that is ready to be loaded: its graph, and where its weights come from.
+
+    ``record`` is plain data: ``num_classes``, ``channels``, ``heads`` (nodes of logits and
+    predictions), ``end_points`` (nodes by key).
+    """
+
+    graph_def: tf1.GraphDef
+    names: list
+    tensor: typing.Callable
+    record: dict
+
+
+def _fuse(network, folded, end_points):
+    check_end_points(end_points, folded.end_points)
+    heads = [folded.end_points[key] for key in (folded.logits, "predictions") if folded.logits]
+    record = {"num_classes": network.num_classes, "channels": network.input_channels,
+              "heads": heads,
+              "end_points": {key: folded.end_points[key] for key in end_points}}
+    # A network without logits still has something to compute.
+    if not (heads or end_points):
+        record["heads"] = [folded.end_points["global_pool"]]
+    fetches = [*record["heads"], *record["end_points"].values(), SCALED_IMAGES]
+    graph_def = compat.fuse(folded.graph_def, fetches)
+    return _Fused(graph_def, list(folded.variables), folded.variables.pop, record)
+
+
+class InferenceModel:
+    """A folded network, ready to be called from any number of threads.
+
+    Make one with `from_checkpoint` or `from_session`; use it in a ``with`` statement, or
+    call `close`.
+
+    Attributes:
+      path: Path of the checkpoint, for messages.
+      precision: ``float32`` or ``bfloat16``.
+      num_classes: Number of logits; None for a network without.
+      end_points: Maps the keys that were asked for to tensors; their shapes are known as
+        far as that of the images is.
+      parts_s: Seconds that reading, folding, fusing, loading and the first call took, by
+        name; looking into the cache and writing it too.
+      busy_s: Seconds that it has been at work on images, all threads' together.
+      cached: Whether it came from a cache.
+      cache_problem: Why the cache could not be written, one line, or None.
+    """
+
+    def __init__(self, path, precision, fused, parts_s, cached=False):
+        self.path, self.precision, self.cached = path, precision, cached
+        self.num_classes = fused.record["num_classes"]
+        self.parts_s, self.cache_problem, self.busy_s = parts_s, None, 0.0
+        self._channels = fused.record["channels"]
+        self._lock = threading.Condition()
+        self._running, self._closed = 0, False
+        started = time.perf_counter()
+        with tf.Graph().as_default() as graph:
+            tf.import_graph_def(fused.graph_def, name="")
+            assigns = {}
+            for name in fused.names:
+                handle = graph.get_tensor_by_name(f"{name}/handle:0")
+                value = tf1.placeholder(handle.op.get_attr("dtype"), handle.op.get_attr("shape"))
+                assigns[name] = (tf.raw_ops.AssignVariableOp(resource=handle, value=value), value)
+
+        def tensor(node):
+            return graph.get_tensor_by_name(f"{node}:0")
+
+        self.end_points = {key: tensor(node) for key, node in fused.record["end_points"].items()}
+        self._image_shape = tensor(IMAGES).shape.as_list()[1:3]
+        self._session = tf1.Session(graph=graph, config=compat.unrewritten())
+        try:
+            for name, (assign, value) in assigns.items():
+                self._session.run(assign, {value: fused.tensor(name)})
+        except BaseException:
+            self._session.close()
+            raise
+        # One set of fetches for all calls: oneDNN keeps reordered weights once for each set.
+        fetches = [*map(tensor, fused.record["heads"]), *self.end_points.values()]
+        self._run = self._session.make_callable(fetches, [tensor(IMAGES)])
+        self._prepare = self._session.make_callable(tensor(SCALED_IMAGES), [tensor(RAW_IMAGES)])
+        self.parts_s["load"] = time.perf_counter() - started
+
+    @classmethod
+    def from_checkpoint(cls, path, precision="auto", end_points=(), *, image_size=None,
+                        output_stride=None, blocks=None, cache_dir=None):
+        """Reads and folds a checkpoint's network.
+
+        Args:
+          path: Anything that `checkpoint.open_checkpoint` opens.
+          precision: One of `environment.PRECISIONS`. ``bfloat16`` needs a CPU that has it; ``auto``
+            takes it where it is faster, and `precision` says what was taken.
+          end_points: Keys to give beside logits and predictions: those of the unfolded
+            network, and ``global_pool``.
+          image_size: Height and width, in pixels, of all images to come; None takes any.
+          output_stride: As in `resnet_v2.resnet_v2`; not for the blog's network.
+          blocks: Table of blocks to take strides and rates from, which no checkpoint
+            records; None takes slim's, a stride of 2 in the last unit of every block
+            but the last.
+          cache_dir: Folder to keep the result in for the next process, and to find it in;
+            see `inference_cache.folder_beside`. None keeps nothing.
+
+        Raises:
+          SlimResnetError: The checkpoint cannot be used, or an argument is at fault.
+        """
+        precision, end_points = choose_precision(precision), list(end_points)
+        parts_s, key = {}, None
+        if cache_dir is not None:
+            with _part(parts_s, "cache"):
+                table = blocks and [[block.scope, *map(unit_arguments, block.args)]
+                                    for block in blocks]
+                key = inference_cache.key_of(files_of(path), [
+                    precision, end_points, image_size, output_stride, table])
+                entry = inference_cache.read(cache_dir, key)
+            if entry:
+                shown = getattr(path, "path", path)
+                fused = _Fused(entry.graph_def, entry.names, entry.tensor, entry.record)
+                try:
+                    return cls(shown, precision, fused, parts_s, cached=True)
+                except (tf.errors.OpError, ValueError, KeyError):
+                    pass  # Damaged; the next lines make it anew.
+            inference_cache.discard(cache_dir, key)
+        with open_checkpoint(path) as opened, _part(parts_s, "read_and_fold"):
+            network = recognise(opened)
+            if blocks is not None:
+                network = with_blocks(network, blocks, opened.path)
+            shown = opened.path
+            folded = fold(shown, network, checked_values(shown, opened.dtypes, opened.tensor),
+                          precision, output_stride, image_size=image_size,
+                          with_variables=True)
+        with _part(parts_s, "fuse"):
+            variables = dict(folded.variables)
+            fused = _fuse(network, folded, end_points)
+        problem = None
+        if cache_dir is not None:
+            with _part(parts_s, "write_cache"):
+                problem = inference_cache.write(cache_dir, key, fused.graph_def, variables,
+                                                fused.record)
+        del variables
+        model = cls(shown, precision, fused, parts_s)
+        model.cache_problem = problem
+        return model
+
+    @classmethod
+    def from_session(cls, session, precision="auto", end_points=(), *, image_size=None):
+        """Folds the network of a live session as it is now; later changes do not count.
+
+        Args:
+          session: A ``tf.compat.v1.Session`` with one ResNet V2, in any mode; strides,
+            rates and the epsilon of its batch norms are read off the graph.
+          precision: See `from_checkpoint`.
+          end_points: See `from_checkpoint`.
+          image_size: See `from_checkpoint`.
+
+        Raises:
+          SlimResnetError: The session's network cannot be used.
+        """
+        precision, end_points, parts_s = choose_precision(precision), list(end_points), {}
+        live, path = live_network(session), "the session"
+        with _part(parts_s, "read_and_fold"):
+            folded = fold(path, live.network, checked_values(path, live.dtypes, live.read), precision,
+                          image_size=image_size, with_variables=True, epsilon=live.epsilon)
+        with _part(parts_s, "fuse"):
+            fused = _fuse(live.network, folded, end_points)
+        return cls(path, precision, fused, parts_s)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        """Frees the network once the calls that are running are over; later ones fail."""
+        with self._lock:
+            self._closed = True
+            self._lock.wait_for(lambda: not self._running)
+        self._session.close()
+
+    def __call__(self, images):
+        """Runs the network.
+
+        Args:
+          images: ``[N, H, W, channels]``: float, as `images.preprocess` prepares them, or
+            uint8, pixels from 0 to 255, which become ``2 * (x / 255 - 0.5)``.
+
+        Returns:
+          `Outputs`.
+
+        Raises:
+          SlimResnetError: The images do not fit the network, the outputs are NaN or
+            infinite, or the model is closed.
+        """
+        images = self._checked(images)
+        with self._lock:
+            if self._closed:
+                raise SlimResnetError(f"{self.path}: the model is closed; make another one")
+            self._running += 1
+        started = time.perf_counter()
+        try:
+            if images.dtype == np.uint8:
+                images = self._prepare(images)
+            values = self._run(images)
+            seconds = time.perf_counter() - started
+            self.parts_s.setdefault("first_call", seconds)
+            with self._lock:
+                self.busy_s += seconds
+        except tf.errors.OpError as error:
+            raise SlimResnetError(f"{self.path}: TensorFlow could not run the network: "
+                                  f"{cause_of(error.message)}") from error
+        finally:
+            with self._lock:
+                self._running -= 1
+                self._lock.notify_all()
+        if not np.isfinite(values[0]).all():
+            raise SlimResnetError(f"{self.path}: the network's outputs are NaN or infinite; see "
+                                  "slim-resnet checkpoint describe --stats")
+        first = len(values) - len(self.end_points)
+        end_points = dict(zip(self.end_points, values[first:]))
+        if self.num_classes is None:
+            return Outputs(None, None, end_points)
+        return Outputs(values[0][:, 0, 0], values[1][:, 0, 0], end_points)
+
+    def _checked(self, images):
+        images = np.asarray(images)
+        shape = images.shape
+        if len(shape) != 4 or shape[3] != self._channels:
+            raise SlimResnetError(f"{self.path}: images are [N, H, W, {self._channels}], not "
+                                  f"{list(shape)}")
+        if not shape[0]:
+            raise SlimResnetError(f"{self.path}: the batch is empty; give at least one image")
+        if not (shape[1] and shape[2]):
+            raise SlimResnetError(f"{self.path}: images of {shape[1]} x {shape[2]} pixels are too "
+                                  "small; give at least one pixel")
+        if any(known not in (None, given) for known, given in zip(self._image_shape, shape[1:3])):
+            raise SlimResnetError(f"{self.path}: the model was made for images of "
+                                  f"{self._image_shape[0]} x {self._image_shape[1]} pixels, not "
+                                  f"{shape[1]} x {shape[2]}")
+        if images.dtype == np.uint8:
+            return images
+        if images.dtype.kind != "f":
+            raise SlimResnetError(f"{self.path}: images are float or uint8, not {images.dtype}")
+        return images.astype(np.float32, copy=False)
+
+    def probabilities(self, images):
+        """Returns class probabilities ``[N, classes]``, see `__call__`."""
+        return self(images).predictions
+
+    def logits(self, images):
+        """Returns logits ``[N, classes]``, see `__call__`."""
+        return self(images).logits
+
+    def features(self, end_point, images):
+        """Returns one of the end points that were asked for, see `__call__`."""
+        return self(images).end_points[end_point]
+
+
+@contextlib.contextmanager
+def _part(parts_s, name):
+    """Notes the seconds that its ``with`` block takes."""
+    started = time.perf_counter()
+    yield
+    parts_s[name] = time.perf_counter() - started

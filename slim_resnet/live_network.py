@@ -1,0 +1,90 @@
+"""The ResNet V2 that a live session holds, read off its graph and its variables."""
+
+import dataclasses
+import types
+
+import tensorflow as tf
+
+from slim_resnet import folding
+from slim_resnet.errors import SlimResnetError
+from slim_resnet.recognise import leftover_kind, recognise
+
+tf1 = tf.compat.v1
+
+_NORMS = ("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")
+
+
+@dataclasses.dataclass(frozen=True)
+class LiveNetwork:
+    """A network in a session.
+
+    Attributes:
+      network: A `recognise.Recognised` whose units have the graph's strides and rates.
+      epsilon: What its batch norms add to variances.
+      dtypes: Maps names of variables to the names of their dtypes.
+      read: ``read(name)`` returns a variable's value.
+    """
+
+    network: object
+    epsilon: float
+    dtypes: dict
+    read: object
+
+
+def live_network(session):
+    """Finds the network of a session's graph.
+
+    Args:
+      session: A ``tf.compat.v1.Session``; its graph holds one ResNet V2, built any
+        number of times on the same variables.
+
+    Returns:
+      A `LiveNetwork`.
+
+    Raises:
+      SlimResnetError: There is none, there are several, or it is built in two ways.
+    """
+    variables = {v.op.name: v for v in
+                 session.graph.get_collection(tf1.GraphKeys.GLOBAL_VARIABLES)}
+    shapes = {name: tuple(v.shape.as_list()) for name, v in variables.items()}
+    network = recognise(types.SimpleNamespace(path="the session's graph", shapes=shapes))
+    consumers = _consumers(variables)
+    start = f"{network.scope}/" if network.scope else ""
+    blocks = []
+    for block in network.blocks:
+        units = []
+        for number, unit in enumerate(block.args, 1):
+            weights = f"{start}{block.scope}/unit_{number}/bottleneck_v2/conv2/weights"
+            stride, rate = _one({(op.get_attr("strides")[1], op.get_attr("dilations")[1])
+                                 for op in consumers[weights] if op.type == "Conv2D"},
+                                f"the strides of {weights}")
+            units.append(dict(unit, stride=stride, rate=rate))
+        blocks.append(block._replace(args=units))
+    epsilon = _one({op.get_attr("epsilon") for name, ops in consumers.items()
+                    if name.startswith(start) for op in ops if op.type in _NORMS},
+                   "the epsilon of its batch norms")
+    return LiveNetwork(
+        dataclasses.replace(network, blocks=blocks), epsilon,
+        {name: v.dtype.base_dtype.name for name, v in variables.items()},
+        lambda name: session.run(variables[name]))
+
+
+def _consumers(variables):
+    """Returns the ops that read each variable, by its name."""
+    found = {}
+    for name, variable in variables.items():
+        ops = []
+        stack = variable.handle.consumers() if hasattr(variable, "handle") else \
+            variable.op.outputs[0].consumers()
+        for op in stack:
+            if op.type in ("ReadVariableOp", "Identity"):
+                ops += op.outputs[0].consumers()
+        found[name] = ops
+    return found
+
+
+def _one(values, what):
+    if len(values) != 1:
+        raise SlimResnetError(f"the session's graph: {what}: found {sorted(values) or 'none'}; "
+                              "it must be built in one way")
+    return next(iter(values))

@@ -1,0 +1,209 @@
+"""classify and evaluate on many images: kept, gone on with, shared by tasks, all the same."""
+
+import json
+import shutil
+
+import pytest
+
+import checkpoints
+import pictures
+from slim_resnet import commands, network
+from slim_resnet.cli import main
+
+BATCH_SIZE = 2
+
+
+@pytest.fixture(autouse=True)
+def no_tf_config(monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+
+
+@pytest.fixture(scope="module")
+def slim(tmp_path_factory):
+    return checkpoints.write(tmp_path_factory.mktemp("slim") / "net.ckpt").path
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Ten class folders of a picture each; that of class 3 cannot be read."""
+    folder = tmp_path_factory.mktemp("pictures")
+    for i in range(10):
+        pictures.write_png(folder / f"class_{i}" / "a.png", i)
+    (folder / "class_3" / "a.png").write_bytes(b"no image")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def spec(tmp_path_factory):
+    path = tmp_path_factory.mktemp("cluster") / "spec.json"
+    path.write_text(json.dumps({"worker": ["h:1", "h:2"], "ps": ["h:3"]}))
+    return path
+
+
+def run(command, *words):
+    return main([command, *map(str, words), "--image-size", "32", "--batch-size", str(BATCH_SIZE)])
+
+
+def unfinished(path, num_bytes):
+    """Leaves of a file and its record what a stop in the middle leaves."""
+    path.write_bytes(path.read_bytes()[:num_bytes])
+    side = path.with_name(f"{path.name}.run.json")
+    side.write_text(json.dumps({**json.loads(side.read_text()), "lines": None}))
+
+
+@pytest.fixture(scope="module")
+def classified(slim, folder, tmp_path_factory):
+    path = tmp_path_factory.mktemp("classified") / "f.jsonl"
+    assert run("classify", slim, folder, "--output", path) == 2
+    return path
+
+
+def test_lines_are_what_json_prints(slim, folder, classified, capsys):
+    assert run("classify", slim, folder, "--json") == 2
+    printed = json.loads(capsys.readouterr().out)["images"]
+    lines = [json.loads(line) for line in classified.read_text().splitlines()]
+    assert lines == printed and len(lines) == 10
+    assert [line["cause"] is None for line in lines] == [i != 3 for i in range(10)]
+
+
+def test_a_stopped_run_goes_on(slim, folder, classified, tmp_path, capsys, monkeypatch):
+    path = tmp_path / "f.jsonl"
+    original, batches = network.Network.probabilities, []
+
+    def interrupted(self, images):
+        batches.append(len(images))
+        if len(batches) == 3:
+            raise KeyboardInterrupt
+        return original(self, images)
+
+    monkeypatch.setattr(network.Network, "probabilities", interrupted)
+    words = ["classify", slim, folder, "--output", path, "--resume"]
+    assert run(*words) == 130
+    out, err = capsys.readouterr()
+    assert out == "" and err == ("slim-resnet classify: interrupted after 4 of 10 images; the same "
+                                 "command with --resume goes on\n")
+    unfinished(path, -30)
+    assert run(*words) == 2
+    # Four images again behind what was half written, and none for the unreadable one.
+    assert batches == [2, 1, 2, 1, 2, 2, 2]
+    assert path.read_bytes() == classified.read_bytes()
+    out, err = capsys.readouterr()
+    assert out == "" and err.splitlines()[0].startswith("slim-resnet classify: 8 images in ")
+    assert err.splitlines()[1:] == ["slim-resnet classify: 1 of 10 images could not be read; their "
+                                    f"lines in {path} say why"]
+    # Nothing is left to do, and no network is built to do it.
+    assert run(*words) == 2 and len(batches) == 7
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_other_options_do_not_go_on(slim, folder, classified, tmp_path, capsys):
+    for words, message in (
+            ([folder, "--top", 3], "holds results made with another top (5, now 3)"),
+            ([folder / "class_1"], "holds results of other images"),
+            ([folder, "--preprocessing", "none"], "another preprocessing (inception, now none)")):
+        assert run("classify", slim, *words, "--output", classified, "--resume") == 2
+        out, err = capsys.readouterr()
+        assert out == "" and err.count("\n") == 1 and message in err
+    other = checkpoints.write(tmp_path / "other.ckpt", checkpoints.slim_builder((1, 1)))
+    assert run("classify", other.path, folder, "--output", classified, "--resume") == 2
+    assert "holds results of another checkpoint" in capsys.readouterr().err
+    assert run("classify", slim, folder, "--output", classified) == 2
+    assert "f.jsonl: exists already" in capsys.readouterr().err
+
+
+def test_a_copy_of_the_checkpoint_is_the_same_checkpoint(slim, folder, classified, tmp_path):
+    shutil.copy(f"{slim}.index", tmp_path / "copy.index")
+    shutil.copy(f"{slim}.data-00000-of-00001", tmp_path / "copy.data-00000-of-00001")
+    before = classified.read_bytes()
+    assert run("classify", tmp_path / "copy", folder, "--output", classified, "--resume") == 2
+    assert classified.read_bytes() == before
+
+
+def test_tasks_share_the_images(slim, folder, spec, classified, tmp_path, capsys, monkeypatch):
+    path = tmp_path / "f.jsonl"
+    words = ["classify", slim, folder, "--output", path, "--resume"]
+    assert run(*words, "--cluster", spec, "--job", "worker", "--task", 1) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and not path.exists()
+    assert "4 images in " in err and "00001-of-00002 is finished; the task that finishes last" in err
+    monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": json.loads(spec.read_text()),
+                                                "task": {"type": "worker", "index": 0}}))
+    assert run(*words) == 2
+    assert "6 images in " in capsys.readouterr().err
+    assert path.read_bytes() == classified.read_bytes()
+    assert (tmp_path / "f.jsonl.run.json").read_bytes() == classified.with_name(
+        "f.jsonl.run.json").read_bytes()
+
+
+def test_a_parameter_server_takes_no_share(slim, folder, spec, tmp_path, capsys):
+    assert run("classify", slim, folder, "--output", tmp_path / "f.jsonl", "--cluster", spec,
+               "--job", "ps", "--task", 0) == 2
+    err = capsys.readouterr().err
+    assert "--job ps: takes no share of the work" in err and err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def records(folder, tmp_path_factory):
+    """Seven labelled records in three files; that of class 3 cannot be read."""
+    root = tmp_path_factory.mktemp("records")
+    contents = [pictures.record((folder / f"class_{i}" / "a.png").read_bytes(), i) for i in range(7)]
+    return [pictures.write_records(root / f"validation-0000{i}-of-00003", part)
+            for i, part in enumerate((contents[:3], [], contents[3:]))]
+
+
+@pytest.mark.parametrize("kind", ["folder", "records"])
+def test_evaluation_is_the_same_however_it_was_made(kind, slim, folder, records, spec, tmp_path,
+                                                    capsys):
+    data = [folder] if kind == "folder" else records
+    assert run("evaluate", slim, *data, "--json") == 2
+    expected = json.loads(capsys.readouterr().out)
+    assert len(expected["unreadable"]) == 1
+    assert expected["num_images"] == (9 if kind == "folder" else 6)
+
+    kept = tmp_path / "kept.jsonl"
+    assert run("evaluate", slim, *data, "--json", "--output", kept) == 2
+    assert json.loads(capsys.readouterr().out) == expected
+    whole = kept.read_bytes()
+    unfinished(kept, len(whole) // 2)
+    assert run("evaluate", slim, *data, "--json", "--output", kept, "--resume") == 2
+    assert json.loads(capsys.readouterr().out) == expected and kept.read_bytes() == whole
+    rows = [json.loads(line) for line in whole.splitlines()]
+    assert rows[3]["cause"] and rows[3]["rank"] is None
+    assert [row["path"] for row in rows][3:5] == (
+        [str(folder / f"class_{k}" / "a.png") for k in (3, 4)] if kind == "folder" else
+        [f"{records[2]}, record {k}" for k in (0, 1)])
+
+    shared = tmp_path / "shared.jsonl"
+    for task, is_last in ((0, False), (1, True)):
+        run("evaluate", slim, *data, "--json", "--output", shared, "--cluster", spec,
+            "--job", "worker", "--task", task)
+        out = capsys.readouterr().out
+        assert (json.loads(out) == expected) if is_last else out == ""
+    assert shared.read_bytes() == whole
+
+
+def test_a_task_without_images_is_none_to_complain(slim, folder, tmp_path, capsys):
+    path, spec = tmp_path / "f.jsonl", tmp_path / "spec.json"
+    spec.write_text(json.dumps({"worker": [f"h:{k}" for k in range(1, 8)]}))
+    assert run("evaluate", slim, folder, "--output", path, "--cluster", spec, "--job", "worker",
+               "--task", 6) == 0
+    out, err = capsys.readouterr()
+    assert out == "" and "0 images in " in err
+    assert (tmp_path / "f.jsonl-00006-of-00007").read_bytes() == b""
+
+
+def test_busy_line(capsys):
+    commands.report_busy("classify", 300, 40.0, 39.2)
+    assert capsys.readouterr().err == ("slim-resnet classify: 300 images in 40.0 s, 7.50 a second; "
+                                       "network busy 98.0 % of the time\n")
+
+
+def test_network_counts_its_time(slim, monkeypatch):
+    images = pictures.np.zeros([1, 32, 32, 3], "float32")
+    with network.Network(slim, 32) as net:
+        clock = iter([10.0, 12.5, 20.0, 20.5])
+        monkeypatch.setattr(network.time, "perf_counter", lambda: next(clock))
+        net.logits(images)
+        net.probabilities(images)
+        assert net.busy_s == 3.0
