@@ -45,7 +45,8 @@ def rounded(values, dtype):
     """
     values = np.asarray(values, np.float64)
     if np.dtype(dtype) == np.float32:
-        return values.astype(np.float32)
+        with np.errstate(over="ignore"):
+            return values.astype(np.float32)
     # numpy's cast goes through float32 and so rounds twice. bfloat16 keeps 7 of the
     # 52 bits behind the point; adding half of what is dropped carries into them.
     bits = values.view(np.uint64)

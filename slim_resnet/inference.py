@@ -287,7 +287,12 @@ class InferenceModel:
             return images
         if images.dtype.kind != "f":
             raise SlimResnetError(f"{self.path}: images are float or uint8, not {images.dtype}")
-        return images.astype(np.float32, copy=False)
+        images = images.astype(np.float32, copy=False)
+        # The first ReLU would make 0 of NaN, and the outputs would look like any others.
+        with np.errstate(invalid="ignore"):
+            if not np.isfinite(images.sum()):
+                raise SlimResnetError(f"{self.path}: the images hold NaN or infinite values")
+        return images
 
     def probabilities(self, images):
         """Returns class probabilities ``[N, classes]``, see `__call__`."""

@@ -13,7 +13,6 @@ import numpy as np
 import tensorflow as tf
 
 from slim_resnet import folding, resnet_utils
-from slim_resnet.errors import SlimResnetError
 
 tf1 = tf.compat.v1
 
@@ -85,7 +84,7 @@ class _Writer:
         """Adds float64 values, rounded to the network's dtype or another."""
         values = folding.rounded(values, (dtype or self.dtype).as_numpy_dtype)
         if not np.isfinite(values).all():
-            raise SlimResnetError(f"{name}: folded, its values are beyond {values.dtype}")
+            raise ValueError(f"{name}, folded, is beyond the range of {values.dtype}")
         if self.variables is None or values.nbytes < _MIN_VARIABLE_BYTES:
             return self.constant(name, values)
         self.variables[name] = values
@@ -162,16 +161,15 @@ def folded_graph(network, read, *, dtype=tf.float32, output_stride=None, image_s
       A `Folded`.
 
     Raises:
-      SlimResnetError: The graph would be larger than a GraphDef can be, or a folded
-        value is beyond the range of ``dtype``.
-      ValueError: ``output_stride`` cannot be reached.
+      ValueError: ``output_stride`` cannot be reached, the graph would be larger than a
+        GraphDef can be, or a folded value is beyond the range of ``dtype``.
     """
     builder = _Builder(network, read, _Writer(dtype, with_variables), onednn, epsilon)
     builder.build(output_stride, image_size)
     writer = builder.writer
     if writer.graph_def.ByteSize() > _MAX_BYTES:
-        raise SlimResnetError("the folded network takes more than the 2 GiB that a GraphDef can "
-                              "hold; use it unfolded")
+        raise ValueError("folded, it takes more than the 2 GiB that a GraphDef can hold; use it "
+                         "unfolded")
     logits = None if network.num_classes is None else f"{builder.start}logits"
     return Folded(writer.graph_def, builder.end_points, logits, writer.variables or {})
 

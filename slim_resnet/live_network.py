@@ -55,9 +55,8 @@ def live_network(session):
         units = []
         for number, unit in enumerate(block.args, 1):
             weights = f"{start}{block.scope}/unit_{number}/bottleneck_v2/conv2/weights"
-            stride, rate = _one({(op.get_attr("strides")[1], op.get_attr("dilations")[1])
-                                 for op in consumers[weights] if op.type == "Conv2D"},
-                                f"the strides of {weights}")
+            stride, rate = _one({_stride_and_rate(op) for op in consumers[weights]
+                                 if op.type == "Conv2D"}, f"the strides of {weights}")
             units.append(dict(unit, stride=stride, rate=rate))
         blocks.append(block._replace(args=units))
     epsilon = _one({op.get_attr("epsilon") for name, ops in consumers.items()
@@ -81,6 +80,17 @@ def _consumers(variables):
                 ops += op.outputs[0].consumers()
         found[name] = ops
     return found
+
+
+def _stride_and_rate(conv):
+    """Returns stride and atrous rate of a Conv2D op."""
+    before = conv.inputs[0].op
+    if before.type == "SpaceToBatchND":
+        # How TensorFlow builds an atrous convolution in a graph.
+        rate = int(tf.get_static_value(before.inputs[1])[0])
+    else:
+        rate = conv.get_attr("dilations")[1]
+    return conv.get_attr("strides")[1], rate
 
 
 def _one(values, what):
