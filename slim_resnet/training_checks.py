@@ -145,9 +145,9 @@ def _difference(output, alone, steps):
     return max(abs(ours[step] - theirs[step]) / abs(theirs[step]) for step in ours)
 
 
-def check_fine_tuning(lengths=(10, 20, 40), seeds=(0, 1, 2), pretraining_steps=300,
+def check_fine_tuning(lengths=(5, 10, 20), seeds=(0, 1, 2), pretraining_steps=300,
                       on_row=lambda row: None):
-    """Learns the digits 5 to 9 from nothing, and from a checkpoint of the digits 0 to 4.
+    """Learns the digits 7 to 9 from nothing, and from a checkpoint of the digits 0 to 6.
 
     Args:
       lengths: Steps of the runs that are compared.
@@ -161,9 +161,9 @@ def check_fine_tuning(lengths=(10, 20, 40), seeds=(0, 1, 2), pretraining_steps=3
     """
     rows = []
     with tempfile.TemporaryDirectory(prefix="slim_resnet-") as folder:
-        files = _halves_of_digits(folder)
+        files = _parts_of_digits(folder)
         for seed in seeds:
-            common = dict(image_size=32, augmentation="none", seed=seed, warmup_steps=5)
+            common = dict(image_size=32, augmentation="none", seed=seed)
             network = dict(model="resnet_v2", blocks=BLOCKS)
             before = os.path.join(folder, f"before-{seed}")
             training.train(Options(steps=pretraining_steps, **network, **common),
@@ -182,16 +182,16 @@ def check_fine_tuning(lengths=(10, 20, 40), seeds=(0, 1, 2), pretraining_steps=3
     return rows
 
 
-def _halves_of_digits(folder):
-    """Writes the digits below 5 (``old``) and the others (``new``), as .npz."""
+def _parts_of_digits(folder):
+    """Writes the digits below 7 (``old``) and the others (``new``), as .npz."""
     images, labels = digits.load_digits()
     files = {"old": {}, "new": {}}
     for part, chosen in zip(("train", "test"), digits.split(len(images))):
-        for name, first in (("old", 0), ("new", 5)):
-            own = chosen[(labels[chosen] >= first) & (labels[chosen] < first + 5)]
+        for name, first, end in (("old", 0, 7), ("new", 7, 10)):
+            own = chosen[(labels[chosen] >= first) & (labels[chosen] < end)]
             path = os.path.join(folder, f"{name}-{part}.npz")
             np.savez(path, images=images[own], labels=labels[own] - first,
-                     classes=list(map(str, range(first, first + 5))))
+                     classes=list(map(str, range(first, end))))
             files[name][part] = path
     return files
 

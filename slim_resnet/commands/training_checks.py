@@ -1,7 +1,7 @@
 """Measure what is claimed of slim-resnet train.
 
     slim-resnet training-checks kills        kill it at random moments, and compare losses
-    slim-resnet training-checks fine-tuning  digits 5 to 9, from a checkpoint of 0 to 4
+    slim-resnet training-checks fine-tuning  digits 7 to 9, from a checkpoint of 0 to 6
     slim-resnet training-checks throughput   beside a bare loop of session.run(train_op)
 
 Exit status 1 if a claim does not hold: a step lost or a loss that differs by more than a
@@ -26,8 +26,8 @@ def add_arguments(parser):
     kills.add_argument("--seed", type=int, default=0, metavar="N",
                        help="of the moments (default: %(default)s)")
     fine_tuning = checks.add_parser("fine-tuning", help="from a checkpoint of other classes")
-    fine_tuning.add_argument("--steps", type=positive_int, nargs="+", default=[10, 20, 40],
-                             metavar="N", help="of the runs (default: 10 20 40)")
+    fine_tuning.add_argument("--steps", type=positive_int, nargs="+", default=[5, 10, 20],
+                             metavar="N", help="of the runs (default: 5 10 20)")
     fine_tuning.add_argument("--seeds", type=positive_int, default=3, metavar="N",
                              help="how many (default: %(default)s)")
     throughput = checks.add_parser("throughput", help="beside a bare loop")
