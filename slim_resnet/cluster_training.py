@@ -16,12 +16,13 @@ one batch of one task, whose gradients were computed on weights that are perhaps
 A task that was killed is started again with the same command and goes on.
 """
 
+import contextlib
 import dataclasses
 import time
 
 import tensorflow as tf
 
-from slim_resnet import training, training_options
+from slim_resnet import training, training_folder, training_options
 from slim_resnet.cluster import check_training_cluster
 from slim_resnet.cluster_tasks import (STOPPING, Control, own_device, session_config, signal,
                                        start_server, wait_for_parameter_servers, watched)
@@ -151,10 +152,13 @@ def train(cluster, options, data, output, *, synchronous=True, validation=None,
         architecture = training.find_architecture(options)
         run = {**dataclasses.asdict(options), "synchronous": synchronous,
                "classes": source.classes, "number_of_images": source.num_images}
+        folder = contextlib.nullcontext()
         if task == 0:
-            training.prepare_folder(output, options, source, on_message)
+            training.prepare_folder(output, options, source, on_message, _workers(
+                num_tasks, synchronous))
+            folder = training_folder.locked(output)
         config = session_config(cluster, training.session_config(options))
-        with tf.Graph().as_default(), _placement(cluster):
+        with folder, tf.Graph().as_default(), _placement(cluster):
             graph, batches, sync = _build(cluster, options, source, architecture, synchronous)
             saver = training.make_saver()
             hooks = [hook]
@@ -185,6 +189,13 @@ def train(cluster, options, data, output, *, synchronous=True, validation=None,
     if task > 0:
         return training.Outcome(step, False)
     return training.finished(step, options, architecture, output, classes, data, validation)
+
+
+def _workers(num_tasks, synchronous):
+    """Returns what ``training.json`` says of the tasks that train."""
+    if num_tasks == 1:
+        return "1 worker"
+    return f"{num_tasks} {'synchronous' if synchronous else 'asynchronous'} workers"
 
 
 def _placement(cluster):

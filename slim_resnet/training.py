@@ -117,13 +117,20 @@ def find_architecture(options):
     return Architecture(found.variant, found.blocks, found.scope, found.root_block)
 
 
-def prepare_folder(output, options, source, on_message=lambda line: None):
+def prepare_folder(output, options, source, on_message=lambda line: None, workers="1 worker"):
     """Makes the folder of a run, or checks that it holds this one.
+
+    Args:
+      output: Folder of the run.
+      options: `training_options.Options`.
+      source: What `training_data.open_data` returned.
+      on_message: Called with a line for people.
+      workers: How many train together, and how; kept with the options.
 
     Raises:
       SlimResnetError: It holds something else, or cannot be written to.
     """
-    recorded = json.loads(json.dumps(dataclasses.asdict(options)))
+    recorded = json.loads(json.dumps({**dataclasses.asdict(options), "workers": workers}))
     try:
         os.makedirs(output, exist_ok=True)
         names = os.listdir(output)

@@ -104,6 +104,8 @@ def locked(folder):
 def _difference(name, before, value):
     if name == "root_block":
         return "a root block, not without" if before else "--no-root-block, not with a root block"
+    if name == "workers":
+        return f"{before}, not {value}"
     if name == "blocks":
         before, value = (blocks and [",".join(f"{depth}x{units}" for depth, units in blocks)]
                          for blocks in (before, value))

@@ -26,8 +26,8 @@ OPTIONS = records.Options(layers=(7,), width=1, seeds=2, steps=20, batch_size=10
 
 
 @pytest.mark.parametrize("layers, image_size, units", [
-    (7, 8, [1, 1]), (19, 8, [3, 3]), (10, 8, [2, 1]), (55, 32, [5, 5, 4, 4]), (13, 28, [1, 1, 1, 1]),
-    (4, 4, [1])])
+    (7, 8, [1, 1]), (19, 8, [3, 3]), (10, 8, [2, 1]), (55, 32, [5, 5, 4, 4]), (4, 4, [1]),
+    (13, 28, [1, 1, 1, 1])])
 def test_layers_are_units_of_blocks(layers, image_size, units):
     assert degradation.block_units(layers, image_size) == units
 
