@@ -214,7 +214,6 @@ def _start(options, precision, files, batch_sizes, variables, record, announce, 
             stack.callback(process.close)
             if "unavailable" in process.first:
                 _unavailable(record, title, precision, process.first["unavailable"])
-                process.close()
                 break
             entries.append(({"engine": name, "title": title, "precision": precision,
                              "onednn": onednn, "same_weights": engine.same_weights,

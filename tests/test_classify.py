@@ -197,6 +197,8 @@ def test_blog_network_has_pooled_features(tmp_path, readable):
     (["--features", "x", "--output", "{}/f.npz", "--resume"], "--resume is for classes"),
     (["--output", "{}/f.jsonl", "--json"], "--json prints and --output writes"),
     (["--resume"], "--resume needs --output FILE.jsonl"),
+    (["--task", "0"], "--task needs --output FILE.jsonl"),
+    (["--features", "x", "--output", "{}/f.npz", "--task", "0"], "--task is for classes"),
     (["--cluster", "x"], "--cluster needs --output FILE.jsonl"),
     (["--output", "{}/f.jsonl", "--task", "1"], "--job and --task choose a task of --cluster"),
     (["--output", "{}/none/f.jsonl"], "none does not exist"),

@@ -111,6 +111,20 @@ def test_other_options_do_not_go_on(slim, folder, classified, tmp_path, capsys):
     assert "f.jsonl: exists already" in capsys.readouterr().err
 
 
+def test_the_optimised_network_writes_lines_of_its_own(slim, folder, classified, tmp_path, capsys):
+    words = ["classify", slim, folder, "--optimize", "--precision", "float32", "--resume"]
+    assert run(*words, "--output", classified) == 2
+    assert "made with another optimize (False, now True)" in capsys.readouterr().err
+    path = tmp_path / "f.jsonl"
+    assert run(*words, "--output", path) == 2
+    assert "slim-resnet classify: 10 images in " in capsys.readouterr().err
+    for line, expected in zip(path.read_text().splitlines(), classified.read_text().splitlines(),
+                              strict=True):
+        line, expected = json.loads(line), json.loads(expected)
+        assert (line["path"], line["cause"]) == (expected["path"], expected["cause"])
+        assert line["probabilities"] == pytest.approx(expected["probabilities"], rel=1e-4)
+
+
 def test_a_copy_of_the_checkpoint_is_the_same_checkpoint(slim, folder, classified, tmp_path):
     shutil.copy(f"{slim}.index", tmp_path / "copy.index")
     shutil.copy(f"{slim}.data-00000-of-00001", tmp_path / "copy.data-00000-of-00001")
@@ -150,6 +164,16 @@ def records(folder, tmp_path_factory):
     contents = [pictures.record((folder / f"class_{i}" / "a.png").read_bytes(), i) for i in range(7)]
     return [pictures.write_records(root / f"validation-0000{i}-of-00003", part)
             for i, part in enumerate((contents[:3], [], contents[3:]))]
+
+
+def test_a_stopped_evaluation_prints_no_figures(slim, folder, tmp_path, capsys, monkeypatch):
+    def interrupted(self, images):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(network.Network, "logits", interrupted)
+    assert run("evaluate", slim, folder, "--output", tmp_path / "f.jsonl") == 130
+    out, err = capsys.readouterr()
+    assert out == "" and "interrupted after 0 of 10 images" in err
 
 
 @pytest.mark.parametrize("kind", ["folder", "records"])

@@ -74,6 +74,15 @@ def test_what_a_crash_leaves_behind_whole_lines_is_dropped(tmp_path, whole, tail
         assert both(path) == whole
 
 
+def test_lines_behind_a_finished_file_are_dropped(tmp_path, whole):
+    path = tmp_path / "f.jsonl"
+    run(path)
+    path.write_bytes(whole[0] + b"half a li")
+    assert not Results(path, MADE_BY, BATCH_SIZE, resume=True).finished
+    run(path)
+    assert both(path) == whole
+
+
 def test_finished_results_are_left_alone(tmp_path, whole):
     path = tmp_path / "f.jsonl"
     run(path)

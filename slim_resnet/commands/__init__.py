@@ -182,13 +182,19 @@ def open_results(arguments, command, opened, files, **options):
     return Results(arguments.output, made_by, arguments.batch_size, shard, arguments.resume)
 
 
+def refuse_results_options(arguments, why):
+    """Raises `SlimResnetError` for an option that only `open_results` heeds."""
+    for name in ("resume", "cluster", "job", "task"):
+        value = getattr(arguments, name)
+        # Not a test of truth: the first task is 0.
+        if value is not None and value is not False:
+            raise SlimResnetError(f"--{name} {why}")
+
+
 def check_output_options(arguments):
-    """Raises `SlimResnetError` for an option that says something of an absent ``--output``."""
+    """Raises `SlimResnetError` if ``--output`` is no name for JSON lines, or missed."""
     if arguments.output is None:
-        for name in ("resume", "cluster", "job", "task"):
-            if getattr(arguments, name) not in (None, False):
-                raise SlimResnetError(f"--{name} needs --output FILE.jsonl, which keeps the "
-                                      "results")
+        refuse_results_options(arguments, "needs --output FILE.jsonl, which keeps the results")
     elif not arguments.output.endswith(".jsonl"):
         raise SlimResnetError(f"--output {arguments.output}: holds JSON lines; name it .jsonl")
 

@@ -63,10 +63,8 @@ def run(arguments):
             if getattr(arguments, option):
                 raise SlimResnetError(f"--{option} says how to give classes, and --features "
                                       "writes none; leave one out")
-        for option in ("resume", "cluster"):
-            if getattr(arguments, option):
-                raise SlimResnetError(f"--{option} is for classes in FILE.jsonl, not for "
-                                      "--features")
+        commands.refuse_results_options(arguments, "is for classes in FILE.jsonl, not for "
+                                        "--features")
         return _write_features(arguments, options)
     commands.check_output_options(arguments)
     if arguments.json and arguments.output:
