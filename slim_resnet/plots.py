@@ -4,11 +4,9 @@ import os
 
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.files import atomic_write
+from slim_resnet.themes import COLOURS
 
 FORMATS = ("png", "svg", "pdf")
-
-# Okabe and Ito's palette, told apart by colour-blind readers.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
 
 def check_plot_file(path):
