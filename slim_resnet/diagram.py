@@ -9,11 +9,9 @@ Every block is a panel, every kind of unit in it a row of boxes with its shortcu
 it. Units that do the same are drawn once, with their number.
 """
 
-import unicodedata
-
 from slim_resnet.blocks import unit_groups
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.markup import escaped, printable
+from slim_resnet.markup import escaped, shortened, text_width
 from slim_resnet.themes import THEMES
 
 # All in pixels.
@@ -122,7 +120,7 @@ class _Panel:
         note_width = 0
         if note:
             self.text(note, width - 10, 20, "muted", anchor="end", room=width * 0.6)
-            note_width = _text_width(note, _SMALL) + 10
+            note_width = _SMALL * text_width(note) + 10
         self.text(name, 10, 20, "strong", _LARGE, room=max(30, width - 20 - note_width))
 
     def text(self, text, x, y, kind="text", size=_SMALL, anchor="start", room=None):
@@ -198,22 +196,11 @@ class _Panel:
                                 f'width="{self.width - 14}" height="{self.y - frame:g}" rx="5"/>')
 
 
-def _text_width(text, size):
-    """Returns about the width of a text in a wide font, in pixels."""
-    return size * sum(1.0 if c in "MW@%" or unicodedata.east_asian_width(c) in "WF" else 0.6
-                      for c in text)
-
-
 def _fitted(text, size, room):
     """Returns the size and the part of a text that fit into ``room`` pixels."""
-    text = printable(text)
-    size = max(8, min(size, size * room / max(1e-9, _text_width(text, size))))
+    size = max(8, min(size, room / max(1, text_width(text))))
     size = int(size * 2) / 2
-    if _text_width(text, size) > room + 1:
-        while text and _text_width(text + "…", size) > room:
-            text = text[:-1]
-        text += "…"
-    return size, text
+    return size, shortened(text, room / size)
 
 
 def _document(panels, columns, theme, title, description):
