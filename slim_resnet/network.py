@@ -66,6 +66,8 @@ class Network:
     Attributes:
       path: Path of the checkpoint.
       end_points: Maps keys to tensors, see `build_network`.
+      last_maps: Tensor ``[N, height, width, channels]``: what the global pool averages.
+      recognised: What the checkpoint was found to hold, a `recognise.Recognised`.
       num_classes: Number of logits; None for a checkpoint without.
 
     Raises:
@@ -75,7 +77,7 @@ class Network:
     def __init__(self, checkpoint, image_size=IMAGE_SIZE):
         graph = tf.Graph()
         with open_checkpoint(checkpoint) as opened, graph.as_default():
-            self.path = opened.path
+            self.path, self.recognised = opened.path, recognise(opened)
             self._images = tf1.placeholder(tf.float32, [None, image_size, image_size, 3])
             self._session = tf1.Session(graph=graph)
             try:
@@ -84,7 +86,8 @@ class Network:
             except BaseException:
                 self._session.close()
                 raise
-        self.num_classes = None if self._logits is None else self._logits.shape.as_list()[-1]
+        self.last_maps = self.end_points["global_pool"].op.inputs[0]
+        self.num_classes = self.recognised.num_classes
 
     def __enter__(self):
         return self
@@ -104,9 +107,41 @@ class Network:
         """Returns one end point for images ``[N, size, size, 3]``."""
         return self._finite(self.end_points[end_point], images)
 
+    def values(self, end_points, images):
+        """Returns several end points in one run, NaN and infinite values included.
+
+        Args:
+          end_points: Their keys.
+          images: ``[N, size, size, 3]``.
+
+        Returns:
+          A dict from each key to its array.
+        """
+        return self._session.run({key: self.end_points[key] for key in end_points},
+                                 {self._images: images})
+
+    def variable(self, name):
+        """Returns the value of a variable, named without the network's scope."""
+        scoped = "/".join(filter(None, [self.recognised.scope, name]))
+        with self._session.graph.as_default():
+            variables = {variable.op.name: variable for variable in tf1.global_variables()}
+        return self._session.run(variables[scoped])
+
+    def evidence_inputs(self, images):
+        """Returns what `class_evidence.contributions` explains logits with.
+
+        Args:
+          images: ``[N, size, size, 3]``.
+
+        Returns:
+          ``(last_maps, logits, probabilities)`` of one run.
+        """
+        return self._finite([self.last_maps, self._logits, self._probabilities], images)
+
     def _finite(self, fetch, images):
         values = self._session.run(fetch, {self._images: images})
-        if not np.isfinite(values).all():
+        if not all(np.isfinite(array).all() for array in
+                   (values if isinstance(values, list) else [values])):
             raise SlimResnetError(f"{self.path}: the network's outputs are NaN or infinite; see "
                                   "slim-resnet checkpoint describe --stats")
         return values

@@ -3,6 +3,7 @@
 import os
 
 from slim_resnet.errors import SlimResnetError
+from slim_resnet.figures import figure_class
 from slim_resnet.files import atomic_write
 from slim_resnet.themes import COLOURS
 
@@ -13,7 +14,7 @@ def check_plot_file(path):
     """Raises `SlimResnetError` if a plot could not be made under this name."""
     if _format_of(path) not in FORMATS:
         raise SlimResnetError(f"{path}: a plot's name ends in .png, .svg or .pdf")
-    _figure_class()
+    figure_class()
 
 
 def plot_benchmark(record, path):
@@ -23,7 +24,7 @@ def plot_benchmark(record, path):
       record: A record of `slim_resnet.benchmark`.
       path: File to write; its ending chooses the format.
     """
-    figure = _figure_class()(figsize=(11, 1.2 + 2.6 * len(record["runs"])), layout="constrained")
+    figure = figure_class()(figsize=(11, 1.2 + 2.6 * len(record["runs"])), layout="constrained")
     axes = figure.subplots(len(record["runs"]), 2, squeeze=False, width_ratios=(2, 1))
     for (steps, histogram), run, colour in zip(axes, record["runs"], COLOURS):
         burn_in, durations = run["burn_in_durations_s"], run["durations_s"]
@@ -52,11 +53,3 @@ def plot_benchmark(record, path):
 
 def _format_of(path):
     return os.path.splitext(path)[1].lstrip(".").lower()
-
-
-def _figure_class():
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise SlimResnetError("plots need matplotlib: pip install 'slim-resnet[plot]'") from error
-    return Figure

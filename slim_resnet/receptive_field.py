@@ -1,7 +1,7 @@
 """Strides and receptive fields of tensors, followed through a graph's ops.
 
 Along each axis, position ``p`` of a tensor sees the pixels ``stride * p + first`` to
-``stride * p + last`` of the images: what the first convolution or pooling is given.
+``stride * p + last`` of the images: what the first convolution, pooling or padding is given.
 A kernel widens that range, a stride multiplies the steps, and where branches meet the
 range is the union of theirs.
 """
@@ -54,7 +54,7 @@ def sights(ops):
     found = {}
     for op in ops:
         before = [found[tensor.op] for tensor in op.inputs if tensor.op in found]
-        if op.type in _KERNELS + _POOLS:
+        if op.type in _KERNELS + _POOLS + _PADS:
             before = before or [(PIXEL, PIXEL)]
         if not before:
             continue
