@@ -17,7 +17,8 @@ import slim_resnet
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.import_hooks import around_import
 
-COMMANDS = ("benchmark", "overhead", "checkpoint", "restore-cost", "classify", "evaluate", "export")
+COMMANDS = ("benchmark", "overhead", "checkpoint", "restore-cost", "classify", "evaluate", "export",
+            "end-points")
 
 
 class _Parser(argparse.ArgumentParser):
