@@ -8,12 +8,14 @@ From the graph alone, without a session or a variable's value::
     print(ep.total(rows).multiply_adds)
 """
 
+import fnmatch
 import math
 import typing
 
 import tensorflow as tf
 
 from slim_resnet.errors import SlimResnetError
+from slim_resnet.features import nearest_keys
 from slim_resnet.graph_cost import ancestors, cost_of
 from slim_resnet.receptive_field import sights
 
@@ -77,20 +79,12 @@ def summary(end_points):
     Raises:
       SlimResnetError: A value is no tensor of a graph, or they are of several.
     """
-    graph = _graph_of(end_points)
-    if graph is None:
-        return []
-    position = {op: number for number, op in enumerate(graph.get_operations())}
-    # Of one tensor's keys the longest is the innermost.
-    order = sorted(end_points, key=lambda key: (position[end_points[key].op], -len(key)))
-    seen, costs = set(), {}
-    for key in order:
-        own = ancestors(end_points[key].op, seen)
-        seen |= own
-        costs[key] = cost_of(own)
-    seen_by = sights(sorted(seen, key=position.get))
+    shares = own_ops(end_points)
+    order = list(shares)
+    seen_by = sights([op for op in _operations(end_points) if op in set().union(*shares.values())])
     parents = {key: _parent(key, order[number:]) for number, key in enumerate(order)}
     heights = dict.fromkeys(order, 0)
+    costs = {key: cost_of(ops) for key, ops in shares.items()}
     parameters = {key: cost.parameters for key, cost in costs.items()}
     multiply_adds = {key: cost.multiply_adds for key, cost in costs.items()}
     # Whoever is held comes before its holder, so its own sum is complete by then.
@@ -105,26 +99,64 @@ def summary(end_points):
             for key, tensor in ((key, end_points[key]) for key in order)]
 
 
-def total(rows):
-    """Returns the network as one `EndPoint` of the level ``network``: the sum of ``rows``.
+def own_ops(end_points):
+    """Returns the ops that belong to each end point itself, see `summary`, in graph order."""
+    position = {op: number for number, op in enumerate(_operations(end_points))}
+    shares, seen = {}, set()
+    # Of one tensor's keys the longest is the innermost.
+    for key in sorted(end_points, key=lambda key: (position[end_points[key].op], -len(key))):
+        shares[key] = ancestors(end_points[key].op, seen)
+        seen |= shares[key]
+    return shares
 
-    Its ``activation_bytes`` are those of all end points together, of several keys of one
-    tensor counted once; its shape, op and receptive field are the last row's.
+
+def select(rows, patterns=(), depth="layer"):
+    """Chooses rows of `summary`.
 
     Args:
-      rows: All that `summary` returned for a network with at least one end point.
+      rows: What `summary` returned.
+      patterns: `fnmatch` patterns of whole keys, such as ``*/conv2``; a row is kept
+        that fits one of them. None at all keep all.
+      depth: One of `LEVELS`. Rows are kept that no end point of that level or a lower
+        one holds: ``block`` leaves out what is within blocks.
+
+    Raises:
+      SlimResnetError: A pattern fits no key.
     """
-    last = rows[-1]
-    tops = [row for row in rows if row.parent is None]
+    for pattern in patterns:
+        if not any(fnmatch.fnmatchcase(row.key, pattern) for row in rows):
+            raise SlimResnetError(f"pattern {pattern!r} fits no end point; nearest: "
+                                  + ", ".join(nearest_keys(pattern, [row.key for row in rows])))
+    levels = {row.key: LEVELS.index(row.level) for row in rows}
+    return [row for row in rows
+            if levels.get(row.parent, len(LEVELS)) > LEVELS.index(depth)
+            and (not patterns or any(fnmatch.fnmatchcase(row.key, pattern)
+                                     for pattern in patterns))]
+
+
+def total(rows):
+    """Sums rows of `summary`, those that another of them holds left out.
+
+    Args:
+      rows: A list of `EndPoint` in graph order, at least one. All that `summary`
+        returned give the whole network, and so does what `select` kept of them by depth.
+
+    Returns:
+      An `EndPoint` with the key ``total`` and the level ``network``. Its
+      ``activation_bytes`` are those of all ``rows``, several keys of one tensor counted
+      once; its op, shape, stride and receptive field are the last row's.
+    """
+    keys = [row.key for row in rows]
+    tops = [row for number, row in enumerate(rows) if _parent(row.key, keys[number:]) is None]
     tensors = {row.op_name: row.activation_bytes for row in rows}
-    return last._replace(
+    return rows[-1]._replace(
         key="total", level="network", parent=None,
         parameters=sum(row.parameters for row in tops),
         multiply_adds=_sum([row.multiply_adds for row in tops]),
         activation_bytes=_sum(tensors.values()))
 
 
-def _graph_of(end_points):
+def _operations(end_points):
     graphs = []
     for key, tensor in end_points.items():
         graph = getattr(tensor, "graph", None) if tf.is_tensor(tensor) else None
@@ -135,7 +167,7 @@ def _graph_of(end_points):
             graphs.append(graph)
     if len(graphs) > 1:
         raise SlimResnetError(f"the end points are of {len(graphs)} graphs; give those of one")
-    return graphs[0] if graphs else None
+    return graphs[0].get_operations() if graphs else []
 
 
 def _parent(key, later):

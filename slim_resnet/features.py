@@ -1,6 +1,9 @@
-"""What any layer of a checkpoint's network gives for images, as an .npz file."""
+"""What any layers of a checkpoint's network give for images, as an .npz file."""
 
+import contextlib
 import difflib
+import shutil
+import tempfile
 import zipfile
 
 import numpy as np
@@ -21,26 +24,30 @@ def check_end_points(keys, known):
       known: End points that there are.
     """
     for key in keys:
-        if key in known:
-            continue
-        nearest = [name for name in known if name.endswith(f"/{key}")]
-        nearest += [name for name in difflib.get_close_matches(key, known, n=3, cutoff=0)
-                    if name not in nearest]
-        raise SlimResnetError(f"there is no end point {key!r}; "
-                              f"nearest: {', '.join(nearest[:3])}")
+        if key not in known:
+            raise SlimResnetError(f"there is no end point {key!r}; "
+                                  f"nearest: {', '.join(nearest_keys(key, known))}")
 
 
-def write_features(file, network, end_point, paths, examples, batch_size):
-    """Writes one end point of every image to an .npz file, a batch in memory at a time.
+def nearest_keys(key, known):
+    """Returns up to three of the ``known`` keys that somebody may have meant."""
+    nearest = [name for name in known if name.endswith(f"/{key}")]
+    nearest += [name for name in difflib.get_close_matches(key, known, n=3, cutoff=0)
+                if name not in nearest]
+    return nearest[:3]
 
-    Its arrays have a row for every path: ``files``, ``features`` (float32, NaN where
-    there is none) and ``errors`` (why there is none, else empty). Ctrl-C ends the
-    images, not the file: rows that were not reached have the error "interrupted".
+
+def write_features(file, network, end_points, paths, examples, batch_size):
+    """Writes end points of every image to an .npz file, a batch in memory at a time.
+
+    Its arrays have a row for every path: one of float32 for each end point, NaN where
+    there is none, ``files``, and ``errors`` (why there is none, else empty). Ctrl-C ends
+    the images, not the file: rows that were not reached have the error "interrupted".
 
     Args:
       file: Binary file, open for writing.
       network: A `network.Network`.
-      end_point: Key of ``network.end_points``.
+      end_points: Maps names of arrays to keys of ``network.end_points``.
       paths: Image files.
       examples: Yields the `images.Example` of every path, of the network's image size.
       batch_size: Images in a run of the network.
@@ -51,20 +58,29 @@ def write_features(file, network, end_point, paths, examples, batch_size):
     Raises:
       SlimResnetError: There is no such end point.
     """
-    check_end_points([end_point], network.end_points)
-    shape = network.end_points[end_point].shape[1:].as_list()
+    check_end_points(end_points.values(), network.end_points)
+    shapes = {name: network.end_points[key].shape[1:].as_list()
+              for name, key in end_points.items()}
     errors = []
-    with zipfile.ZipFile(file, "w") as archive:
-        with archive.open("features.npy", "w", force_zip64=True) as entry:
-            np.lib.format.write_array_header_2_0(entry, {
-                "descr": "<f4", "fortran_order": False, "shape": (len(paths), *shape)})
-            for causes, rows in _until_interrupted(
-                    _feature_rows(network, end_point, shape, examples, batch_size)):
-                entry.write(rows.tobytes())
-                errors += causes
-            absent = np.full(shape, np.nan, np.float32).tobytes()
-            for _ in range(len(paths) - len(errors)):
-                entry.write(absent)
+    with contextlib.ExitStack() as stack:
+        # A zip file takes one member at a time, and a batch has rows for all of them.
+        parts = {name: stack.enter_context(tempfile.TemporaryFile()) for name in end_points}
+        for causes, rows in until_interrupted(
+                _feature_rows(network, end_points, shapes, examples, batch_size)):
+            for name, part in parts.items():
+                part.write(rows[name].tobytes())
+            errors += causes
+        archive = stack.enter_context(zipfile.ZipFile(file, "w"))
+        for name, part in parts.items():
+            absent = np.full(shapes[name], np.nan, np.float32).tobytes()
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                np.lib.format.write_array_header_2_0(entry, {
+                    "descr": "<f4", "fortran_order": False,
+                    "shape": (len(paths), *shapes[name])})
+                part.seek(0)
+                shutil.copyfileobj(part, entry)
+                for _ in range(len(paths) - len(errors)):
+                    entry.write(absent)
         errors += [INTERRUPTED] * (len(paths) - len(errors))
         for name, values in (("files", paths), ("errors", errors)):
             with archive.open(f"{name}.npy", "w") as entry:
@@ -72,17 +88,21 @@ def write_features(file, network, end_point, paths, examples, batch_size):
     return errors
 
 
-def _feature_rows(network, end_point, shape, examples, batch_size):
+def _feature_rows(network, end_points, shapes, examples, batch_size):
     for batch in images.in_batches(examples, batch_size):
-        rows = np.full([len(batch), *shape], np.nan, np.float32)
+        rows = {name: np.full([len(batch), *shape], np.nan, np.float32)
+                for name, shape in shapes.items()}
         readable = [example.image is not None for example in batch]
         if any(readable):
-            rows[readable] = network.features(end_point, images.stack(batch))
+            values = network.features(end_points, images.stack(batch))
+            for name, array in rows.items():
+                array[readable] = values[name]
         yield [example.cause or "" for example in batch], rows
 
 
-def _until_interrupted(batches):
+def until_interrupted(items):
+    """Yields ``items``; Ctrl-C ends them, and no more."""
     try:
-        yield from batches
+        yield from items
     except KeyboardInterrupt:
         return

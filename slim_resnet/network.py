@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from slim_resnet.checkpoint import build_from_checkpoint, open_checkpoint, recognise
 from slim_resnet.errors import SlimResnetError
+from slim_resnet.restore import build_recognised
 
 tf1 = tf.compat.v1
 
@@ -43,17 +44,63 @@ def build_network(opened, images, session):
       SlimResnetError: The checkpoint cannot be restored.
     """
     net, end_points = build_from_checkpoint(opened, images, session=session)
-    found = recognise(opened)
-    pool5 = f"{found.scope}/pool5:0".lstrip("/")
-    end_points = dict(end_points, global_pool=session.graph.get_tensor_by_name(pool5))
-    if found.num_classes is None:
+    end_points = _with_pool(end_points, recognise(opened), session.graph)
+    if "predictions" not in end_points:
         return None, None, end_points
     with session.graph.as_default():
         return (tf.squeeze(net, [1, 2]), tf.squeeze(end_points["predictions"], [1, 2]),
                 end_points)
 
 
-class Network:
+def build_without_values(opened, images):
+    """Builds a checkpoint's network and restores nothing; for its shapes.
+
+    Args:
+      opened: An open `checkpoint.Checkpoint`.
+      images: Tensor of images ``[N, H, W, channels]``, in the default graph.
+
+    Returns:
+      The same ``end_points`` as `build_network`.
+
+    Raises:
+      SlimResnetError: It is no ResNet V2, or takes other channels.
+    """
+    _, end_points = build_recognised(opened, images)
+    return _with_pool(end_points, recognise(opened), images.graph)
+
+
+def _with_pool(end_points, found, graph):
+    pool5 = f"{found.scope}/pool5:0".lstrip("/")
+    return dict(end_points, global_pool=graph.get_tensor_by_name(pool5))
+
+
+class BuiltNetwork:
+    """A network in a session, such as your own of slim's.
+
+    Args:
+      session: A ``tf.compat.v1.Session`` whose variables have their values.
+      images: Tensor of its graph that images are fed to, ``[N, H, W, channels]``.
+      end_points: Maps keys to tensors of its graph.
+
+    Attributes:
+      session, images, end_points: The arguments.
+    """
+
+    def __init__(self, session, images, end_points):
+        self.session, self.images, self.end_points = session, images, end_points
+
+    def run(self, fetches, images, **options):
+        """Returns the values of tensors for images, whatever they are, NaN too.
+
+        Args:
+          fetches: What ``Session.run`` takes.
+          images: Array that is fed.
+          **options: ``Session.run``'s ``options`` and ``run_metadata``.
+        """
+        return self.session.run(fetches, {self.images: images}, **options)
+
+
+class Network(BuiltNetwork):
     """A checkpoint's network in inference mode, in a graph and a session of its own.
 
     Use it in a ``with`` statement, which closes the session.
@@ -78,22 +125,23 @@ class Network:
         graph = tf.Graph()
         with open_checkpoint(checkpoint) as opened, graph.as_default():
             self.path, self.recognised = opened.path, recognise(opened)
-            self._images = tf1.placeholder(tf.float32, [None, image_size, image_size, 3])
-            self._session = tf1.Session(graph=graph)
+            images = tf1.placeholder(tf.float32, [None, image_size, image_size, 3], "images")
+            session = tf1.Session(graph=graph)
             try:
-                self._logits, self._probabilities, self.end_points = build_network(
-                    opened, self._images, self._session)
+                self._logits, self._probabilities, end_points = build_network(
+                    opened, images, session)
             except BaseException:
-                self._session.close()
+                session.close()
                 raise
-        self.last_maps = self.end_points["global_pool"].op.inputs[0]
+        super().__init__(session, images, end_points)
+        self.last_maps = end_points["global_pool"].op.inputs[0]
         self.num_classes = self.recognised.num_classes
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self._session.close()
+        self.session.close()
 
     def probabilities(self, images):
         """Returns class probabilities ``[N, classes]`` of images ``[N, size, size, 3]``."""
@@ -103,29 +151,21 @@ class Network:
         """Returns logits ``[N, classes]`` of images ``[N, size, size, 3]``."""
         return self._finite(self._logits, images)
 
-    def features(self, end_point, images):
-        """Returns one end point for images ``[N, size, size, 3]``."""
-        return self._finite(self.end_points[end_point], images)
-
-    def values(self, end_points, images):
-        """Returns several end points in one run, NaN and infinite values included.
+    def features(self, end_points, images):
+        """Returns end points for images ``[N, size, size, 3]``.
 
         Args:
-          end_points: Their keys.
-          images: ``[N, size, size, 3]``.
-
-        Returns:
-          A dict from each key to its array.
+          end_points: A key, or a list or dict of keys, for which its like is returned.
+          images: Array that is fed.
         """
-        return self._session.run({key: self.end_points[key] for key in end_points},
-                                 {self._images: images})
+        return self._finite(tf.nest.map_structure(self.end_points.__getitem__, end_points), images)
 
     def variable(self, name):
         """Returns the value of a variable, named without the network's scope."""
         scoped = "/".join(filter(None, [self.recognised.scope, name]))
-        with self._session.graph.as_default():
+        with self.session.graph.as_default():
             variables = {variable.op.name: variable for variable in tf1.global_variables()}
-        return self._session.run(variables[scoped])
+        return self.session.run(variables[scoped])
 
     def evidence_inputs(self, images):
         """Returns what `class_evidence.contributions` explains logits with.
@@ -136,12 +176,11 @@ class Network:
         Returns:
           ``(last_maps, logits, probabilities)`` of one run.
         """
-        return self._finite([self.last_maps, self._logits, self._probabilities], images)
+        return self._finite((self.last_maps, self._logits, self._probabilities), images)
 
-    def _finite(self, fetch, images):
-        values = self._session.run(fetch, {self._images: images})
-        if not all(np.isfinite(array).all() for array in
-                   (values if isinstance(values, list) else [values])):
+    def _finite(self, fetches, images):
+        values = self.run(fetches, images)
+        if not all(np.isfinite(array).all() for array in tf.nest.flatten(values)):
             raise SlimResnetError(f"{self.path}: the network's outputs are NaN or infinite; see "
                                   "slim-resnet checkpoint describe --stats")
         return values

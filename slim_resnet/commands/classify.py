@@ -102,7 +102,7 @@ def _write_features(arguments):
         examples = images.read_images(paths, arguments.image_size, arguments.preprocessing)
         with files.atomic_write(arguments.output, "wb") as file:
             errors = features.write_features(
-                file, network, arguments.features, paths,
+                file, network, {"features": arguments.features}, paths,
                 commands.with_progress(examples, len(paths)), arguments.batch_size)
     reached = [error != features.INTERRUPTED for error in errors]
     status = commands.report_unreadable(
