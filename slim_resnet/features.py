@@ -30,11 +30,12 @@ def check_end_points(keys, known):
 
 
 def nearest_keys(key, known):
-    """Returns up to three of the ``known`` keys that somebody may have meant."""
-    nearest = [name for name in known if name.endswith(f"/{key}")]
-    nearest += [name for name in difflib.get_close_matches(key, known, n=3, cutoff=0)
-                if name not in nearest]
-    return nearest[:3]
+    """Returns the three ``known`` keys, or all, whose ends are most like a key or pattern."""
+    def unlike(name):
+        end = "/".join(name.split("/")[-key.count("/") - 1:])
+        return -difflib.SequenceMatcher(None, key, end).ratio()
+
+    return sorted(known, key=unlike)[:3]
 
 
 def write_features(file, network, end_points, paths, examples, batch_size):

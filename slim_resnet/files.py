@@ -19,6 +19,15 @@ def check_writable(path):
         pass
 
 
+def make_folder(path):
+    """Makes a folder, where there is none, and raises `SlimResnetError` if nothing can be
+    written into it."""
+    with _writing_errors(path):
+        os.makedirs(path, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+
+
 @contextlib.contextmanager
 def atomic_write(path, mode="w"):
     """Opens a temporary file beside ``path`` that takes its place when all went well.

@@ -52,21 +52,24 @@ def build_network(opened, images, session):
                 end_points)
 
 
-def build_without_values(opened, images):
-    """Builds a checkpoint's network and restores nothing; for its shapes.
+def build_without_values(opened, image_size):
+    """Builds a checkpoint's network in the default graph and restores nothing.
 
     Args:
       opened: An open `checkpoint.Checkpoint`.
-      images: Tensor of images ``[N, H, W, channels]``, in the default graph.
+      image_size: Height and width of the images, in pixels.
 
     Returns:
       The same ``end_points`` as `build_network`.
 
     Raises:
-      SlimResnetError: It is no ResNet V2, or takes other channels.
+      SlimResnetError: It is no ResNet V2.
     """
+    found = recognise(opened)
+    images = tf1.placeholder(
+        tf.float32, [None, image_size, image_size, found.input_channels], "images")
     _, end_points = build_recognised(opened, images)
-    return _with_pool(end_points, recognise(opened), images.graph)
+    return _with_pool(end_points, found, images.graph)
 
 
 def _with_pool(end_points, found, graph):

@@ -29,10 +29,16 @@ def _int_from(least, text):
     return value
 
 
-def add_image_arguments(parser):
-    """Adds the options of commands that give images to a network."""
+def add_image_arguments(parser, default_size="299"):
+    """Adds the options of commands that give images to a network.
+
+    Args:
+      parser: The command's.
+      default_size: What the help says that the default image size is.
+    """
     parser.add_argument("--image-size", type=positive_int, default=299, metavar="PIXELS",
-                        help="height and width that images are resized to (default: 299)")
+                        help="height and width that images are resized to (default: "
+                        f"{default_size})")
     parser.add_argument("--preprocessing", choices=("inception", "none"), default="inception",
                         help="inception: central 0.875, bilinear, 2x-1, as slim evaluates; "
                         "none: resize only, values from 0 to 255 (default: inception)")
@@ -67,6 +73,47 @@ def report_unreadable(command, causes):
     for name, cause in causes:
         print(f"slim-resnet {command}: {printable(name)}: cannot be read: {cause}", file=sys.stderr)
     return 2 if causes else 0
+
+
+def report_interrupted(command, done, total):
+    """Says on stderr how far a command came before Ctrl-C; returns the exit status."""
+    print(f"slim-resnet {command}: interrupted after {done} of {total} images", file=sys.stderr)
+    return 130
+
+
+def write_features(command, checkpoint, names, end_points, output, arguments):
+    """Writes end points of images to an .npz file, for a command that offers it.
+
+    Args:
+      command: Name of the subcommand.
+      checkpoint: Of the network.
+      names: Image files and folders.
+      end_points: Maps names of arrays to keys of end points.
+      output: File to write.
+      arguments: With those of `add_image_arguments`.
+
+    Returns:
+      The exit status.
+
+    Raises:
+      SlimResnetError: One of these is at fault.
+    """
+    from slim_resnet import features, files, images
+    from slim_resnet.network import Network
+    files.check_writable(output)
+    paths = images.find_images(names)
+    with Network(checkpoint, arguments.image_size) as network:
+        features.check_end_points(end_points.values(), network.end_points)
+        examples = images.read_images(paths, arguments.image_size, arguments.preprocessing)
+        with files.atomic_write(output, "wb") as file:
+            errors = features.write_features(
+                file, network, end_points, paths, with_progress(examples, len(paths)),
+                arguments.batch_size)
+    reached = [error != features.INTERRUPTED for error in errors]
+    status = report_unreadable(
+        command, [(path, error) for path, error, was_reached in zip(paths, errors, reached)
+                  if error and was_reached])
+    return status if all(reached) else report_interrupted(command, sum(reached), len(paths))
 
 
 def printable(text):

@@ -44,7 +44,9 @@ def run(arguments):
             if getattr(arguments, option):
                 raise SlimResnetError(f"--{option} says how to print classes, and --features "
                                       "writes none; leave one out")
-        return _write_features(arguments)
+        return commands.write_features(
+            "classify", arguments.checkpoint, arguments.images,
+            {"features": arguments.features}, arguments.output, arguments)
     return _classify(arguments)
 
 
@@ -79,7 +81,9 @@ def _classify(arguments):
                 "images": [dataclasses.asdict(result) for result in done]}, indent=1))
     status = commands.report_unreadable(
         "classify", [(result.path, result.cause) for result in done if result.cause])
-    return _interrupted(len(done), len(paths)) if interrupted else status
+    if interrupted:
+        return commands.report_interrupted("classify", len(done), len(paths))
+    return status
 
 
 def table_lines(result):
@@ -90,27 +94,3 @@ def table_lines(result):
     return [f"{path}:"] + [
         f"  {probability:8.6f}  {number:4d}  {name or ''}".rstrip() for number, name, probability
         in zip(result.classes, result.names, result.probabilities)]
-
-
-def _write_features(arguments):
-    from slim_resnet import features, files, images
-    from slim_resnet.network import Network
-    files.check_writable(arguments.output)
-    paths = images.find_images(arguments.images)
-    with Network(arguments.checkpoint, arguments.image_size) as network:
-        features.check_end_points([arguments.features], network.end_points)
-        examples = images.read_images(paths, arguments.image_size, arguments.preprocessing)
-        with files.atomic_write(arguments.output, "wb") as file:
-            errors = features.write_features(
-                file, network, {"features": arguments.features}, paths,
-                commands.with_progress(examples, len(paths)), arguments.batch_size)
-    reached = [error != features.INTERRUPTED for error in errors]
-    status = commands.report_unreadable(
-        "classify", [(path, error) for path, error, was_reached in zip(paths, errors, reached)
-                     if error and was_reached])
-    return status if all(reached) else _interrupted(sum(reached), len(paths))
-
-
-def _interrupted(done, total):
-    print(f"slim-resnet classify: interrupted after {done} of {total} images", file=sys.stderr)
-    return 130
