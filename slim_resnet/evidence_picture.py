@@ -4,7 +4,6 @@ Needs the extra ``plot``.
 """
 
 import os
-import typing
 
 import numpy as np
 
@@ -18,31 +17,12 @@ _BESIDE, _STACKED = (3.3, 3.6), (6.4, 2.6)
 _WIDE = 1.6
 
 
-class Seen(typing.NamedTuple):
-    """What a network makes of one photo.
-
-    Attributes:
-      photo: A readable `photos.Photo`.
-      result: Its top classes, a `classify.Result`.
-      contributions: ``[height, width]``: what each place adds to the first class's
-        logit, see `class_evidence.contributions`.
-      logit: The first class's logit.
-      bias: Its bias.
-    """
-
-    photo: tuple
-    result: object
-    contributions: np.ndarray
-    logit: float
-    bias: float
-
-
 def class_label(name, number):
     """Returns how a class is called: its name and number, or its number alone."""
     return f"class {number}" if name is None else f"{name} ({number})"
 
 
-def draw(seen, placement, *, theme="light"):
+def draw(look, placement, *, theme="light"):
     """Draws the evidence for an image's most probable class beside the image.
 
     Colours say which way and how far a place moves the logit: vermilion (orange on
@@ -50,7 +30,7 @@ def draw(seen, placement, *, theme="light"):
     interpolated; its positions stand on the pixels in the middle of what they see.
 
     Args:
-      seen: A `Seen`.
+      look: A `looks.Look` with evidence.
       placement: A `class_evidence.Placement`.
       theme: ``light`` or ``dark``.
 
@@ -60,7 +40,7 @@ def draw(seen, placement, *, theme="light"):
     Raises:
       SlimResnetError: There is no such theme, or no matplotlib.
     """
-    shown = seen.photo.shown
+    shown = look.photo.shown
     aspect = shown.shape[1] / shown.shape[0]
     most_width, most_height = _STACKED if aspect > _WIDE else _BESIDE
     width = max(0.3, min(most_width, most_height * aspect))
@@ -76,22 +56,22 @@ def draw(seen, placement, *, theme="light"):
         def words(left, top, text, **style):
             figure.text(left / _WIDTH, 1 - top / figure_height, text, va="top", **style)
 
-        result = seen.result
+        result = look.result
         label = class_label(result.names[0], result.classes[0])
         words(_LEFT, 0.12, shortened(os.path.basename(result.path), 55, keep_end=True),
               fontsize=12, fontweight="bold")
         words(_LEFT, 0.42, f"Evidence for {shortened(label, 44)}: "
-              f"sum {seen.contributions.sum():+.4f}, bias {seen.bias:+.4f}, "
-              f"logit {seen.logit:+.4f}", fontsize=9.5, color=colours.muted)
-        largest = float(np.abs(seen.contributions).max())
-        pictures = ((shown, "photo"), (_overlay(seen, placement, largest, colours),
-                                       "evidence, {} × {}".format(*seen.contributions.shape)))
+              f"sum {look.contributions.sum():+.4f}, bias {look.bias:+.4f}, "
+              f"logit {look.logit:+.4f}", fontsize=9.5, color=colours.muted)
+        largest = float(np.abs(look.contributions).max())
+        pictures = ((shown, "photo"), (_overlay(look, placement, largest, colours),
+                                       "evidence, {} × {}".format(*look.contributions.shape)))
         for (picture, caption), (dx, dy) in zip(pictures, ((0, 0), offset)):
             words(_LEFT + dx, _TOP - 0.22 + dy, caption, fontsize=9, color=colours.muted)
             axes = axes_at(_LEFT + dx, _TOP + dy, width, height)
             axes.imshow(picture, aspect="auto", interpolation="antialiased")
             axes.set_axis_off()
-        _frame(figure.axes[0], seen.photo)
+        _frame(figure.axes[0], look.photo)
         words(_LEFT, figure_height - 0.3, "Dashed frame: what the network sees. Colours are "
               "interpolated between the places.", fontsize=8, color=colours.muted)
         right = _LEFT + offset[0] + (width if stacked else max(width, 1.2)) + 0.15
@@ -101,20 +81,20 @@ def draw(seen, placement, *, theme="light"):
     return figure
 
 
-def _overlay(seen, placement, largest, colours):
+def _overlay(look, placement, largest, colours):
     """Returns the grey photo, ``[height, width, 3]`` in [0, 1], coloured by its evidence."""
     from matplotlib.colors import to_rgb
-    height, width = seen.photo.shown.shape[:2]
-    size = seen.photo.prepared.shape[0]
-    left, top, right, bottom = seen.photo.cropped
+    height, width = look.photo.shown.shape[:2]
+    size = look.photo.prepared.shape[0]
+    left, top, right, bottom = look.photo.cropped
     across, down = (((np.arange(count) + 0.5) / count - begin) / (end - begin)
                     for count, begin, end in ((width, left, right), (height, top, bottom)))
-    evidence = _between(seen.contributions, placement.positions(down * size - 0.5),
+    evidence = _between(look.contributions, placement.positions(down * size - 0.5),
                         placement.positions(across * size - 0.5))
     strength = evidence / (largest or 1)
     outside = ~((down >= 0) & (down <= 1))[:, None] | ~((across >= 0) & (across <= 1))
     strength[outside] = 0
-    grey = (seen.photo.shown @ [0.299, 0.587, 0.114] / 255)[..., None].repeat(3, -1)
+    grey = (look.photo.shown @ [0.299, 0.587, 0.114] / 255)[..., None].repeat(3, -1)
     grey[outside] = 0.35 * grey[outside] + 0.65 * np.array(to_rgb(colours.background))
     colour = np.where(strength[..., None] > 0, to_rgb(colours.second), to_rgb(colours.main))
     alpha = 0.85 * np.abs(strength)[..., None]

@@ -60,6 +60,24 @@ def with_progress(items, total=None, noun="images"):
         print(file=sys.stderr)
 
 
+def readable_batches(arguments, paths, unreadable):
+    """Yields the readable images of files as arrays, with progress.
+
+    Args:
+      arguments: With those of `add_image_arguments`.
+      paths: Image files.
+      unreadable: A list that ``(name, cause)`` of each unreadable image is added to.
+    """
+    from slim_resnet import images
+
+    examples = images.read_images(paths, arguments.image_size, arguments.preprocessing)
+    for batch in images.in_batches(with_progress(examples, len(paths)), arguments.batch_size):
+        unreadable += [(example.name, example.cause) for example in batch
+                       if example.image is None]
+        if any(example.image is not None for example in batch):
+            yield images.stack(batch)
+
+
 def report_unreadable(command, causes):
     """Prints a line on stderr for every unreadable image.
 

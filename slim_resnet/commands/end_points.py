@@ -181,7 +181,7 @@ def _statistics(arguments):
     with Network(arguments.network, arguments.image_size) as network, \
          contextlib.ExitStack() as stack:
         keys = [row.key for row in _rows(arguments, network.end_points)]
-        batches = _batches(arguments, paths, unreadable)
+        batches = commands.readable_batches(arguments, paths, unreadable)
         if arguments.logdir:
             run = stack.enter_context(tensorboard.Run(arguments.logdir, network.session.graph))
             run.add_weights(network)
@@ -198,19 +198,6 @@ def _statistics(arguments):
     if done < len(paths):
         return commands.report_interrupted("end-points", done, len(paths))
     return status
-
-
-def _batches(arguments, paths, unreadable):
-    """Yields arrays of the readable images, and lists the others."""
-    from slim_resnet import images
-
-    examples = images.read_images(paths, arguments.image_size, arguments.preprocessing)
-    for batch in images.in_batches(commands.with_progress(examples, len(paths)),
-                                   arguments.batch_size):
-        unreadable += [(example.name, example.cause) for example in batch
-                       if example.image is None]
-        if any(example.image is not None for example in batch):
-            yield images.stack(batch)
 
 
 def _statistics_cells(row):
