@@ -18,7 +18,7 @@ from slim_resnet.errors import SlimResnetError
 from slim_resnet.import_hooks import around_import
 
 COMMANDS = ("benchmark", "overhead", "checkpoint", "restore-cost", "classify", "evaluate", "export",
-            "end-points", "diagram", "pictures")
+            "end-points", "diagram", "pictures", "report")
 
 
 class _Parser(argparse.ArgumentParser):

@@ -226,7 +226,7 @@ def _document(panels, columns, theme, title, description):
     return (f'<svg xmlns="http://www.w3.org/2000/svg" class="slim-resnet-diagram" role="img" '
             f'aria-label="{escaped(description)}" viewBox="0 0 {width:g} {height:g}" '
             f'width="{width:g}" height="{height:g}" font-family="Helvetica, Arial, sans-serif">'
-            f'<title>{escaped(title)}</title><style>{_style(theme)}</style>'
+            f'<title>{escaped(title)}</title><style>{style(theme)}</style>'
             f'<rect class="background" width="{width:g}" height="{height:g}"/>'
             f'{"".join(elements)}</svg>\n')
 
@@ -245,7 +245,8 @@ def _connection(this, following):
             f'<path class="arrow" d="M{to_x:g} {to_top:g}l-4 -7h8z"/>')
 
 
-def _style(theme):
+def style(theme="auto"):
+    """Returns the style sheet of what `draw` draws in a theme."""
     if theme != "auto":
         return _rules(THEMES[theme])
     return (_rules(THEMES["light"])
