@@ -10,8 +10,8 @@ import numpy as np
 from slim_resnet import figures
 from slim_resnet.markup import shortened
 
-# In inches: the figure's width, margins, and the most that a photo takes.
-_WIDTH, _LEFT, _TOP, _BARS = 11.4, 0.2, 1.05, 2.9
+# In inches: the figure's width, margins, what bars add to it, and the most of a photo.
+_WIDTH, _LEFT, _TOP, _BARS = 8.1, 0.2, 1.05, 2.9
 _BESIDE, _STACKED = (3.3, 3.6), (6.4, 2.6)
 # Photos wider than this stand above their evidence and not beside it.
 _WIDE = 1.6
@@ -22,7 +22,7 @@ def class_label(name, number):
     return f"class {number}" if name is None else f"{name} ({number})"
 
 
-def draw(look, placement, *, theme="light"):
+def draw(look, placement, *, theme="light", bars=True):
     """Draws the evidence for an image's most probable class beside the image.
 
     Colours say which way and how far a place moves the logit: vermilion (orange on
@@ -33,6 +33,7 @@ def draw(look, placement, *, theme="light"):
       look: A `looks.Look` with evidence.
       placement: A `class_evidence.Placement`.
       theme: ``light`` or ``dark``.
+      bars: Whether the most probable classes are drawn too.
 
     Returns:
       A matplotlib ``Figure``.
@@ -47,14 +48,15 @@ def draw(look, placement, *, theme="light"):
     height = max(0.3, min(most_height, most_width / aspect))
     stacked = aspect > _WIDE
     offset = (0, height + 0.35) if stacked else (max(width, 1.2) + 0.3, 0)
-    figure_height = max(_TOP + height + offset[1] + 0.45, 4.2)
-    with figures.drawing(theme, _WIDTH, figure_height, layout=None) as (figure, colours):
+    figure_width = _WIDTH + (_BARS + 0.4) * bars
+    figure_height = max(_TOP + height + offset[1] + 0.45, 4.2 if bars else 3.7)
+    with figures.drawing(theme, figure_width, figure_height, layout=None) as (figure, colours):
         def axes_at(left, top, width, height):
-            return figure.add_axes([left / _WIDTH, 1 - (top + height) / figure_height,
-                                    width / _WIDTH, height / figure_height])
+            return figure.add_axes([left / figure_width, 1 - (top + height) / figure_height,
+                                    width / figure_width, height / figure_height])
 
         def words(left, top, text, **style):
-            figure.text(left / _WIDTH, 1 - top / figure_height, text, va="top", **style)
+            figure.text(left / figure_width, 1 - top / figure_height, text, va="top", **style)
 
         result = look.result
         label = class_label(result.names[0], result.classes[0])
@@ -76,8 +78,9 @@ def draw(look, placement, *, theme="light"):
               "interpolated between the places.", fontsize=8, color=colours.muted)
         right = _LEFT + offset[0] + (width if stacked else max(width, 1.2)) + 0.15
         _colour_scale(figure, axes_at(right, _TOP + 0.1, 0.14, 2.2), largest, colours)
-        left = _WIDTH - _BARS - 0.2
-        _bars(axes_at(left, _TOP - 0.2, _BARS, 0.58 * len(result.classes)), result, colours)
+        if bars:
+            _bars(axes_at(_WIDTH + 0.2, _TOP - 0.2, _BARS, 0.58 * len(result.classes)), result,
+                  colours)
     return figure
 
 

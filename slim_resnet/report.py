@@ -129,16 +129,18 @@ def _entry(look, place):
     result = look.result
     label = class_label(result.names[0], result.classes[0])
     evidence = _picture(
-        lambda theme: evidence_picture.draw(look, place, theme=theme),
-        f"The photo, and beside it what speaks for {label} and where: the contributions of "
-        "{} by {} places".format(*look.contributions.shape)
-        + f" add up to {look.contributions.sum():+.4f}; with the bias, {look.bias:+.4f}, the "
-        f"logit is {look.logit:+.4f}.")
+        lambda theme: evidence_picture.draw(look, place, theme=theme, bars=False),
+        f"The photo, and on it the places that speak for and against {label}")
+    height, width = look.contributions.shape
+    caption = (f"Evidence for {label}: {height} × {width} places add up to "
+               f"{look.contributions.sum():+.4f}; with the bias, {look.bias:+.4f}, the logit is "
+               f"{look.logit:+.4f}.")
     maps = [(key, _picture(lambda theme: sheets.feature_maps(values, key, theme=theme),
                            f"Maps of the first channels of {key}, "
                            "{} by {} positions, {} channels.".format(*values.shape)))
             for key, values in look.maps.items()]
-    return report_page.Entry(look.photo.path, result=result, evidence=evidence, maps=maps)
+    return report_page.Entry(look.photo.path, result=result, evidence=evidence,
+                             caption=caption, maps=maps)
 
 
 def _picture(draw, alt):

@@ -45,6 +45,7 @@ class Entry(typing.NamedTuple):
       cause: Why it is unreadable; then there is nothing else.
       result: Its `classify.Result`.
       evidence: A `Picture`.
+      caption: What it shows, in numbers.
       maps: A list of ``(key, Picture)``.
     """
 
@@ -52,6 +53,7 @@ class Entry(typing.NamedTuple):
     cause: str | None = None
     result: object = None
     evidence: Picture | None = None
+    caption: str = ""
     maps: list = []
 
 
@@ -164,29 +166,31 @@ def _image(entry):
         f'<tr><th scope="row" class="name">{escaped(class_label(class_name, number))}</th>'
         f'<td class="number">{probability:.4f}</td></tr>' for class_name, number, probability in
         zip(entry.result.names, entry.result.classes, entry.result.probabilities))
-    sheets = "".join(f"<figure>{_picture(picture)}<figcaption>{escaped(key)}</figcaption></figure>"
-                     for key, picture in entry.maps)
-    return (f'<article><h3>{name}</h3><div class="seen"><figure>{_picture(entry.evidence)}'
-            "</figure><table><caption>Most probable classes</caption><thead><tr>"
+    sheets = "".join(_figure(picture, key) for key, picture in entry.maps)
+    return (f'<article><h3>{name}</h3><div class="seen">{_figure(entry.evidence, entry.caption)}'
+            "<table><caption>Most probable classes</caption><thead><tr>"
             '<th scope="col">class</th><th scope="col" class="number">probability</th></tr>'
             f"</thead><tbody>{rows}</tbody></table></div><details><summary>Feature maps of "
             f'{len(entry.maps)} end points</summary><div class="sheets">{sheets}</div></details>'
             "</article>")
 
 
-def _picture(picture):
+def _figure(picture, caption):
+    # Where the window is too narrow for its letters, a picture is scrolled.
     light, dark = (f"data:image/webp;base64,{base64.b64encode(picture.webp[theme]).decode()}"
                    for theme in ("light", "dark"))
-    return (f'<picture><source media="(prefers-color-scheme: dark)" srcset="{dark}">'
+    return (f'<figure><div class="picture" role="group" aria-label="{escaped(caption)}" '
+            f'tabindex="0"><picture><source media="(prefers-color-scheme: dark)" srcset="{dark}">'
             f'<img src="{light}" width="{picture.width}" height="{picture.height}" '
-            f'loading="lazy" alt="{escaped(picture.alt)}"></picture>')
+            f'loading="lazy" alt="{escaped(picture.alt)}"></picture></div>'
+            f"<figcaption>{escaped(caption)}</figcaption></figure>")
 
 
 def _statistics(contents):
     if contents.depth is None:
         return '<p class="warning">No image could be read.</p>'
     return "".join(f'<p class="warning">{escaped(doubt)}.</p>' for doubt in contents.doubts) + (
-        f"<figure>{_picture(contents.depth)}</figure>")
+        _figure(contents.depth, "Statistics of the end points over the images above."))
 
 
 def _end_points(contents):
@@ -226,9 +230,10 @@ def _end_point(number, row, values):
     dead = None if values is None or values.dead is None else len(values.dead)
     return (
         f'<tr data-level="{row.level}">{cell(number, str)}'
-        f'<th scope="row" class="name" data-value="{escaped(row.key)}">{escaped(row.key)}</th>'
+        f'<th scope="row" class="name" data-value="{escaped(row.key)}">'
+        f'{escaped(row.key).replace("/", "/<wbr>")}</th>'
         + cell(size, lambda _: shape) + cell(row.parameters, "{:,}".format)
-        + cell(row.multiply_adds, lambda n: f"{n / 1e9:.4f}")
+        + cell(row.multiply_adds, lambda n: f"{n / 1e9:.4g}")
         + cell(row.activation_bytes, lambda n: f"{n / 1024:,.1f}")
         + cell(row.stride, str) + cell(row.receptive_field, str)
         + cell(values and values.mean, "{:.4g}".format) + cell(values and values.std,
