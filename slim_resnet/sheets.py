@@ -120,7 +120,8 @@ def _robustly_scaled(maps, together):
         finite = row[np.isfinite(row)]
         if not finite.size:
             continue
-        low, high = np.percentile(finite, PERCENTILES)
+        # Between two values, part of an extreme would remain.
+        low, high = np.percentile(finite, PERCENTILES, method="nearest")
         if low == high:
             # Nearly all are alike, as after a ReLU: what stands out is what there is.
             low, high = finite.min(), finite.max()
