@@ -1,41 +1,50 @@
 """Looks at matplotlib figures as a reader does: what they say, and whether it can be read."""
 
 import itertools
+import warnings
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 
 
-def pixels(figure):
-    """Returns the drawn figure, uint8 ``[height, width, 3]``."""
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3]
+class Drawn:
+    """A figure as it is drawn.
+
+    Attributes:
+      image: uint8 ``[height, width, 3]``.
+      words: All that is written, a string each.
+    """
+
+    def __init__(self, figure):
+        canvas = FigureCanvasAgg(figure)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from")
+            canvas.draw()
+        self.image = np.asarray(canvas.buffer_rgba())[..., :3]
+        self._placed = _texts(figure, canvas.get_renderer())
+        self.words = [text for text, _ in self._placed]
+
+    def assert_readable(self):
+        """Fails if words leave the figure or lie upon each other, or if little is drawn."""
+        height, width, _ = self.image.shape
+        for text, box in self._placed:
+            assert box.x0 >= -1 and box.y0 >= -1, text
+            assert box.x1 <= width + 1 and box.y1 <= height + 1, text
+        for (one, a), (other, b) in itertools.combinations(self._placed, 2):
+            overlap = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
+            assert min(overlap) <= 1, (one, other, overlap)
+        assert 0.02 < (self.image != self.image[0, 0]).any(-1).mean() < 0.98
 
 
-def words(figure):
-    """Returns all that is written, a string each."""
-    return [text.get_text() for text, _ in _texts(figure)]
+def readable(figure):
+    """Returns a figure `Drawn`, once it has been found readable."""
+    drawn = Drawn(figure)
+    drawn.assert_readable()
+    return drawn
 
 
-def assert_readable(figure):
-    """Fails if words leave the figure or lie upon each other, or if little is drawn."""
-    image = pixels(figure)
-    height, width, _ = image.shape
-    placed = _texts(figure)
-    for text, box in placed:
-        assert box.x0 >= -1 and box.y0 >= -1 and box.x1 <= width + 1 and box.y1 <= height + 1, text
-    for (one, a), (other, b) in itertools.combinations(placed, 2):
-        overlap = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
-        assert min(overlap) <= 1, (one.get_text(), other.get_text(), overlap)
-    assert 0.02 < (image != image[0, 0]).any(-1).mean() < 0.98
-
-
-def _texts(figure):
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    renderer = canvas.get_renderer()
+def _texts(figure, renderer):
     # Labels of ticks beyond an axis's ends exist, and are not drawn.
     beyond = {id(label) for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)
               for tick in (*axis.get_major_ticks(), *axis.get_minor_ticks())
@@ -43,9 +52,8 @@ def _texts(figure):
                   axis.get_view_interval()) for label in (tick.label1, tick.label2)}
     found = []
     for text in figure.findobj(Text):
-        if id(text) in beyond:
-            continue
         box = text.get_window_extent(renderer)
-        if text.get_visible() and text.get_text().strip() and np.isfinite(box.extents).all():
-            found.append((text, box))
+        if (text.get_visible() and text.get_text().strip() and id(text) not in beyond
+                and np.isfinite(box.extents).all()):
+            found.append((text.get_text(), box))
     return found

@@ -1,6 +1,7 @@
 """Every picture in both themes: what it shows, what it says, and that it can be read."""
 
 import re
+import sys
 import types
 
 import numpy as np
@@ -47,8 +48,8 @@ def test_words_stand_out(theme):
                                             ((60, 4, 40), None), ((5, 5, 3), None)])
 def test_sheets_of_any_shape_can_be_read(shape, columns, theme):
     figure = sheets.feature_maps(RNG.normal(size=shape), "net/block1", theme=theme)
-    drawn.assert_readable(figure)
-    image, words = drawn.pixels(figure), drawn.words(figure)
+    seen = drawn.readable(figure)
+    image, words = seen.image, seen.words
     assert tuple(image[0, 0]) == background(theme)
     assert words[:1] == ["net/block1"] or "net/block1" in words
     size = " × ".join(map(str, shape))
@@ -64,8 +65,8 @@ def test_sheets_of_any_shape_can_be_read(shape, columns, theme):
 
 def test_thousands_of_channels_are_bounded():
     figure = sheets.feature_maps(RNG.normal(size=(3, 3, 5000)), "k", max_channels=4000)
-    assert any("channels 0 to 1023; 3976 more left out" in word for word in drawn.words(figure))
-    drawn.assert_readable(figure)
+    assert any("channels 0 to 1023; 3976 more left out" in word
+               for word in drawn.readable(figure).words)
     assert len(figure.axes[0].images[0].get_array()) < 1000
 
 
@@ -93,7 +94,7 @@ def test_scaling_is_robust_and_channel_by_channel():
     assert (maps[2] == maps[2][0, 0]).all()
     np.testing.assert_allclose(maps[3][3, 4], viridis(1.0))
     np.testing.assert_allclose(maps[3][3, 5], viridis(0.0))
-    assert any(word.endswith("; 1 flat") for word in drawn.words(figure))
+    assert any(word.endswith("; 1 flat") for word in drawn.Drawn(figure).words)
 
 
 def test_values_that_are_not_finite_stand_out():
@@ -101,11 +102,11 @@ def test_values_that_are_not_finite_stand_out():
     values[:, :, 1] = np.nan
     values[2, 3, 2], values[4, 4, 2] = np.inf, -3e38
     figure = sheets.feature_maps(values.astype(np.float32), "k")
-    assert any("2 with NaN or infinity (vermilion)" in word for word in drawn.words(figure))
+    assert any("2 with NaN or infinity (vermilion)" in word
+               for word in drawn.readable(figure).words)
     vermilion = np.array([0xD5, 0x5E, 0]) / 255
     array = np.asarray(figure.axes[0].images[0].get_array())[..., :3]
     assert np.isclose(array, vermilion, atol=1e-6).all(-1).sum() == 64 + 1
-    drawn.assert_readable(figure)
 
 
 def test_single_positions_share_one_scale():
@@ -113,7 +114,7 @@ def test_single_positions_share_one_scale():
     figure = sheets.feature_maps(values, "k")
     first, last = tile(figure, 0, 0, 8), tile(figure, 7, 7, 8)
     assert (first == first[0, 0]).all() and not np.allclose(first[0, 0], last[0, 0])
-    assert any("one scale for all" in word for word in drawn.words(figure))
+    assert any("one scale for all" in word for word in drawn.Drawn(figure).words)
 
 
 @pytest.mark.parametrize("shape", [(10,), (1, 10), (2, 2, 0)])
@@ -128,14 +129,13 @@ def test_filters_are_drawn_in_their_colours(theme):
     weights[..., 0, 0] = 2                      # all red
     weights[0, 0, 1, 1], weights[1, 0, 1, 1] = 0.1, -0.1
     figure = sheets.first_filters(weights, theme=theme)
-    drawn.assert_readable(figure)
+    assert "7 × 7 × 3, 64 filters; grey: 0" in drawn.readable(figure).words
     filters = [tile(figure, 0, i, 14)[..., :3] for i in range(3)]
     np.testing.assert_allclose(filters[0], np.broadcast_to([1, 0.5, 0.5], [14, 14, 3]))
     np.testing.assert_allclose(filters[1][[0, 2, 4], 0], [[.5, 1, .5], [.5, 0, .5], [.5] * 3])
     np.testing.assert_allclose(filters[2], 0.5)
-    assert "7 × 7 × 3, 64 filters; grey: 0" in drawn.words(figure)
     grey = sheets.first_filters(weights[:, :, :1], theme=theme)
-    assert any("mean over the input channels" in word for word in drawn.words(grey))
+    assert any("mean over the input channels" in word for word in drawn.Drawn(grey).words)
 
 
 NAMES = {"long": "a very long name of a class, with $dollars$ and {braces}_" * 3,
@@ -160,22 +160,21 @@ PLACE = class_evidence.Placement(32, 2)
 @pytest.mark.parametrize("height, width", [(320, 480), (480, 320), (12, 480), (480, 12), (1, 480),
                                            (1, 1), (480, 480)])
 def test_evidence_of_photos_of_any_shape_can_be_read(height, width, theme):
-    for bars in (True, False):
-        figure = evidence_picture.draw(look(height, width), PLACE, theme=theme, bars=bars)
-        drawn.assert_readable(figure)
-        words = drawn.words(figure)
-        assert "photo.jpg" in words and "evidence, 10 × 10" in words
-        assert "Evidence for cat (7): sum +100.0000, bias +0.2500, logit +100.2500" in words
-        assert ("dog (8)" in words and "class 9" in words and "0.3500" in words) == bars
-        assert tuple(drawn.pixels(figure)[0, 0]) == background(theme)
-        photo, evidence = (axes.images[0].get_array() for axes in figure.axes[:2])
-        assert photo.shape == evidence.shape == (height, width, 3)
+    bars = theme == "light"
+    figure = evidence_picture.draw(look(height, width), PLACE, theme=theme, bars=bars)
+    seen = drawn.readable(figure)
+    assert "photo.jpg" in seen.words and "evidence, 10 × 10" in seen.words
+    assert "Evidence for cat (7): sum +100.0000, bias +0.2500, logit +100.2500" in seen.words
+    for word in ("dog (8)", "class 9", "0.3500"):
+        assert (word in seen.words) == bars
+    assert tuple(seen.image[0, 0]) == background(theme)
+    photo, evidence = (axes.images[0].get_array() for axes in figure.axes[:2])
+    assert photo.shape == evidence.shape == (height, width, 3)
 
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
 def test_names_of_any_length_can_be_read(name):
-    figure = evidence_picture.draw(look(300, 400, [name] * 5), PLACE)
-    drawn.assert_readable(figure)
+    drawn.readable(evidence_picture.draw(look(300, 400, [name] * 5), PLACE))
 
 
 def test_evidence_is_coloured_by_sign_and_strength_where_it_is():
@@ -229,8 +228,7 @@ def statistics(numbers, units=2):
 def test_depth_can_be_read(units, theme):
     rows, summary = statistics(iter(RNG.normal(size=1000)), units)
     figure = depth_picture.draw(rows, summary, theme=theme)
-    drawn.assert_readable(figure)
-    words = drawn.words(figure)
+    words = drawn.readable(figure).words
     assert "End points of 3 images along the depth" in words
     assert {"block1", "block2", "units", "layers with ReLU", "layers without ReLU",
             "zeros"} <= set(words)
@@ -247,7 +245,7 @@ def test_depth_can_be_read(units, theme):
 def test_depth_marks_what_is_not_finite():
     rows, summary = statistics(iter([None, 1, None] + [0.5] * 40))
     figure = depth_picture.draw(rows, summary)
-    assert any("× marks 2 with NaN or infinite" in word for word in drawn.words(figure))
+    assert any("× marks 2 with NaN or infinite" in word for word in drawn.Drawn(figure).words)
     assert [line.get_xdata() for line in figure.axes[0].lines if line.get_marker() == "x"] == [
         [0], [2]]
     depth_picture.draw(*statistics(iter([None] * 50)))
@@ -263,7 +261,7 @@ def test_files_are_what_they_are_called(tmp_path):
 def test_unknown_theme_and_absent_matplotlib_are_one_line(monkeypatch):
     with pytest.raises(SlimResnetError, match="no theme 'blue'; choose one of light, dark"):
         sheets.feature_maps(np.zeros([2, 2, 2]), "k", theme="blue")
-    monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(SlimResnetError, match=re.escape("pip install 'slim-resnet[plot]'")):
         sheets.feature_maps(np.zeros([2, 2, 2]), "k")
 

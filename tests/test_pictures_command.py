@@ -1,5 +1,7 @@
 """slim-resnet pictures: what it writes, and what it answers to bad input."""
 
+import sys
+
 import numpy as np
 import pytest
 from matplotlib.image import imread
@@ -98,7 +100,7 @@ def test_bad_options_are_one_line(written, photo, tmp_path, capsys, options, mes
 
 
 def test_missing_matplotlib_is_one_line(written, photo, tmp_path, capsys, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     assert run(written.path, photo, "--output", tmp_path / "out") == 2
     assert capsys.readouterr().err == ("slim-resnet pictures: error: plots need matplotlib: "
                                        "pip install 'slim-resnet[plot]'\n")
