@@ -1,7 +1,8 @@
 """Strides and receptive fields of tensors, followed through a graph's ops.
 
 Along each axis, position ``p`` of a tensor sees the pixels ``stride * p + first`` to
-``stride * p + last`` of the images: what the first convolution or pooling is given.
+``stride * p + last`` of the images: what the first convolution or pooling is given,
+before any padding.
 A kernel widens that range, a stride multiplies the steps, and where branches meet the
 range is the union of theirs.
 """
@@ -55,11 +56,19 @@ def sights(ops):
     for op in ops:
         before = [found[tensor.op] for tensor in op.inputs if tensor.op in found]
         if op.type in _KERNELS + _POOLS:
-            before = before or [(PIXEL, PIXEL)]
+            before = before or [_start(op.inputs[0].op)]
         if not before:
             continue
         found[op] = None if None in before else _through(op, before)
     return found
+
+
+def _start(op):
+    """Returns what the input of the first convolution or pooling sees, padding undone."""
+    if op.type not in _PADS + _BATCHES:
+        return PIXEL, PIXEL
+    before = _start(op.inputs[0].op)
+    return None if before is None else _through(op, [before])
 
 
 def _through(op, before):
