@@ -99,17 +99,30 @@ def test_released_depth_by_the_recurrence():
             stride *= 2 if unit == units - 1 and block < 4 else 1
         expected[f"resnet_v2_50/block{block}"] = stride, field
     assert expected["resnet_v2_50/block4"] == (32, 483)
-    for size in (224, None):
+    for size, mode in ((224, False), (None, None)):
         with tf.Graph().as_default():
             images = tf1.placeholder(tf.float32, [None, size, size, 3])
-            with slim.arg_scope(networks.inference_scope(resnet_v2)):
-                _, end_points = resnet_v2.resnet_v2_50(images, 10, is_training=False)
+            mode = tf1.placeholder(tf.bool, []) if mode is None else mode
+            with slim.arg_scope(resnet_v2.resnet_arg_scope()):
+                _, end_points = resnet_v2.resnet_v2_50(images, 10, is_training=mode)
             rows = {row.key: row for row in ep.summary(end_points)}
         assert {key: (rows[key].stride, rows[key].receptive_field)
                 for key in expected} == expected
         # Global pooling sees all there is, however much that is.
         assert rows["resnet_v2_50/logits"].stride is None
         assert rows["predictions"].receptive_field is None
+
+
+def test_conditions_are_looked_into(graph):
+    images = tf1.placeholder(tf.float32, [1, 8, 8, 1])
+    kernel = tf.ones([3, 3, 1, 1])
+    net = tf.nn.conv2d(images, kernel, 1, "SAME")
+    flag = tf1.placeholder(tf.bool, [])
+    harmless = tf1.cond(flag, lambda: tf.nn.relu(net), lambda: net)
+    wider = tf1.cond(flag, lambda: tf.nn.conv2d(net, kernel, 1, "SAME"), lambda: net)
+    found = sights(graph.get_operations())
+    assert found[harmless.op] == found[net.op] == (Sight(1, -1, 1),) * 2
+    assert found[wider.op] is None
 
 
 def test_branches_of_different_strides_and_unknown_ops_are_not_defined(graph):
