@@ -68,7 +68,7 @@ def test_batch_norms_are_held_to_their_gamma_and_beta(network):
     assert rows["resnet_v2_50/conv1"].norm is None
 
 
-def own(build, value, run=None):
+def own(build, value, updates=0):
     """Builds end points in a session of their own, and gives the variables values."""
     graph = tf.Graph()
     session = tf1.Session(graph=graph)
@@ -76,9 +76,8 @@ def own(build, value, run=None):
         images = tf1.placeholder(tf.float32, [None, 32, 32, 3])
         end_points = build(images)
         networks.load(session, {v.op.name: value(v) for v in tf1.global_variables()})
-        updates = tf1.get_collection(tf1.GraphKeys.UPDATE_OPS)
-        for _ in range(run or 0):
-            session.run(updates, {images: images_of(16)})
+        for _ in range(updates):
+            session.run(tf1.get_collection(tf1.GraphKeys.UPDATE_OPS), {images: images_of(16)})
     return BuiltNetwork(session, images, end_points)
 
 
@@ -223,6 +222,11 @@ def test_chosen_keys_ctrl_c_and_bad_keys(network):
     assert {row.images for row in rows} == {5}
     assert activations.statistics(network, iter(())) == []
     assert activations.doubts([]) == []
+    with network.session.graph.as_default():
+        loss = tf.reduce_sum(network.end_points[keys[0]])
+    with pytest.raises(SlimResnetError, match="'loss' has no images and channels"):
+        activations.statistics(
+            BuiltNetwork(network.session, network.images, {"loss": loss}), [images_of(1)])
     with pytest.raises(SlimResnetError, match="no end point 'blok1'; nearest: resnet_v2_50/block1"):
         activations.statistics(network, [images_of(1)], ["blok1"])
 

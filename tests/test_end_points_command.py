@@ -257,10 +257,11 @@ def test_bad_options_are_one_line(written, folder, capsys, options, message):
     (["resnet_v2_50", "--images", "a.png"], "--images needs the values of a checkpoint"),
     (["resnet_v2_51"], "resnet_v2_51: no such checkpoint"),
 ])
-def test_bad_networks_are_one_line(capsys, words, message):
-    assert run(*words) == 2
+def test_bad_networks_are_one_line(tmp_path, capsys, words, message):
+    assert run(*words, "--logdir", tmp_path / "run") == 2
     out, err = capsys.readouterr()
     assert out == "" and message in err and err.count("\n") == 1
+    assert not (tmp_path / "run").exists()
 
 
 def test_images_that_are_none_are_one_line_each(written, folder, capsys):

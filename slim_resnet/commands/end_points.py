@@ -24,7 +24,7 @@ import sys
 
 from slim_resnet import commands
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.files import check_writable, make_folder
+from slim_resnet.files import check_folder, check_writable
 from slim_resnet.models import MODELS
 from slim_resnet.tables import format_markdown, format_table
 
@@ -99,7 +99,7 @@ def _check(arguments, model):
                "says what to show, and --save shows nothing; leave one out")
         check_writable(arguments.save)
     if arguments.logdir:
-        make_folder(arguments.logdir)
+        check_folder(arguments.logdir)
     for name, default in commands.IMAGE_DEFAULTS.items():
         setattr(arguments, name, getattr(arguments, name) or default)
 
