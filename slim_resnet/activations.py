@@ -21,6 +21,7 @@ import numpy as np
 import tensorflow as tf
 
 from slim_resnet.end_points import own_ops
+from slim_resnet.errors import SlimResnetError
 from slim_resnet.features import check_end_points
 
 _RELUS = ("Relu", "Relu6")
@@ -94,7 +95,8 @@ def statistics(network, batches, keys=None):
     check_end_points(keys, network.end_points)
     shares = {key: ops for key, ops in own_ops(network.end_points).items() if key in keys}
     with network.session.graph.as_default(), tf.name_scope("statistics"):
-        fetches = {key: _fetches(network.end_points[key], ops) for key, ops in shares.items()}
+        fetches = {key: _fetches(key, network.end_points[key], ops)
+                   for key, ops in shares.items()}
     sums, change, count = None, None, 0
     with contextlib.suppress(KeyboardInterrupt):
         for images in batches:
@@ -106,8 +108,8 @@ def statistics(network, batches, keys=None):
                 key: _merged(sums[key], batch[key]) for key in fetches}
             count += len(images)
     return [] if sums is None else [
-        _statistics(key, count, sums[key], network.end_points[key].op.type in _RELUS,
-                    None if change is None else change[key]) for key in fetches]
+        _statistics(key, count, sums[key], None if change is None else change[key])
+        for key in fetches]
 
 
 def doubts(rows):
@@ -145,40 +147,53 @@ def doubts(rows):
     return found
 
 
-def _fetches(tensor, ops):
+def _fetches(key, tensor, ops):
     """Returns the tensors that describe one end point for one batch, by channel."""
-    values = tf.cast(tensor, tf.float64)
-    channels = tf.shape(values)[-1]
-    rows = tf.reshape(values, [-1, channels])
-    finite = tf.math.is_finite(rows)
-    count = _count(finite)
-    mean = tf.math.divide_no_nan(tf.reduce_sum(tf.where(finite, rows, 0.0), 0),
-                                 tf.cast(count, tf.float64))
-    return {
+    if (tensor.shape.rank or 0) < 2:
+        raise SlimResnetError(f"end point {key!r} has no images and channels to describe: its "
+                              f"shape is {tensor.shape}")
+    finite = tf.math.is_finite(tensor)
+    none = tf.zeros([], tensor.dtype)
+    kept = tf.cast(tf.where(finite, tensor, none), tf.float64)
+    count, not_finite = _count(finite), _count(tf.math.logical_not(finite))
+    mean = _sum(kept) / tf.maximum(count, 1)
+    fetches = {
         "count": count,
         "mean": mean,
-        "m2": tf.reduce_sum(tf.where(finite, (rows - mean) ** 2, 0.0), 0),
-        "min": tf.reduce_min(tf.where(finite, rows, np.inf), 0),
-        "max": tf.reduce_max(tf.where(finite, rows, -np.inf), 0),
-        "nan": _count(tf.math.is_nan(rows)),
-        "inf": _count(tf.math.is_inf(rows)),
-        "zero": _count(tf.equal(rows, 0.0)),
-        "first": tf.reduce_mean(tf.reshape(values[0], [-1, channels]), 0),
+        # Those left out stand in kept as zeros.
+        "m2": _sum(tf.math.squared_difference(kept, mean)) - not_finite * mean ** 2,
+        "min": tf.reduce_min(tf.where(finite, tensor, tensor.dtype.max), _but_channels(tensor)),
+        "max": tf.reduce_max(tf.where(finite, tensor, tensor.dtype.min), _but_channels(tensor)),
+        "nan": _count(tf.math.is_nan(tensor)),
+        "not_finite": not_finite,
+        "first": tf.reduce_mean(kept[0], _but_channels(tensor)[:-1]),
         "norms": [_norm(op) for op in sorted(ops, key=lambda op: op.name)
                   if op.type in _FUSED_NORMS and op.get_attr("data_format") == b"NHWC"],
     }
+    if tensor.op.type in _RELUS:
+        fetches["zero"] = _count(tf.equal(tensor, none))
+    return fetches
+
+
+def _but_channels(tensor):
+    return list(range(tensor.shape.rank - 1))
+
+
+def _sum(tensor):
+    return tf.reduce_sum(tensor, _but_channels(tensor))
 
 
 def _count(mask):
-    return tf.reduce_sum(tf.cast(mask, tf.int64), 0)
+    # float32 is fastest, and counts one row of an image exactly.
+    in_rows = tf.reduce_sum(tf.cast(mask, tf.float32), mask.shape.rank - 2)
+    return _sum(tf.cast(in_rows, tf.float64))
 
 
 def _norm(op):
     """Returns by channel how often and how strongly a batch norm's outputs leave beta."""
-    outputs, (gamma, beta) = op.outputs[0], op.inputs[1:3]
-    rows = tf.reshape(tf.cast(outputs, tf.float64), [-1, tf.shape(outputs)[-1]])
-    rows = (rows - tf.cast(beta, tf.float64)) / tf.cast(gamma, tf.float64)
-    return {"count": tf.shape(rows)[0], "sum": tf.reduce_sum(rows ** 2, 0)}
+    outputs, (gamma, beta) = op.outputs[0], (tf.cast(t, tf.float64) for t in op.inputs[1:3])
+    squares = _sum(tf.math.squared_difference(tf.cast(outputs, tf.float64), beta))
+    return {"count": tf.size(outputs) // tf.size(beta), "sum": squares / gamma ** 2}
 
 
 def _merged(a, b):
@@ -192,7 +207,7 @@ def _merged(a, b):
         "m2": a["m2"] + b["m2"] + apart ** 2 * a["count"] * b["count"] / at_least_1,
         "min": np.minimum(a["min"], b["min"]),
         "max": np.maximum(a["max"], b["max"]),
-        **{name: a[name] + b[name] for name in ("nan", "inf", "zero")},
+        **{name: a[name] + b[name] for name in ("nan", "not_finite", "zero") if name in a},
         "norms": [{name: one[name] + other[name] for name in one}
                   for one, other in zip(a["norms"], b["norms"])],
     }
@@ -205,7 +220,7 @@ def _over_channels(sums):
         return 0, None, None
     mean = float(sums["count"] @ sums["mean"] / count)
     m2 = sums["m2"].sum() + sums["count"] @ (sums["mean"] - mean) ** 2
-    return count, mean, math.sqrt(m2 / count)
+    return count, mean, math.sqrt(max(m2, 0) / count)
 
 
 def _change(batch, alone):
@@ -213,19 +228,20 @@ def _change(batch, alone):
     return moved / (_over_channels(batch)[2] or 1) if math.isfinite(moved) else None
 
 
-def _statistics(key, images, sums, after_relu, change):
+def _statistics(key, images, sums, change):
     count, mean, std = _over_channels(sums)
-    by_channel = sums["count"] + sums["nan"] + sums["inf"]
-    values = int(by_channel.sum())
+    by_channel = sums["count"] + sums["not_finite"]
+    zero, nan = sums.get("zero"), int(sums["nan"].sum())
     norms = [_norm_ratio(norm) for norm in sums["norms"]]
     return Statistics(
-        key=key, images=images, values=values, mean=mean, std=std,
+        key=key, images=images, values=int(by_channel.sum()), mean=mean, std=std,
         min=float(sums["min"].min()) if count else None,
         max=float(sums["max"].max()) if count else None,
-        nan=int(sums["nan"].sum()), inf=int(sums["inf"].sum()), channels=len(by_channel),
-        zeros=float(sums["zero"].sum() / values) if after_relu else None,
-        dead=tuple(np.flatnonzero(sums["zero"] == by_channel).tolist()) if after_relu else None,
-        norm=max((norm for norm in norms if norm is not None), key=_distance, default=None), batch_change=change)
+        nan=nan, inf=int(sums["not_finite"].sum()) - nan, channels=len(by_channel),
+        zeros=None if zero is None else float(zero.sum() / by_channel.sum()),
+        dead=None if zero is None else tuple(np.flatnonzero(zero == by_channel).tolist()),
+        norm=max((norm for norm in norms if norm is not None), key=_distance, default=None),
+        batch_change=change)
 
 
 def _norm_ratio(norm):

@@ -19,13 +19,17 @@ def check_writable(path):
         pass
 
 
-def make_folder(path):
-    """Makes a folder, where there is none, and raises `SlimResnetError` if nothing can be
-    written into it."""
-    with _writing_errors(path):
-        os.makedirs(path, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):
-            pass
+def check_folder(path):
+    """Raises `SlimResnetError` now if files could not be written into a folder later.
+
+    Args:
+      path: A folder, or where one can be made.
+    """
+    parent = os.path.abspath(path)
+    while not os.path.lexists(parent):
+        parent = os.path.dirname(parent)
+    with _writing_errors(path), tempfile.TemporaryFile(dir=parent):
+        pass
 
 
 @contextlib.contextmanager

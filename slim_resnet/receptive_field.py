@@ -1,7 +1,8 @@
 """Strides and receptive fields of tensors, followed through a graph's ops.
 
 Along each axis, position ``p`` of a tensor sees the pixels ``stride * p + first`` to
-``stride * p + last`` of the images: what the first convolution, pooling or padding is given.
+``stride * p + last`` of the images: what the first convolution or pooling is given,
+before any padding.
 A kernel widens that range, a stride multiplies the steps, and where branches meet the
 range is the union of theirs.
 """
@@ -17,6 +18,10 @@ _POINTWISE = frozenset("""
     Neg PlaceholderWithDefault Pow RealDiv Relu Relu6 Rsqrt Select SelectV2 Selu Sigmoid Snapshot
     Softmax Softplus Sqrt Square SquaredDifference StopGradient Sub Switch Tanh
     """.split())
+# What else a batch norm has within the branches of a tf.cond: variables, and their updates.
+_BESIDE = frozenset("AssignSubVariableOp AssignAddVariableOp Const NoOp ReadVariableOp".split())
+_CONDS = ("If", "StatelessIf")
+_BRANCHES = ("then_branch", "else_branch")
 _KERNELS = ("Conv2D", "DepthwiseConv2dNative")
 _POOLS = ("MaxPool", "AvgPool")
 _PADS = ("Pad", "PadV2", "MirrorPad")
@@ -51,15 +56,31 @@ def sights(ops):
       bounded or not the same at all positions, as behind global pooling. Where a size
       is not known, strides are taken to divide it.
     """
-    found = {}
+    found, functions = {}, None
     for op in ops:
         before = [found[tensor.op] for tensor in op.inputs if tensor.op in found]
-        if op.type in _KERNELS + _POOLS + _PADS:
-            before = before or [(PIXEL, PIXEL)]
+        if op.type in _KERNELS + _POOLS:
+            before = before or [_start(op.inputs[0].op)]
         if not before:
             continue
-        found[op] = None if None in before else _through(op, before)
+        if op.type in _CONDS:
+            if functions is None:
+                functions = {function.signature.name: function.node_def
+                             for function in op.graph.as_graph_def().library.function}
+            pointwise = all(node.op in _POINTWISE | _BESIDE for branch in _BRANCHES
+                            for node in functions[op.get_attr(branch).name])
+            found[op] = _union(before) if pointwise and None not in before else None
+        else:
+            found[op] = None if None in before else _through(op, before)
     return found
+
+
+def _start(op):
+    """Returns what the input of the first convolution or pooling sees, padding undone."""
+    if op.type not in _PADS + _BATCHES:
+        return PIXEL, PIXEL
+    before = _start(op.inputs[0].op)
+    return None if before is None else _through(op, [before])
 
 
 def _through(op, before):

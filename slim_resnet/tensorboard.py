@@ -48,7 +48,8 @@ class Run:
     def adding(self, network, keys, batches):
         """Yields batches of images, and writes a histogram of each end point for each.
 
-        Of the first batch it also writes the images, and the time that each op takes.
+        Of the first batch it also writes the images, and the time that each op takes;
+        TensorFlow runs some ops as one, which has the name of the last.
 
         Args:
           network: A `network.BuiltNetwork`.

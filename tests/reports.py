@@ -41,9 +41,16 @@ class Made(typing.NamedTuple):
 
 
 @functools.cache
-def write_report(tmp_path_factory):
-    """Writes a report at 32 pixels with labels and timings, once a session; returns a `Made`."""
-    folder = tmp_path_factory.mktemp("report")
+def write_report(base):
+    """Writes a report at 32 pixels with labels and timings, once a session.
+
+    Args:
+      base: The session's folder, ``tmp_path_factory.getbasetemp()``.
+
+    Returns:
+      A `Made`.
+    """
+    folder = base / "report"
     written = checkpoints.write(folder / "net.ckpt")
     images = [pictures.write_png(folder / name, i) for i, name in enumerate((FILE, "b.png"))]
     broken = folder / "broken.png"

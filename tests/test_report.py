@@ -48,7 +48,7 @@ class Parsed(html.parser.HTMLParser):
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    return write_report(tmp_path_factory)
+    return write_report(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture(scope="module")

@@ -32,7 +32,7 @@ TEXTS = """Array.from(document.querySelectorAll('svg text')).map(text => {
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    return write_report(tmp_path_factory)
+    return write_report(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture(scope="module")

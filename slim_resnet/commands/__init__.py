@@ -29,6 +29,10 @@ def _int_from(least, text):
     return value
 
 
+# Images at 299 are what the released checkpoints are evaluated with.
+IMAGE_DEFAULTS = {"image_size": 299, "preprocessing": "inception", "batch_size": 16}
+
+
 def add_image_arguments(parser, default_size="299"):
     """Adds the options of commands that give images to a network.
 
@@ -36,14 +40,15 @@ def add_image_arguments(parser, default_size="299"):
       parser: The command's.
       default_size: What the help says that the default image size is.
     """
-    parser.add_argument("--image-size", type=positive_int, default=299, metavar="PIXELS",
+    parser.add_argument("--image-size", type=positive_int, metavar="PIXELS",
                         help="height and width that images are resized to (default: "
                         f"{default_size})")
-    parser.add_argument("--preprocessing", choices=("inception", "none"), default="inception",
+    parser.add_argument("--preprocessing", choices=("inception", "none"),
                         help="inception: central 0.875, bilinear, 2x-1, as slim evaluates; "
                         "none: resize only, values from 0 to 255 (default: inception)")
-    parser.add_argument("--batch-size", type=positive_int, default=16, metavar="N",
+    parser.add_argument("--batch-size", type=positive_int, metavar="N",
                         help="images in a run of the network (default: 16)")
+    parser.set_defaults(**IMAGE_DEFAULTS)
 
 
 def with_progress(items, total=None, noun="images"):

@@ -24,7 +24,7 @@ import sys
 
 from slim_resnet import commands
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.files import check_writable, make_folder
+from slim_resnet.files import check_folder, check_writable
 from slim_resnet.models import MODELS
 from slim_resnet.tables import format_markdown, format_table
 
@@ -62,7 +62,7 @@ def add_arguments(parser):
                         "and the time of each op")
     commands.add_image_arguments(parser, "299; a MODEL's own")
     # None tells what is not given, for what has no effect is refused.
-    parser.set_defaults(image_size=None, preprocessing=None, batch_size=None)
+    parser.set_defaults(**dict.fromkeys(commands.IMAGE_DEFAULTS))
 
 
 def run(arguments):
@@ -99,10 +99,9 @@ def _check(arguments, model):
                "says what to show, and --save shows nothing; leave one out")
         check_writable(arguments.save)
     if arguments.logdir:
-        make_folder(arguments.logdir)
-    arguments.image_size = arguments.image_size or 299
-    arguments.preprocessing = arguments.preprocessing or "inception"
-    arguments.batch_size = arguments.batch_size or 16
+        check_folder(arguments.logdir)
+    for name, default in commands.IMAGE_DEFAULTS.items():
+        setattr(arguments, name, getattr(arguments, name) or default)
 
 
 def _table(arguments, model):
