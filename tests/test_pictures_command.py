@@ -96,7 +96,7 @@ def test_bad_options_are_one_line(written, photo, tmp_path, capsys, options, mes
     assert run(written.path, photo, "--output", tmp_path / "out", *words) == 2
     out, err = capsys.readouterr()
     assert out == "" and err.count("\n") == 1 and message in err
-    assert not list(tmp_path.glob("**/*.png"))
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_missing_matplotlib_is_one_line(written, photo, tmp_path, capsys, monkeypatch):

@@ -14,7 +14,7 @@ import os
 
 from slim_resnet import commands
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.files import atomic_write, make_folder
+from slim_resnet.files import atomic_write, check_folder
 from slim_resnet.themes import THEMES
 
 HELP = "draw feature maps, class evidence, filters and statistics"
@@ -49,7 +49,7 @@ def run(arguments):
         raise SlimResnetError("--keys says which maps to draw, and --kinds has no maps")
     from slim_resnet import figures
     figures.figure_class()
-    make_folder(arguments.output)
+    check_folder(arguments.output)
     from slim_resnet import classify, images, looks
     from slim_resnet.checkpoint import open_checkpoint, recognise
     from slim_resnet.network import Network, classes_of
@@ -130,6 +130,7 @@ def _stem(path):
 
 def _write(arguments, name, figure):
     from slim_resnet import figures
+    os.makedirs(arguments.output, exist_ok=True)
     path = os.path.join(arguments.output, f"{name}.png")
     with atomic_write(path, "wb") as file:
         file.write(figures.encoded(figure))
