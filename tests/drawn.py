@@ -5,7 +5,16 @@ import warnings
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
 from matplotlib.text import Text
+
+
+def contrast(one, other):
+    """Returns WCAG's contrast of two colours of matplotlib's kinds, from 1 to 21."""
+    lights = sorted(np.where(rgb <= 0.03928, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+                    @ [0.2126, 0.7152, 0.0722]
+                    for rgb in (np.array(to_rgb(colour)) for colour in (one, other)))
+    return (lights[1] + 0.05) / (lights[0] + 0.05)
 
 
 class Drawn:
@@ -22,11 +31,15 @@ class Drawn:
             warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from")
             canvas.draw()
         self.image = np.asarray(canvas.buffer_rgba())[..., :3]
-        self._placed = _texts(figure, canvas.get_renderer())
-        self.words = [text for text, _ in self._placed]
+        found = _texts(figure, canvas.get_renderer())
+        self.words = [text.get_text() for text, _ in found]
+        self._placed = [(text.get_text(), box) for text, box in found]
+        self._contrast = min(contrast(text.get_color(), figure.get_facecolor())
+                             for text, _ in found)
 
     def assert_readable(self):
-        """Fails if words leave the figure or lie upon each other, or if little is drawn."""
+        """Fails if words leave the figure, lie upon each other or are faint, or little is drawn."""
+        assert self._contrast >= 4.5
         height, width, _ = self.image.shape
         for text, box in self._placed:
             assert box.x0 >= -1 and box.y0 >= -1, text
@@ -55,5 +68,5 @@ def _texts(figure, renderer):
         box = text.get_window_extent(renderer)
         if (text.get_visible() and text.get_text().strip() and id(text) not in beyond
                 and np.isfinite(box.extents).all()):
-            found.append((text.get_text(), box))
+            found.append((text, box))
     return found

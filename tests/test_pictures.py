@@ -25,12 +25,6 @@ def background(theme):
     return tuple(int(colour[at:at + 2], 16) for at in (1, 3, 5))
 
 
-def luminance(colour):
-    channels = [int(colour[at:at + 2], 16) / 255 for at in (1, 3, 5)]
-    linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
-    return np.dot(linear, [0.2126, 0.7152, 0.0722])
-
-
 @themes
 def test_words_stand_out(theme):
     # 4.5 is WCAG's AA for text, 3 for what is drawn.
@@ -38,8 +32,7 @@ def test_words_stand_out(theme):
     for behind in (colours.background, colours.panel):
         for name, least in (("text", 4.5), ("muted", 4.5), ("link", 4.5), ("main", 3),
                             ("second", 3), ("third", 3)):
-            a, b = sorted([luminance(getattr(colours, name)), luminance(behind)])
-            assert (b + 0.05) / (a + 0.05) >= least, (name, behind)
+            assert drawn.contrast(getattr(colours, name), behind) >= least, (name, behind)
 
 
 @themes
@@ -237,6 +230,7 @@ def test_depth_can_be_read(units, theme):
     lines = {line.get_label(): line.get_xydata() for line in figure.axes[0].lines}
     # A block is its last unit and is not drawn again.
     assert len(lines["units"]) == 2 * units
+    assert len(lines["layers without ReLU"]) == 2 * units + 1
     assert lines["units"][0][1] == next(row.mean for row in rows if row.key.endswith("unit_1"))
     zeros = {line.get_label(): line.get_ydata() for line in figure.axes[2].lines}
     assert set(zeros["zeros"]) == {50} and set(zeros["channels zero for all images"]) == {25}
