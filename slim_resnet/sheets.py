@@ -20,6 +20,8 @@ from slim_resnet.themes import COLOURS
 MAX_CHANNELS = 64
 # More could not be told apart on one screen.
 MOST_CHANNELS = 1024
+# Of all maps together, to bound time and memory; a screen has no more pixels.
+_MOST_POSITIONS = 4_000_000
 # Robust scaling leaves out the extremes, which would darken all else.
 PERCENTILES = (1, 99)
 # In inches: the figure, the most of the grid and of a tile, and the margins.
@@ -51,9 +53,12 @@ def feature_maps(values, key, *, max_channels=MAX_CHANNELS, theme="light"):
                               "channels, so it cannot be drawn as maps")
     height, width, channels = values.shape
     shown = min(channels, max_channels, MOST_CHANNELS)
-    maps = np.moveaxis(values[:, :, :shown], -1, 0).astype(np.float64)
+    every = math.ceil(math.sqrt(height * width * shown / _MOST_POSITIONS))
+    maps = np.moveaxis(values[::every, ::every, :shown], -1, 0).astype(np.float64)
     scaled, flat, broken = _robustly_scaled(maps, together=height * width == 1)
     notes = [f"{height} × {width} × {channels}, {_which(shown, channels, 'channel')}"]
+    if every > 1:
+        notes.append(f"rows and columns in steps of {every}")
     if height * width == 1:
         notes.append("one scale for all")
     if broken:

@@ -63,6 +63,15 @@ def test_thousands_of_channels_are_bounded():
     assert len(figure.axes[0].images[0].get_array()) < 1000
 
 
+def test_large_maps_are_thinned():
+    values = np.zeros([1000, 1500, 12], np.float32)
+    values[::3, ::3] = 1
+    figure = sheets.feature_maps(values, "k")
+    assert ("1000 × 1500 × 12, 12 channels; rows and columns in steps of 3; 12 flat"
+            in drawn.Drawn(figure).words)
+    assert figure.axes[0].images[0].get_array().nbytes < 100e6
+
+
 def tile(figure, row, column, side, gap=1):
     array = figure.axes[0].images[0].get_array()
     y, x = row * (side + gap), column * (side + gap)

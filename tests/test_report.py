@@ -1,6 +1,7 @@
 """slim-resnet report: what the page says, that it needs nothing else, and bad input."""
 
 import html.parser
+import inspect
 import json
 import sys
 
@@ -10,8 +11,8 @@ import pytest
 import checkpoints
 import pictures
 from reports import CLASS, record, write_report
-from slim_resnet import classify, end_points, network, report
-from slim_resnet.cli import main
+from slim_resnet import classify, end_points, network, report, sheets
+from slim_resnet.cli import build_parser, main
 
 VOID = {"meta", "link", "img", "br", "hr", "input", "source", "wbr"}
 
@@ -217,3 +218,14 @@ def test_missing_matplotlib_is_one_line(made, tmp_path, capsys, monkeypatch):
                  str(tmp_path / "r.html")]) == 2
     assert capsys.readouterr().err == ("slim-resnet report: error: plots need matplotlib: "
                                        "pip install 'slim-resnet[plot]'\n")
+
+
+def test_defaults_of_commands_and_library_agree():
+    parser = build_parser()
+    arguments = parser.parse_args(["report", "x", "y", "--output", "z"])
+    defaults = {name: parameter.default for name, parameter in
+                inspect.signature(report.make).parameters.items()}
+    for name in ("max_images", "image_size", "batch_size", "preprocessing", "keys", "benchmark"):
+        assert getattr(arguments, name) == defaults[name], name
+    arguments = parser.parse_args(["pictures", "x", "y", "--output", "z"])
+    assert arguments.max_channels == sheets.MAX_CHANNELS
