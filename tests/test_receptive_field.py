@@ -99,18 +99,16 @@ def test_released_depth_by_the_recurrence():
             stride *= 2 if unit == units - 1 and block < 4 else 1
         expected[f"resnet_v2_50/block{block}"] = stride, field
     assert expected["resnet_v2_50/block4"] == (32, 483)
-    for size, mode in ((224, False), (None, None)):
-        with tf.Graph().as_default():
-            images = tf1.placeholder(tf.float32, [None, size, size, 3])
-            mode = tf1.placeholder(tf.bool, []) if mode is None else mode
-            with slim.arg_scope(resnet_v2.resnet_arg_scope()):
-                _, end_points = resnet_v2.resnet_v2_50(images, 10, is_training=mode)
-            rows = {row.key: row for row in ep.summary(end_points)}
-        assert {key: (rows[key].stride, rows[key].receptive_field)
-                for key in expected} == expected
-        # Global pooling sees all there is, however much that is.
-        assert rows["resnet_v2_50/logits"].stride is None
-        assert rows["predictions"].receptive_field is None
+    # Neither the images' size nor the mode is needed for it.
+    with tf.Graph().as_default():
+        images, mode = tf1.placeholder(tf.float32, [None, None, None, 3]), tf1.placeholder(tf.bool)
+        with slim.arg_scope(resnet_v2.resnet_arg_scope()):
+            _, end_points = resnet_v2.resnet_v2_50(images, 10, is_training=mode)
+        rows = {row.key: row for row in ep.summary(end_points)}
+    assert {key: (rows[key].stride, rows[key].receptive_field) for key in expected} == expected
+    # Global pooling sees all there is, however much that is.
+    assert rows["resnet_v2_50/logits"].stride is None
+    assert rows["predictions"].receptive_field is None
 
 
 def test_conditions_are_looked_into(graph):
