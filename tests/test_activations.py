@@ -234,7 +234,8 @@ def test_chosen_keys_ctrl_c_and_bad_keys(network):
 def test_a_sound_network_raises_no_doubt():
     sound = activations.Statistics(
         key="a", images=2, values=8, mean=0.0, std=1.0, min=-1.0, max=2.0, nan=0, inf=0,
-        channels=2, zeros=None, dead=None, norm=2.9, batch_change=1e-6)
+        channels=2, zeros=None, dead=None, norm=1.9, batch_change=1e-6)
     assert activations.doubts([sound, dataclasses.replace(sound, key="b", std=999.0)]) == []
-    assert activations.doubts([sound, dataclasses.replace(sound, norm=0.0)])[0].startswith(
-        "1 of 2 end points have a batch norm")
+    for norm in (0.0, 0.49, 2.1):
+        assert activations.doubts([sound, dataclasses.replace(sound, norm=norm)])[0].startswith(
+            "1 of 2 end points have a batch norm")
