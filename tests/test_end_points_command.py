@@ -126,6 +126,7 @@ def test_statistics_of_images(written, folder, capsys):
     lines = err.splitlines()
     assert lines[-1].startswith(f"slim-resnet end-points: {folder}/b.png: cannot be read: ")
     # What the library doubts, the command says.
+    assert document["doubts"] == [line.split("warning: ")[1] for line in lines[:-1]]
     assert [line.split(": ", 2)[2].split(" (")[0] for line in lines[:-1]] == [
         doubt.split(" (")[0] for doubt in activations.doubts(rows)]
     assert len(lines) > 1

@@ -123,6 +123,22 @@ def test_conditions_are_looked_into(graph):
     assert found[wider.op] is None
 
 
+def test_dilations_and_uneven_grids(graph):
+    images = tf1.placeholder(tf.float32, [1, 8, 8, 1])
+    kernel = tf.ones([3, 3, 1, 1])
+    dilated = tf.raw_ops.Conv2D(input=images, filter=kernel, strides=[1] * 4, padding="SAME",
+                                dilations=[1, 2, 2, 1])
+    grid = tf.space_to_batch(images, [2, 2], [[2, 2], [2, 2]])
+    uncut = tf.nn.conv2d(grid, kernel, 1, "VALID")
+    cut = tf.raw_ops.BatchToSpaceND(input=uncut, block_shape=[2, 2], crops=[[1, 0], [0, 1]])
+    channels = tf.pad(dilated, [[0, 0], [0, 0], [0, 0], [1, 1]])
+    found = sights(graph.get_operations())
+    assert found[dilated.op] == (Sight(1, -2, 2),) * 2
+    # Position 0 of the rows is what was position 1 before the cut.
+    assert found[cut.op] == (Sight(1, -1, 3), Sight(1, -2, 2))
+    assert found[channels.op] is None
+
+
 def test_branches_of_different_strides_and_unknown_ops_are_not_defined(graph):
     images = tf1.placeholder(tf.float32, [1, 8, 8, 1])
     kernel = tf.ones([3, 3, 1, 1])
