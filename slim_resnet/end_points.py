@@ -36,7 +36,8 @@ class EndPoint(typing.NamedTuple):
       activation_bytes: Bytes of its own value for one image; None where a size is not
         known.
       stride: Pixels of the images from one position to the next; None where it is not
-        defined: behind global pooling, a dense layer or a reshape.
+        defined, as behind global pooling, a dense layer or a reshape, and behind atrous
+        convolutions of images of unknown size.
       receptive_field: Pixels along one side that a position sees, padding included;
         the larger of height and width; None like the stride.
       level: ``layer`` holds no other end point, ``unit`` holds layers, ``block`` holds
@@ -81,7 +82,8 @@ def summary(end_points):
     """
     shares = own_ops(end_points)
     order = list(shares)
-    seen_by = sights([op for op in _operations(end_points) if op in set().union(*shares.values())])
+    owned = set().union(*shares.values())
+    seen_by = sights([op for op in _operations(end_points) if op in owned])
     parents = {key: _parent(key, order[number:]) for number, key in enumerate(order)}
     heights = dict.fromkeys(order, 0)
     costs = {key: cost_of(ops) for key, ops in shares.items()}

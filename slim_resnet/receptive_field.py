@@ -2,9 +2,8 @@
 
 Along each axis, position ``p`` of a tensor sees the pixels ``stride * p + first`` to
 ``stride * p + last`` of the images: what the first convolution or pooling is given,
-before any padding.
-A kernel widens that range, a stride multiplies the steps, and where branches meet the
-range is the union of theirs.
+before any padding. A kernel widens that range, a stride multiplies the steps, and where
+branches meet the range is the union of theirs.
 """
 
 import typing
@@ -91,11 +90,10 @@ def _through(op, before):
     if op.type in _KERNELS + _POOLS:
         return _through_kernel(op, before[0])
     if op.type in _PADS:
-        pads = _static_pairs(op.inputs[1])
-        # Where images come first or channels do, height and width are of the padded four.
-        axes = [1, 2] if len(pads) == 4 else None
-        return None if axes is None or None in (pads[1][0], pads[2][0]) else tuple(
-            sight.moved(-pads[axis][0]) for axis, sight in zip(axes, before[0]))
+        pads = _starts(op.inputs[1])
+        # Where the last of four axes is padded, height and width may be behind channels.
+        return None if len(pads) != 4 or None in pads or pads[3] else tuple(
+            sight.moved(-pad) for pad, sight in zip(pads[1:3], before[0]))
     if op.type in _BATCHES:
         return _through_batch(op, before[0])
     return None
@@ -133,19 +131,18 @@ def _through_kernel(op, before):
 
 def _through_batch(op, before):
     """Through the reshaping that gives an atrous convolution a grid of every n-th position."""
-    blocks, cuts = tf.get_static_value(op.inputs[1]), _static_pairs(op.inputs[2])
-    if blocks is None or len(blocks) != 2 or None in (cuts[0][0], cuts[1][0]):
+    blocks, starts = tf.get_static_value(op.inputs[1]), _starts(op.inputs[2])
+    if blocks is None or len(blocks) != 2 or len(starts) != 2 or None in starts:
         return None
     if op.type == "SpaceToBatchND":
         return tuple(sight.moved(-pad)._replace(stride=sight.stride * int(block))
-                     for sight, block, (pad, _) in zip(before, blocks, cuts))
+                     for sight, block, pad in zip(before, blocks, starts))
     return tuple(sight._replace(stride=sight.stride // int(block)).moved(crop)
-                 for sight, block, (crop, _) in zip(before, blocks, cuts))
+                 for sight, block, crop in zip(before, blocks, starts))
 
 
-def _static_pairs(tensor):
-    """Returns a ``[n, 2]`` tensor's values as lists, None for those that are not known."""
-    values = tf.get_static_value(tensor, partial=True)
-    return [[None, None]] * tensor.shape[0] if values is None else [
-        [None, None] if pair is None else [None if n is None else int(n) for n in pair]
-        for pair in values]
+def _starts(tensor):
+    """Returns the first of each pair of an ``[n, 2]`` tensor, None for one not known."""
+    pairs = tf.get_static_value(tensor, partial=True)
+    return [] if pairs is None else [
+        None if pair is None or pair[0] is None else int(pair[0]) for pair in pairs]

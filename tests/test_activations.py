@@ -56,15 +56,24 @@ def test_batch_norms_are_held_to_their_gamma_and_beta(network):
     images = images_of(4)
     unit = "resnet_v2_50/block1/unit_1/bottleneck_v2"
     rows = {row.key: row for row in activations.statistics(network, [images])}
-    norms = {}
-    for name in ("preact/FusedBatchNormV3", "conv1/BatchNorm/FusedBatchNormV3"):
-        op = network.session.graph.get_operation_by_name(f"{unit}/{name}")
-        outputs, gamma, beta = network.run([op.outputs[0], *op.inputs[1:3]], images)
-        squares = (((outputs - beta) / gamma) ** 2).mean((0, 1, 2), dtype=np.float64)
-        norms[name.split("/")[0]] = np.sqrt(np.median(squares))
+
+    def norms_of(unit):
+        for name in ("preact/FusedBatchNormV3", "conv1/BatchNorm/FusedBatchNormV3"):
+            op = network.session.graph.get_operation_by_name(f"{unit}/{name}")
+            outputs, gamma, beta = network.run([op.outputs[0], *op.inputs[1:3]], images)
+            squares = (((outputs - beta) / gamma) ** 2).mean((0, 1, 2), dtype=np.float64)
+            yield np.sqrt(np.median(squares))
+
+    preact, conv1 = norms_of(unit)
     # preact is what the shortcut, built first, depends on first.
-    assert rows[f"{unit}/shortcut"].norm == pytest.approx(norms["preact"], rel=1e-4)
-    assert rows[f"{unit}/conv1"].norm == pytest.approx(norms["conv1"], rel=1e-4)
+    assert rows[f"{unit}/shortcut"].norm == pytest.approx(preact, rel=1e-4)
+    assert rows[f"{unit}/conv1"].norm == pytest.approx(conv1, rel=1e-4)
+    # Without a shortcut convolution conv1 is the first behind both: the farther from 1 counts.
+    unit = "resnet_v2_50/block1/unit_2/bottleneck_v2"
+    preact, conv1 = norms_of(unit)
+    least = min(preact, conv1)
+    assert 1 / least > max(preact, conv1)
+    assert rows[f"{unit}/conv1"].norm == pytest.approx(least, rel=1e-4)
     assert rows["resnet_v2_50/conv1"].norm is None
 
 
@@ -234,7 +243,8 @@ def test_chosen_keys_ctrl_c_and_bad_keys(network):
 def test_a_sound_network_raises_no_doubt():
     sound = activations.Statistics(
         key="a", images=2, values=8, mean=0.0, std=1.0, min=-1.0, max=2.0, nan=0, inf=0,
-        channels=2, zeros=None, dead=None, norm=2.9, batch_change=1e-6)
+        channels=2, zeros=None, dead=None, norm=1.9, batch_change=1e-6)
     assert activations.doubts([sound, dataclasses.replace(sound, key="b", std=999.0)]) == []
-    assert activations.doubts([sound, dataclasses.replace(sound, norm=0.0)])[0].startswith(
-        "1 of 2 end points have a batch norm")
+    for norm in (0.0, 0.49, 2.1):
+        assert activations.doubts([sound, dataclasses.replace(sound, norm=norm)])[0].startswith(
+            "1 of 2 end points have a batch norm")

@@ -225,6 +225,17 @@ def test_total_of_some_rows_counts_what_is_within_others_once(graph):
     assert len(pair) == 2 and ep.total(pair).activation_bytes == pair[0].activation_bytes
 
 
+def test_only_a_slash_and_what_comes_before_make_a_key_hold_another(graph):
+    images = images_placeholder()
+    a = tf.nn.relu(images)
+    ab, inner, holder = tf.nn.relu(a), tf.nn.relu(a), tf.nn.relu(a)
+    later = tf.nn.relu(holder)
+    rows = by_key({"a": a, "ab": ab, "net/inner": inner, "net": holder, "net/later": later,
+                   "ab/c": later})
+    assert {key: row.parent for key, row in rows.items() if row.parent} == {"net/inner": "net"}
+    assert rows["net"].level == "unit" and rows["ab"].level == "layer"
+
+
 def test_bad_input(graph):
     end_points = tiny(images_placeholder())
     rows = ep.summary(end_points)

@@ -8,10 +8,12 @@ import os
 import numpy as np
 import pytest
 import tensorflow as tf
+import tf_slim as slim
 
 import checkpoints
+import networks
 import pictures
-from slim_resnet import activations, images
+from slim_resnet import activations, blog, images, models
 from slim_resnet.cli import main
 from slim_resnet.network import Network
 from slim_resnet.tables import format_markdown
@@ -92,9 +94,16 @@ def test_table_of_a_model(capsys):
         "| total |  |  | 17,040,360 | 0.7342 | 405,408 |  |  |"]
 
 
-def test_nothing_but_the_document_is_on_stdout(capsys):
-    document = run_json(capsys, "blog_resnet_v2_152", "--depth", "block", "--image-size", 32)
-    assert document["total"]["parameters"] == 60_524_264
+def test_nothing_but_the_document_is_on_stdout(capsys, monkeypatch):
+    def build(images, num_classes, is_training):
+        with slim.arg_scope(blog.resnet_arg_scope(is_training)):
+            return blog.resnet_v2(images, networks.tiny_blog_blocks(), num_classes)
+
+    # The blog's network says where its end points are, as it is built.
+    monkeypatch.setitem(models.MODELS, "tiny", models.Model("tiny", build, 32))
+    document = run_json(capsys, "tiny", "--depth", "block", "--num-classes", 5)
+    assert [row["shape"] for row in document["end_points"]] == [
+        [None, 16, 16, 64], [None, 4, 4, 4], [None, 4, 4, 8], [None, 1, 1, 5], [None, 1, 1, 5]]
 
 
 def test_statistics_of_images(written, folder, capsys):
@@ -117,6 +126,7 @@ def test_statistics_of_images(written, folder, capsys):
     lines = err.splitlines()
     assert lines[-1].startswith(f"slim-resnet end-points: {folder}/b.png: cannot be read: ")
     # What the library doubts, the command says.
+    assert document["doubts"] == [line.split("warning: ")[1] for line in lines[:-1]]
     assert [line.split(": ", 2)[2].split(" (")[0] for line in lines[:-1]] == [
         doubt.split(" (")[0] for doubt in activations.doubts(rows)]
     assert len(lines) > 1

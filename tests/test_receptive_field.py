@@ -99,18 +99,16 @@ def test_released_depth_by_the_recurrence():
             stride *= 2 if unit == units - 1 and block < 4 else 1
         expected[f"resnet_v2_50/block{block}"] = stride, field
     assert expected["resnet_v2_50/block4"] == (32, 483)
-    for size, mode in ((224, False), (None, None)):
-        with tf.Graph().as_default():
-            images = tf1.placeholder(tf.float32, [None, size, size, 3])
-            mode = tf1.placeholder(tf.bool, []) if mode is None else mode
-            with slim.arg_scope(resnet_v2.resnet_arg_scope()):
-                _, end_points = resnet_v2.resnet_v2_50(images, 10, is_training=mode)
-            rows = {row.key: row for row in ep.summary(end_points)}
-        assert {key: (rows[key].stride, rows[key].receptive_field)
-                for key in expected} == expected
-        # Global pooling sees all there is, however much that is.
-        assert rows["resnet_v2_50/logits"].stride is None
-        assert rows["predictions"].receptive_field is None
+    # Neither the images' size nor the mode is needed for it.
+    with tf.Graph().as_default():
+        images, mode = tf1.placeholder(tf.float32, [None, None, None, 3]), tf1.placeholder(tf.bool)
+        with slim.arg_scope(resnet_v2.resnet_arg_scope()):
+            _, end_points = resnet_v2.resnet_v2_50(images, 10, is_training=mode)
+        rows = {row.key: row for row in ep.summary(end_points)}
+    assert {key: (rows[key].stride, rows[key].receptive_field) for key in expected} == expected
+    # Global pooling sees all there is, however much that is.
+    assert rows["resnet_v2_50/logits"].stride is None
+    assert rows["predictions"].receptive_field is None
 
 
 def test_conditions_are_looked_into(graph):
@@ -123,6 +121,22 @@ def test_conditions_are_looked_into(graph):
     found = sights(graph.get_operations())
     assert found[harmless.op] == found[net.op] == (Sight(1, -1, 1),) * 2
     assert found[wider.op] is None
+
+
+def test_dilations_and_uneven_grids(graph):
+    images = tf1.placeholder(tf.float32, [1, 8, 8, 1])
+    kernel = tf.ones([3, 3, 1, 1])
+    dilated = tf.raw_ops.Conv2D(input=images, filter=kernel, strides=[1] * 4, padding="SAME",
+                                dilations=[1, 2, 2, 1])
+    grid = tf.space_to_batch(images, [2, 2], [[2, 2], [2, 2]])
+    uncut = tf.nn.conv2d(grid, kernel, 1, "VALID")
+    cut = tf.raw_ops.BatchToSpaceND(input=uncut, block_shape=[2, 2], crops=[[1, 0], [0, 1]])
+    channels = tf.pad(dilated, [[0, 0], [0, 0], [0, 0], [1, 1]])
+    found = sights(graph.get_operations())
+    assert found[dilated.op] == (Sight(1, -2, 2),) * 2
+    # Position 0 of the rows is what was position 1 before the cut.
+    assert found[cut.op] == (Sight(1, -1, 3), Sight(1, -2, 2))
+    assert found[channels.op] is None
 
 
 def test_branches_of_different_strides_and_unknown_ops_are_not_defined(graph):

@@ -12,7 +12,8 @@ without the images' size; "-" is not defined, as a stride is not behind global p
 
 With --images the table is of values: mean, std, min and max; for what a ReLU makes, the
 share of zeros and the dead channels, zero for all images; the numbers of NaN and infinite
-values. What looks wrong, such as batch norms that do not fit the images, is on stderr.
+values; and how many times larger the values of its batch norms are than gamma and beta
+promise, 1 where they fit the images. What looks wrong is said on stderr.
 An unreadable image is reported when the rest are done, and makes the exit status 2.
 Ctrl-C keeps what there is.
 """
@@ -152,8 +153,8 @@ def _rows(arguments, built):
 
 
 def _cells(row):
-    below_key = row.op_name.removeprefix(row.key)
-    return [row.key, f"...{below_key}" if below_key != row.op_name else row.op_name,
+    below_key = row.op_name.removeprefix(f"{row.key}/")
+    return [row.key, row.op_name if below_key == row.op_name else f".../{below_key}",
             _shape(row.shape), *_costs(row),
             *("-" if pixels is None else pixels for pixels in (row.stride, row.receptive_field))]
 
@@ -186,11 +187,13 @@ def _statistics(arguments):
             run.add_weights(network)
             batches = run.adding(network, keys, batches)
         rows = activations.statistics(network, batches, keys)
+    doubts = activations.doubts(rows)
     if rows:
         _print(arguments, ("end point", "mean", "std", "min", "max", "zeros", "dead", "NaN",
                            "inf", "norm"),
-               [*map(_statistics_cells, rows)], [dataclasses.asdict(row) for row in rows])
-    for doubt in activations.doubts(rows):
+               [*map(_statistics_cells, rows)], [dataclasses.asdict(row) for row in rows],
+               doubts=doubts)
+    for doubt in doubts:
         print(f"slim-resnet end-points: warning: {doubt}", file=sys.stderr)
     status = commands.report_unreadable("end-points", unreadable)
     done = len(unreadable) + (rows[0].images if rows else 0)
