@@ -177,7 +177,8 @@ class _Panel:
         self.box(f"1×1, {group.depth}{normed * (variant == 'blog')}")
         join = self.y + 11
         self.line(f"M{self.main} {self.y:g}v4")
-        self.line(f"M{self.main} {fork:g}H{_SIDE - 6}q6 0 6 6V{join - 6:g}q0 6 -6 6H{self.main + 7}",
+        self.line(f"M{self.main} {fork:g}H{_SIDE - 6}q6 0 6 6V{join - 6:g}q0 6 -6 6"
+                  f"H{self.main + 7}",
                   "shortcut")
         middle = (fork + join) / 2 - _BOX / 2
         if group.shortcut == "identity":

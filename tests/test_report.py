@@ -93,7 +93,8 @@ def test_what_a_reader_needs(page):
         assert attributes.get("href", "#")[1:] in [*ids, ""]
     images = page.all("img")
     assert len(images) == 2 * (1 + 3) + 1
-    assert all(len(attributes["alt"]) > 20 and int(attributes["width"]) for _, attributes, _ in images)
+    for _, attributes, _ in images:
+        assert len(attributes["alt"]) > 20 and int(attributes["width"]) > 500
     labelled = {attributes["for"] for _, attributes, _ in page.all("label")}
     assert labelled == {attributes["id"] for _, attributes, _ in page.all("input", "select")}
     assert [text for tag, _, text in page.all("h1", "h2")][1:] == [
@@ -149,7 +150,8 @@ def test_images_beyond_the_most_are_counted(made, tmp_path, capsys):
     assert capsys.readouterr().err == ("slim-resnet report: 2 of 3 images were left out; "
                                        "--max-images takes more\n")
     page = Parsed(output.read_text("utf-8"))
-    assert len(page.all("article")) == 1 and "2 more images were left out." in page.all("main")[0][2]
+    assert len(page.all("article")) == 1
+    assert "2 more images were left out." in page.all("main")[0][2]
     assert "Feature maps of 2 end points" in page.all("article")[0][2]
 
 
