@@ -115,7 +115,7 @@ def measure(checkpoint, paths, *, precision="auto", image_size=IMAGE_SIZE,
             if not num_images:
                 raise SlimResnetError("no image could be read" + (
                     "; the first, {}: {}".format(*unreadable[0]) if unreadable else ""))
-            reference = network.layers(first)
+            reference = network.run(network.end_points, first)
         # Layers that are fetched are not fused away: a network of its own for them.
         with InferenceModel.from_checkpoint(opened, precision, list(reference)) as layered:
             values = layered(first).end_points

@@ -18,8 +18,8 @@ from slim_resnet.errors import SlimResnetError
 from slim_resnet.import_hooks import around_import
 
 COMMANDS = ("benchmark", "overhead", "checkpoint", "restore-cost", "classify", "evaluate", "export",
-            "accuracy", "compare-peers", "train", "digits", "training-checks",
-            "cluster-throughput", "degradation")
+            "accuracy", "compare-peers", "end-points", "diagram", "pictures", "report", "train",
+            "digits", "training-checks", "cluster-throughput", "degradation")
 
 
 class _Parser(argparse.ArgumentParser):

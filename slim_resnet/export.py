@@ -1,8 +1,9 @@
 """A checkpoint in other forms: SavedModel, frozen GraphDef, V1, V2 and .npz.
 
-Values are the checkpoint's own, bit for bit, unless the network is optimised. Which network it holds, slim's or the
-blog's, is worked out from its variables and cannot be chosen: variables keep their
-names, and what has no variables carries a record, `metadata`, as JSON text.
+Values are the checkpoint's own, bit for bit, unless the network is optimised. Which network
+it holds, slim's or the blog's, is worked out from its variables and cannot be chosen:
+variables keep their names, and what has no variables carries a record, `metadata`, as JSON
+text.
 """
 
 import contextlib
@@ -39,8 +40,8 @@ def metadata(recognised, precision=None):
       precision: Of an optimised network; None for one as it is in the checkpoint.
     """
     optimized = {} if precision is None else {"optimized": True, "precision": precision}
-    return {**optimized, "slim_resnet_version": slim_resnet.__version__, "variant": recognised.variant,
-            "depth": recognised.depth, "scope": recognised.scope,
+    return {**optimized, "slim_resnet_version": slim_resnet.__version__,
+            "variant": recognised.variant, "depth": recognised.depth, "scope": recognised.scope,
             "num_classes": recognised.num_classes}
 
 

@@ -1,6 +1,9 @@
-"""What any layer of a checkpoint's network gives for images, as an .npz file."""
+"""What any layers of a checkpoint's network give for images, as an .npz file."""
 
+import contextlib
 import difflib
+import shutil
+import tempfile
 import zipfile
 
 import numpy as np
@@ -20,26 +23,31 @@ def check_end_points(keys, known):
       known: End points that there are.
     """
     for key in keys:
-        if key in known:
-            continue
-        nearest = [name for name in known if name.endswith(f"/{key}")]
-        nearest += [name for name in difflib.get_close_matches(key, known, n=3, cutoff=0)
-                    if name not in nearest]
-        raise SlimResnetError(f"there is no end point {key!r}; "
-                              f"nearest: {', '.join(nearest[:3])}")
+        if key not in known:
+            raise SlimResnetError(f"there is no end point {key!r}; "
+                                  f"nearest: {', '.join(nearest_keys(key, known))}")
 
 
-def write_features(file, network, end_point, paths, batches):
-    """Writes one end point of every image to an .npz file, a batch in memory at a time.
+def nearest_keys(key, known):
+    """Returns the three ``known`` keys, or all, whose ends are most like a key or pattern."""
+    def unlike(name):
+        end = "/".join(name.split("/")[-key.count("/") - 1:])
+        return -difflib.SequenceMatcher(None, key, end).ratio()
 
-    Its arrays have a row for every path: ``files``, ``features`` (float32, NaN where
-    there is none) and ``errors`` (why there is none, else empty). Ctrl-C ends the
-    images, not the file: rows that were not reached have the error "interrupted".
+    return sorted(known, key=unlike)[:3]
+
+
+def write_features(file, network, end_points, paths, batches):
+    """Writes end points of every image to an .npz file, a batch in memory at a time.
+
+    Its arrays have a row for every path: one of float32 for each end point, NaN where
+    there is none, ``files``, and ``errors`` (why there is none, else empty). Ctrl-C ends
+    the images, not the file: rows that were not reached have the error "interrupted".
 
     Args:
       file: Binary file, open for writing.
       network: A `network.Network`.
-      end_point: Key of ``network.end_points``.
+      end_points: Maps names of arrays to keys of ``network.end_points``.
       paths: Image files.
       batches: Yields the `images.Batch`es of these paths, of the network's image size.
 
@@ -49,20 +57,29 @@ def write_features(file, network, end_point, paths, batches):
     Raises:
       SlimResnetError: There is no such end point.
     """
-    check_end_points([end_point], network.end_points)
-    shape = network.end_points[end_point].shape[1:].as_list()
+    check_end_points(end_points.values(), network.end_points)
+    shapes = {name: network.end_points[key].shape[1:].as_list()
+              for name, key in end_points.items()}
     errors = []
-    with zipfile.ZipFile(file, "w") as archive:
-        with archive.open("features.npy", "w", force_zip64=True) as entry:
-            np.lib.format.write_array_header_2_0(entry, {
-                "descr": "<f4", "fortran_order": False, "shape": (len(paths), *shape)})
-            for causes, rows in _until_interrupted(
-                    _feature_rows(network, end_point, shape, batches)):
-                entry.write(rows.tobytes())
-                errors += causes
-            absent = np.full(shape, np.nan, np.float32).tobytes()
-            for _ in range(len(paths) - len(errors)):
-                entry.write(absent)
+    with contextlib.ExitStack() as stack:
+        # A zip file takes one member at a time, and a batch has rows for all of them.
+        parts = {name: stack.enter_context(tempfile.TemporaryFile()) for name in end_points}
+        for causes, rows in until_interrupted(
+                _feature_rows(network, end_points, shapes, batches)):
+            for name, part in parts.items():
+                part.write(rows[name].tobytes())
+            errors += causes
+        archive = stack.enter_context(zipfile.ZipFile(file, "w"))
+        for name, part in parts.items():
+            absent = np.full(shapes[name], np.nan, np.float32).tobytes()
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                np.lib.format.write_array_header_2_0(entry, {
+                    "descr": "<f4", "fortran_order": False,
+                    "shape": (len(paths), *shapes[name])})
+                part.seek(0)
+                shutil.copyfileobj(part, entry)
+                for _ in range(len(paths) - len(errors)):
+                    entry.write(absent)
         errors += [INTERRUPTED] * (len(paths) - len(errors))
         for name, values in (("files", paths), ("errors", errors)):
             with archive.open(f"{name}.npy", "w") as entry:
@@ -70,17 +87,21 @@ def write_features(file, network, end_point, paths, batches):
     return errors
 
 
-def _feature_rows(network, end_point, shape, batches):
+def _feature_rows(network, end_points, shapes, batches):
     for batch in batches:
-        rows = np.full([len(batch.names), *shape], np.nan, np.float32)
+        rows = {name: np.full([len(batch.names), *shape], np.nan, np.float32)
+                for name, shape in shapes.items()}
         if len(batch.images):
-            rows[[cause is None for cause in batch.causes]] = network.features(
-                end_point, batch.images)
+            readable = [cause is None for cause in batch.causes]
+            values = network.features(end_points, batch.images)
+            for name, array in rows.items():
+                array[readable] = values[name]
         yield [cause or "" for cause in batch.causes], rows
 
 
-def _until_interrupted(batches):
+def until_interrupted(items):
+    """Yields ``items``; Ctrl-C ends them, and no more."""
     try:
-        yield from batches
+        yield from items
     except KeyboardInterrupt:
         return

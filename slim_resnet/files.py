@@ -30,6 +30,19 @@ def check_writable(path):
         pass
 
 
+def check_folder(path):
+    """Raises `SlimResnetError` now if files could not be written into a folder later.
+
+    Args:
+      path: A folder, or where one can be made.
+    """
+    parent = os.path.abspath(path)
+    while not os.path.lexists(parent):
+        parent = os.path.dirname(parent)
+    with writing_errors(path), tempfile.TemporaryFile(dir=parent):
+        pass
+
+
 @contextlib.contextmanager
 def atomic_write(path, mode="w"):
     """Opens a temporary file beside ``path`` that takes its place when all went well.

@@ -10,59 +10,71 @@ _VARIABLES = ("VarHandleOp", "VariableV2", "Variable")
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
-    """Cost of computing one tensor.
+    """Cost of some ops.
 
     Attributes:
       multiply_adds: Multiply-accumulates an image of all convolutions and matrix
-        products, the usual meaning of MACs.
-      parameters: Values of all variables that the tensor depends on, batch norms'
-        moving statistics included.
-      ops: Ops that the tensor depends on.
+        products, the usual meaning of MACs; None where height or width of one's
+        output is not known.
+      parameters: Values of all variables among them, batch norms' moving statistics
+        included where they are read, which is in inference mode.
+      ops: Number of ops.
     """
 
-    multiply_adds: int
+    multiply_adds: int | None
     parameters: int
     ops: int
 
 
 def forward_cost(output):
-    """Returns the `Cost` of ``output``, whose ancestors need static shapes but for the batch.
+    """Returns the `Cost` of all that a tensor of a graph depends on."""
+    return cost_of(ancestors(output.op))
+
+
+def ancestors(op, seen=()):
+    """Returns the set of ``op`` and the ops that it depends on, but for those ``seen``.
 
     Args:
-      output: A tensor of a graph.
-
-    Raises:
-      ValueError: Height or width of a convolution's output is unknown.
+      op: An op of a graph.
+      seen: Ops to leave out, with all that only they depend on.
     """
-    ancestors = _ancestors(output.op)
-    variables = {op.name: op for op in ancestors if op.type in _VARIABLES}
-    return Cost(
-        sum(_multiply_adds(op) for op in ancestors),
-        sum(tf.TensorShape(op.get_attr("shape")).num_elements() for op in variables.values()),
-        len(ancestors))
-
-
-def _ancestors(op):
-    seen, stack = {op}, [op]
+    found, stack = set(), [op]
     while stack:
         current = stack.pop()
-        for before in [t.op for t in current.inputs] + list(current.control_inputs):
-            if before not in seen:
-                seen.add(before)
-                stack.append(before)
-    return seen
+        if current in found or current in seen:
+            continue
+        found.add(current)
+        stack += [tensor.op for tensor in current.inputs]
+        stack += current.control_inputs
+    return found
+
+
+def cost_of(ops):
+    """Returns the `Cost` of a set of ops."""
+    multiply_adds = [_multiply_adds(op) for op in ops]
+    return Cost(
+        None if None in multiply_adds else sum(multiply_adds),
+        sum(tf.TensorShape(op.get_attr("shape")).num_elements()
+            for op in ops if op.type in _VARIABLES),
+        len(ops))
 
 
 def _multiply_adds(op):
     if op.type in ("Conv2D", "DepthwiseConv2dNative"):
-        height, width, in_channels, out_channels = op.inputs[1].shape.as_list()
+        height, width, in_channels, _ = op.inputs[1].shape.as_list()
         outputs = op.outputs[0].shape.as_list()[1:]
         if None in outputs:
-            raise ValueError(f"{op.name}: height and width have to be known to count its cost")
+            return None
         if op.type == "DepthwiseConv2dNative":
             in_channels = 1
-        return math.prod(outputs) * height * width * in_channels
+        return math.prod(outputs) * height * width * in_channels * _images_of_one(op.inputs[0].op)
     if op.type == "MatMul":
         axis = 0 if op.get_attr("transpose_a") else 1
-        return op.inputs[0].shape.as_list()[axis] * op.outputs[0].shape.as_list()[1]
+        factors = op.inputs[0].shape.as_list()[axis], op.outputs[0].shape.as_list()[1]
+        return None if None in factors else math.prod(factors)
     return 0
+
+
+def _images_of_one(op):
+    """How many images a convolution sees for one: atrous ones are given a grid of them."""
+    return math.prod(tf.get_static_value(op.inputs[1])) if op.type == "SpaceToBatchND" else 1

@@ -302,9 +302,9 @@ class InferenceModel:
         """Returns logits ``[N, classes]``, see `__call__`."""
         return self(images).logits
 
-    def features(self, end_point, images):
-        """Returns one of the end points that were asked for, see `__call__`."""
-        return self(images).end_points[end_point]
+    def features(self, end_points, images):
+        """Returns end points that were asked for, as `network.Network.features` does."""
+        return tf.nest.map_structure(self(images).end_points.__getitem__, end_points)
 
 
 @contextlib.contextmanager

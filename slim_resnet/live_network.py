@@ -5,9 +5,8 @@ import types
 
 import tensorflow as tf
 
-from slim_resnet import folding
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.recognise import leftover_kind, recognise
+from slim_resnet.recognise import recognise
 
 tf1 = tf.compat.v1
 

@@ -53,6 +53,9 @@ class Model:
       image_size: Height and width in pixels that it is timed at by default.
       min_image_size: The smallest that its convolutions leave something of.
       max_image_size: The largest; None if there is no bound.
+      depth: A key of `resnet_v2.DEPTHS`, whose blocks the network has; None for one
+        that is not built of blocks.
+      variant: ``slim`` or ``blog``: whose residual units those blocks are made of.
     """
 
     name: str
@@ -60,6 +63,8 @@ class Model:
     image_size: int = 224
     min_image_size: int = 32
     max_image_size: int | None = None
+    depth: int | None = None
+    variant: str = "slim"
 
     def checked_image_size(self, image_size=None):
         """Returns ``image_size``, or the network's own for None.
@@ -93,8 +98,9 @@ class Model:
 
 
 MODELS = {model.name: model for model in (
-    Model("blog_resnet_v2_152", _build_blog),
-    *(Model(f"resnet_v2_{depth}", _builder_of_depth(depth)) for depth in (50, 101, 152, 200)),
+    Model("blog_resnet_v2_152", _build_blog, depth=152, variant="blog"),
+    *(Model(f"resnet_v2_{depth}", _builder_of_depth(depth), depth=depth)
+      for depth in (50, 101, 152, 200)),
     # Its first dense layer is a 7 x 7 convolution of the map that 224 pixels give.
     Model("vgg_16", _build_vgg_16, min_image_size=224, max_image_size=224),
     # Below 107 pixels the 5 x 5 pool of its auxiliary head has nothing to stand on.

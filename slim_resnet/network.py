@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from slim_resnet.checkpoint import build_from_checkpoint, open_checkpoint, recognise
 from slim_resnet.errors import SlimResnetError
+from slim_resnet.restore import build_recognised
 from slim_resnet.settings import IMAGE_SIZE
 
 tf1 = tf.compat.v1
@@ -44,10 +45,8 @@ def build_network(opened, images, session):
       SlimResnetError: The checkpoint cannot be restored.
     """
     net, end_points = build_from_checkpoint(opened, images, session=session)
-    found = recognise(opened)
-    pool5 = f"{found.scope}/pool5:0".lstrip("/")
-    end_points = dict(end_points, global_pool=session.graph.get_tensor_by_name(pool5))
-    if found.num_classes is None:
+    end_points = _with_pool(end_points, recognise(opened), session.graph)
+    if "predictions" not in end_points:
         return None, None, end_points
     with session.graph.as_default():
         return (tf.squeeze(net, [1, 2]), tf.squeeze(end_points["predictions"], [1, 2]),
@@ -75,7 +74,58 @@ def open_network(checkpoint, image_size=IMAGE_SIZE, *, end_points=(), optimize=F
         cache_dir=cache_dir)
 
 
-class Network:
+def build_without_values(opened, image_size):
+    """Builds a checkpoint's network in the default graph and restores nothing.
+
+    Args:
+      opened: An open `checkpoint.Checkpoint`.
+      image_size: Height and width of the images, in pixels.
+
+    Returns:
+      The same ``end_points`` as `build_network`.
+
+    Raises:
+      SlimResnetError: It is no ResNet V2.
+    """
+    found = recognise(opened)
+    images = tf1.placeholder(
+        tf.float32, [None, image_size, image_size, found.input_channels], "images")
+    _, end_points = build_recognised(opened, images)
+    return _with_pool(end_points, found, images.graph)
+
+
+def _with_pool(end_points, found, graph):
+    pool5 = f"{found.scope}/pool5:0".lstrip("/")
+    return dict(end_points, global_pool=graph.get_tensor_by_name(pool5))
+
+
+class BuiltNetwork:
+    """A network in a session, such as your own of slim's.
+
+    Args:
+      session: A ``tf.compat.v1.Session`` whose variables have their values.
+      images: Tensor of its graph that images are fed to, ``[N, H, W, channels]``.
+      end_points: Maps keys to tensors of its graph.
+
+    Attributes:
+      session, images, end_points: The arguments.
+    """
+
+    def __init__(self, session, images, end_points):
+        self.session, self.images, self.end_points = session, images, end_points
+
+    def run(self, fetches, images, **options):
+        """Returns the values of tensors for images, whatever they are, NaN too.
+
+        Args:
+          fetches: What ``Session.run`` takes.
+          images: Array that is fed.
+          **options: ``Session.run``'s ``options`` and ``run_metadata``.
+        """
+        return self.session.run(fetches, {self.images: images}, **options)
+
+
+class Network(BuiltNetwork):
     """A checkpoint's network in inference mode, in a graph and a session of its own.
 
     Use it in a ``with`` statement, which closes the session.
@@ -88,6 +138,8 @@ class Network:
     Attributes:
       path: Path of the checkpoint.
       end_points: Maps keys to tensors, see `build_network`.
+      last_maps: Tensor ``[N, height, width, channels]``: what the global pool averages.
+      recognised: What the checkpoint was found to hold, a `recognise.Recognised`.
       num_classes: Number of logits; None for a checkpoint without.
       busy_s: Seconds that it has been at work on images.
 
@@ -98,23 +150,25 @@ class Network:
     def __init__(self, checkpoint, image_size=IMAGE_SIZE):
         graph = tf.Graph()
         with open_checkpoint(checkpoint) as opened, graph.as_default():
-            self.path = opened.path
-            self._images = tf1.placeholder(tf.float32, [None, image_size, image_size, 3])
-            self._session = tf1.Session(graph=graph)
+            self.path, self.recognised = opened.path, recognise(opened)
+            images = tf1.placeholder(tf.float32, [None, image_size, image_size, 3], "images")
+            session = tf1.Session(graph=graph)
             try:
-                self._logits, self._probabilities, self.end_points = build_network(
-                    opened, self._images, self._session)
+                self._logits, self._probabilities, end_points = build_network(
+                    opened, images, session)
             except BaseException:
-                self._session.close()
+                session.close()
                 raise
-        self.num_classes = None if self._logits is None else self._logits.shape.as_list()[-1]
+        super().__init__(session, images, end_points)
+        self.last_maps = end_points["global_pool"].op.inputs[0]
+        self.num_classes = self.recognised.num_classes
         self.busy_s = 0.0
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self._session.close()
+        self.session.close()
 
     def probabilities(self, images):
         """Returns class probabilities ``[N, classes]`` of images ``[N, size, size, 3]``."""
@@ -124,19 +178,38 @@ class Network:
         """Returns logits ``[N, classes]`` of images ``[N, size, size, 3]``."""
         return self._finite(self._logits, images)
 
-    def features(self, end_point, images):
-        """Returns one end point for images ``[N, size, size, 3]``."""
-        return self._finite(self.end_points[end_point], images)
+    def features(self, end_points, images):
+        """Returns end points for images ``[N, size, size, 3]``.
 
-    def layers(self, images):
-        """Returns all end points, by key, for images ``[N, size, size, 3]``."""
-        return self._session.run(self.end_points, {self._images: images})
+        Args:
+          end_points: A key, or a list or dict of keys, for which its like is returned.
+          images: Array that is fed.
+        """
+        return self._finite(tf.nest.map_structure(self.end_points.__getitem__, end_points), images)
 
-    def _finite(self, fetch, images):
+    def variable(self, name):
+        """Returns the value of a variable, named without the network's scope."""
+        scoped = "/".join(filter(None, [self.recognised.scope, name]))
+        with self.session.graph.as_default():
+            variables = {variable.op.name: variable for variable in tf1.global_variables()}
+        return self.session.run(variables[scoped])
+
+    def evidence_inputs(self, images):
+        """Returns what `class_evidence.contributions` explains logits with.
+
+        Args:
+          images: ``[N, size, size, 3]``.
+
+        Returns:
+          ``(last_maps, logits, probabilities)`` of one run.
+        """
+        return self._finite((self.last_maps, self._logits, self._probabilities), images)
+
+    def _finite(self, fetches, images):
         started = time.perf_counter()
-        values = self._session.run(fetch, {self._images: images})
+        values = self.run(fetches, images)
         self.busy_s += time.perf_counter() - started
-        if not np.isfinite(values).all():
+        if not all(np.isfinite(array).all() for array in tf.nest.flatten(values)):
             raise SlimResnetError(f"{self.path}: the network's outputs are NaN or infinite; see "
                                   "slim-resnet checkpoint describe --stats")
         return values

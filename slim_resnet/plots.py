@@ -5,19 +5,18 @@ import statistics
 
 from slim_resnet import degradation_records
 from slim_resnet.errors import SlimResnetError
+from slim_resnet.figures import figure_class
 from slim_resnet.files import atomic_write
+from slim_resnet.themes import COLOURS
 
 FORMATS = ("png", "svg", "pdf")
-
-# Okabe and Ito's palette, told apart by colour-blind readers.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
 
 def check_plot_file(path):
     """Raises `SlimResnetError` if a plot could not be made under this name."""
     if _format_of(path) not in FORMATS:
         raise SlimResnetError(f"{path}: a plot's name ends in .png, .svg or .pdf")
-    _figure_class()
+    figure_class()
 
 
 def plot_benchmark(record, path):
@@ -27,7 +26,7 @@ def plot_benchmark(record, path):
       record: A record of `slim_resnet.benchmark`.
       path: File to write; its ending chooses the format.
     """
-    figure = _figure_class()(figsize=(11, 1.2 + 2.6 * len(record["runs"])), layout="constrained")
+    figure = figure_class()(figsize=(11, 1.2 + 2.6 * len(record["runs"])), layout="constrained")
     axes = figure.subplots(len(record["runs"]), 2, squeeze=False, width_ratios=(2, 1))
     for (steps, histogram), run, colour in zip(axes, record["runs"], COLOURS):
         burn_in, durations = run["burn_in_durations_s"], run["durations_s"]
@@ -61,7 +60,7 @@ def plot_degradation(runs, data_set, path):
       data_set: Name of the data set, for the titles.
       path: File to write; its ending chooses the format.
     """
-    figure = _figure_class()(figsize=(11, 4), layout="constrained")
+    figure = figure_class()(figsize=(11, 4), layout="constrained")
     for axis, error, title in zip(figure.subplots(1, 2, sharey=True), degradation_records.ERRORS,
                                   ("training", "test")):
         for kind, colour in zip(degradation_records.KINDS, COLOURS[1::-1]):
@@ -96,7 +95,7 @@ def plot_peers(record, path):
     titles = list(dict.fromkeys(run["title"] for run in record["runs"]))
     batch_sizes = sorted(record["options"]["batch_sizes"])
     precisions = list(dict.fromkeys(run["precision"] for run in record["runs"]))
-    figure = _figure_class()(
+    figure = figure_class()(
         figsize=(3 + 3.2 * len(batch_sizes), 1 + len(precisions) * (1 + 0.35 * len(titles))),
         layout="constrained")
     rows = figure.subplots(max(len(precisions), 1), len(batch_sizes), squeeze=False, sharey=True)
@@ -132,7 +131,7 @@ def plot_accuracy(record, path):
       path: File to write; its ending chooses the format.
     """
     layers = record["layers"]
-    figure = _figure_class()(figsize=(9, 4.5), layout="constrained")
+    figure = figure_class()(figsize=(9, 4.5), layout="constrained")
     axis = figure.subplots()
     for key, colour in zip(("mean", "largest"), COLOURS):
         axis.plot([layer[key] for layer in layers], ".", color=colour, label=key)
@@ -155,11 +154,3 @@ def plot_accuracy(record, path):
 
 def _format_of(path):
     return os.path.splitext(path)[1].lstrip(".").lower()
-
-
-def _figure_class():
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise SlimResnetError("plots need matplotlib: pip install 'slim-resnet[plot]'") from error
-    return Figure

@@ -8,32 +8,16 @@ Variables, ops and collections are the same too (tests/test_resnet_v2.py).
 import contextlib
 import inspect
 import os
-import typing
 import warnings
 
 import tensorflow as tf
 import tf_slim as slim
 
 from slim_resnet import compat
+from slim_resnet.blocks import Block, unit_arguments  # noqa: F401 (slim has Block here)
 from slim_resnet.errors import ArgScopeWarning
 
 tf1 = tf.compat.v1
-
-
-class Block(typing.NamedTuple):
-    """One group of residual units that work at one resolution.
-
-    Attributes:
-      scope: Variable scope of the block, part of every checkpoint name.
-      unit_fn: Builds one unit: ``unit_fn(net, depth=..., depth_bottleneck=...,
-        stride=...)``, and ``rate=...`` where atrous convolution is asked for.
-      args: One entry a unit: a dict of ``unit_fn``'s arguments, or a tuple
-        ``(depth, depth_bottleneck, stride)``.
-    """
-
-    scope: str
-    unit_fn: typing.Callable
-    args: list
 
 
 def subsample(inputs, factor, scope=None):
@@ -81,13 +65,6 @@ def conv2d_same(inputs, num_outputs, kernel_size, stride, rate=1, scope=None):
     inputs = tf.pad(inputs, [[0, 0], pad, pad, [0, 0]])
     return slim.conv2d(inputs, num_outputs, kernel_size, stride=stride, rate=rate,
                        padding="VALID", scope=scope)
-
-
-def unit_arguments(unit):
-    """Returns the keyword arguments of one entry of `Block.args`."""
-    if isinstance(unit, dict):
-        return unit
-    return dict(zip(("depth", "depth_bottleneck", "stride"), unit, strict=True))
 
 
 def behind_root(output_stride):

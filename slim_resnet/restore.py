@@ -102,15 +102,10 @@ def build_from_checkpoint(path, images, *, session=None, is_training=False, outp
     with open_checkpoint(path) as checkpoint:
         found = recognise(checkpoint)
         with session.graph.as_default():
-            _check_images(images, session, found, checkpoint.path)
             before = set(map(id, tf1.global_variables()))
             outer = tf1.get_variable_scope().name
-            try:
-                net, end_points = _build(found, images, is_training, output_stride, global_pool,
-                                         spatial_squeeze)
-            except ValueError as error:
-                raise SlimResnetError(f"{checkpoint.path}: its network cannot be built: "
-                                      f"{str(error).splitlines()[0]}") from error
+            net, end_points = build_recognised(
+                checkpoint, images, is_training, output_stride, global_pool, spatial_squeeze)
             variables = [v for v in tf1.global_variables() if id(v) not in before]
         start = found.scope + "/" if found.scope else ""
         _restore(session, checkpoint, variables,
@@ -120,8 +115,29 @@ def build_from_checkpoint(path, images, *, session=None, is_training=False, outp
     return net, end_points
 
 
-def _check_images(images, session, found, path):
-    if not tf.is_tensor(images) or getattr(images, "graph", None) is not session.graph:
+def build_recognised(checkpoint, images, is_training=False, output_stride=None, global_pool=True,
+                     spatial_squeeze=False):
+    """Builds the network that an open checkpoint holds, without its values.
+
+    Args:
+      checkpoint: A `Checkpoint`.
+      images, is_training, output_stride, global_pool, spatial_squeeze: As in
+        `build_from_checkpoint`, in the default graph; what is returned too.
+
+    Raises:
+      SlimResnetError: It holds another network, or does not go with an option.
+    """
+    found = recognise(checkpoint)
+    _check_images(images, found, checkpoint.path)
+    try:
+        return _build(found, images, is_training, output_stride, global_pool, spatial_squeeze)
+    except ValueError as error:
+        raise SlimResnetError(f"{checkpoint.path}: its network cannot be built: "
+                              f"{str(error).splitlines()[0]}") from error
+
+
+def _check_images(images, found, path):
+    if not tf.is_tensor(images) or getattr(images, "graph", None) is not tf1.get_default_graph():
         raise SlimResnetError("build_from_checkpoint needs images that are a tensor of the "
                               "session's graph")
     if images.dtype != tf.float32 or images.shape.rank != 4:

@@ -2,7 +2,7 @@
 
 import re
 
-_NUMERIC = re.compile(r"[-+\d.,/ ]*|\d\S*e[-+]\d+")
+_NUMERIC = re.compile(r"[-+?\d.,/ ]*|\d\S*e[-+]\d+")
 
 
 def format_table(headers, rows):
@@ -13,13 +13,28 @@ def format_table(headers, rows):
       rows: Rows of cells, None for an empty one. Columns of numbers go to
         the right, others to the left.
     """
-    columns = [["" if cell is None else str(cell) for cell in column] for column in zip(*rows)]
+    columns = _columns(rows)
     if not columns:
         return []
     lines = [[] for _ in range(len(rows) + 2)]
     for header, column in zip(headers, columns):
         width = max(map(len, [header, *column]))
-        adjust = str.rjust if all(map(_NUMERIC.fullmatch, column)) else str.ljust
+        adjust = str.rjust if _is_numeric(column) else str.ljust
         for line, cell in zip(lines, [header, "-" * width, *column]):
             line.append(adjust(cell, width))
     return ["  ".join(line).rstrip() for line in lines]
+
+
+def format_markdown(headers, rows):
+    """Returns the lines of the same table in Markdown."""
+    columns = _columns(rows)
+    rules = ["---:" if _is_numeric(column) else "---" for column in columns]
+    return ["| " + " | ".join(line) + " |" for line in (headers, rules, *zip(*columns))]
+
+
+def _columns(rows):
+    return [["" if cell is None else str(cell) for cell in column] for column in zip(*rows)]
+
+
+def _is_numeric(column):
+    return all(map(_NUMERIC.fullmatch, column))

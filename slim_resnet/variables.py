@@ -75,25 +75,29 @@ def description(checkpoint, recognised, rows):
 
 def description_lines(record):
     """Returns the lines that show a `description` to a person."""
+    return [f"{record['path']}: {record['format']}, {record['file_bytes']:,} bytes",
+            *(f"{name:<10} {text}" for name, text in description_items(record).items()),
+            "", *table(record["variables"])]
+
+
+def description_items(record):
+    """Returns what a `description` says of the whole, by name: a dict of strings."""
     network, totals = record["network"], record["totals"]
     blocks = network["blocks"]
     classes = network["num_classes"]
-    return [
-        f"{record['path']}: {record['format']}, {record['file_bytes']:,} bytes",
-        "network    " + {"slim": "slim's ResNet V2", "blog": "the blog's ResNet V2"}
+    return {
+        "network": {"slim": "slim's ResNet V2", "blog": "the blog's ResNet V2"}
         [network["variant"]] + (f" {network['depth']}" if network["depth"] else "")
         + f", blocks of {', '.join(str(len(block['units'])) for block in blocks)} units and "
         + f"{', '.join(str(block['units'][-1]['depth']) for block in blocks)} channels"
         + ("" if network["root_block"] else ", no root block"),
-        f"scope      {network['scope'] or '(none)'}",
-        "classes    " + {None: "none, no logits: features only",
-                         1001: "1001, class 0 is background"}.get(classes, str(classes)),
-        "leftovers  " + (", ".join(f"{count} {kind}" for kind, count
-                                   in record["leftovers"].items()) or "none"),
-        f"variables  {totals['variables']}, {totals['parameters']:,} parameters",
-        "",
-        *table(record["variables"]),
-    ]
+        "scope": network["scope"] or "(none)",
+        "classes": {None: "none, no logits: features only",
+                    1001: "1001, class 0 is background"}.get(classes, str(classes)),
+        "leftovers": ", ".join(f"{count} {kind}" for kind, count
+                               in record["leftovers"].items()) or "none",
+        "variables": f"{totals['variables']}, {totals['parameters']:,} parameters",
+    }
 
 
 def difference_lines(record):

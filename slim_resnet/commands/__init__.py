@@ -7,14 +7,11 @@ help and bad options are answered at once.
 
 import argparse
 import collections
-import contextlib
 import dataclasses
-import os
 import sys
 import time
 
 from slim_resnet.cluster import read_cluster
-from slim_resnet.environment import PRECISIONS
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.files import sha256_of
 from slim_resnet.results import Results, data_sha256, read_rows
@@ -41,15 +38,20 @@ def _int_from(least, text):
     return value
 
 
-def add_image_arguments(parser, batch_size=16):
+def add_image_arguments(parser, batch_size=16, else_size="299"):
     """Adds the options of commands that give images to a network.
 
     When they run, ``arguments`` has what the checkpoint was trained with in the place of
     what was not given.
+
+    Args:
+      parser: The command's.
+      batch_size: Default of ``--batch-size``.
+      else_size: What the help says that the image size is of a network not trained here.
     """
     parser.add_argument("--image-size", type=positive_int, metavar="PIXELS",
                         help="height and width that images are resized to (default: what "
-                        "slim-resnet train had, if it wrote the checkpoint, else 299)")
+                        f"slim-resnet train had, if it wrote the checkpoint, else {else_size})")
     parser.add_argument("--preprocessing", choices=("inception", "none"),
                         help="inception: central 0.875, bilinear, 2x-1, as slim evaluates; "
                         "none: resize only, values from 0 to 255 (default: as trained, else "
@@ -62,83 +64,6 @@ def add_image_arguments(parser, batch_size=16):
 def _complete_image_arguments(arguments):
     arguments.image_size, arguments.preprocessing, _ = settings_of(
         arguments.checkpoint, arguments.image_size, arguments.preprocessing)
-
-
-def add_optimize_arguments(parser):
-    """Adds the options of commands that can run the folded network."""
-    parser.add_argument("--optimize", action="store_true",
-                        help="fold the batch norms and fuse the layers: the same results but for "
-                        "rounding, faster; sets TF_ENABLE_ONEDNN_OPTS=1 unless it is set, and "
-                        "keeps the folded network in a folder beside the checkpoint")
-    parser.add_argument("--precision", choices=PRECISIONS,
-                        help="with --optimize; auto takes bfloat16 on CPUs that are faster in it "
-                        "(default: auto)")
-
-
-def prepare_optimize(arguments, command):
-    """Checks the options of `add_optimize_arguments`; call it before TensorFlow is imported.
-
-    Returns:
-      What to pass on to ``network.open_network`` and to the exports.
-    """
-    if not arguments.optimize:
-        if arguments.precision is not None:
-            raise SlimResnetError("--precision goes with --optimize; give both or neither")
-        return {}
-    turn_onednn_on(arguments.verbose, command)
-    return {"optimize": True, "precision": arguments.precision or "auto"}
-
-
-def turn_onednn_on(verbose, command):
-    """Sets TF_ENABLE_ONEDNN_OPTS=1 unless the user has set it; TensorFlow reads it when imported.
-
-    Args:
-      verbose: Whether to say so.
-      command: Name of the subcommand.
-    """
-    if "tensorflow" not in sys.modules and "TF_ENABLE_ONEDNN_OPTS" not in os.environ:
-        os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"
-        if verbose:
-            print(f"slim-resnet {command}: TF_ENABLE_ONEDNN_OPTS=1 is set", file=sys.stderr)
-
-
-@contextlib.contextmanager
-def opened_network(opened, image_size, options, arguments, command, end_points=()):
-    """Yields the network of a checkpoint; with ``--verbose``, says how long it took.
-
-    Args:
-      opened: Anything that `checkpoint.open_checkpoint` opens.
-      image_size: Height and width of images in pixels.
-      options: What `prepare_optimize` returned.
-      arguments: The command line.
-      command: Name of the subcommand.
-      end_points: Keys that features are wanted of.
-    """
-    from slim_resnet import inference_cache
-    from slim_resnet.checkpoint_reader import files_of
-    from slim_resnet.network import open_network
-    if not options:
-        with open_network(opened, image_size, end_points=end_points) as network:
-            yield network
-        return
-    cache_dir = inference_cache.folder_beside(files_of(opened))
-    with open_network(opened, image_size, end_points=end_points, cache_dir=cache_dir,
-                      **options) as model:
-        if options["precision"] == "auto" and model.precision != "float32":
-            print(f"slim-resnet {command}: precision {model.precision}", file=sys.stderr)
-        yield model
-        if arguments.verbose:
-            print("\n".join(_first_result(model, command)), file=sys.stderr)
-
-
-def _first_result(model, command):
-    """Returns lines: what the first result of an optimised network took."""
-    yield (f"slim-resnet {command}: {model.precision}, "
-           f"{'from the cache' if model.cached else 'made anew'}")
-    if model.cache_problem:
-        yield f"slim-resnet {command}: nothing was cached: {model.cache_problem}"
-    for part, seconds in model.parts_s.items():
-        yield f"  {seconds:7.3f} s  {part.replace('_', ' ')}"
 
 
 def add_cluster_arguments(parser):
@@ -163,7 +88,7 @@ def open_results(arguments, command, opened, files, **options):
 
     Args:
       arguments: With `add_image_arguments`, `add_cluster_arguments`,
-        `add_optimize_arguments`, ``output`` and ``resume``.
+        `optimize.add_arguments`, ``output`` and ``resume``.
       command: Name of the subcommand.
       opened: The open `checkpoint.Checkpoint`.
       files: The files of all tasks' images.
@@ -276,6 +201,29 @@ def with_progress(items, total=None, noun="images", done=0, size=lambda item: 1)
         print(file=sys.stderr)
 
 
+def readable_batches(arguments, paths, unreadable):
+    """Yields the readable images of files as arrays, with progress.
+
+    Args:
+      arguments: With those of `add_image_arguments`.
+      paths: Image files.
+      unreadable: A list that ``(name, cause)`` of each unreadable image is added to.
+    """
+    for batch in batches_with_progress(arguments, paths):
+        unreadable += [(name, cause) for name, cause in zip(batch.names, batch.causes) if cause]
+        if len(batch.images):
+            yield batch.images
+
+
+def batches_with_progress(arguments, paths):
+    """Yields the `images.Batch`es of files as `add_image_arguments` says, counted on stderr."""
+    from slim_resnet import images
+
+    batches = images.read_images(paths, arguments.image_size, arguments.preprocessing,
+                                 arguments.batch_size)
+    return with_progress(batches, len(paths), size=lambda batch: len(batch.names))
+
+
 def report_unreadable(command, causes):
     """Prints a line on stderr for every unreadable image.
 
@@ -289,6 +237,50 @@ def report_unreadable(command, causes):
     for name, cause in causes:
         print(f"slim-resnet {command}: {printable(name)}: cannot be read: {cause}", file=sys.stderr)
     return 2 if causes else 0
+
+
+def report_interrupted(command, done, total):
+    """Says on stderr how far a command came before Ctrl-C; returns the exit status."""
+    print(f"slim-resnet {command}: interrupted after {done} of {total} images", file=sys.stderr)
+    return 130
+
+
+def write_features(command, checkpoint, names, end_points, output, arguments, options=None):
+    """Writes end points of images to an .npz file, for a command that offers it.
+
+    Args:
+      command: Name of the subcommand.
+      checkpoint: Of the network.
+      names: Image files and folders.
+      end_points: Maps names of arrays to keys of end points.
+      output: File to write.
+      arguments: With those of `add_image_arguments`.
+      options: What `optimize.prepare` returned, for a command that has its options.
+
+    Returns:
+      The exit status.
+
+    Raises:
+      SlimResnetError: One of these is at fault.
+    """
+    from slim_resnet import features, files, images
+    from slim_resnet.commands import optimize
+    files.check_writable(output)
+    paths = images.find_images(names)
+    with optimize.opened_network(checkpoint, arguments.image_size, options, arguments, command,
+                                 end_points.values()) as network:
+        features.check_end_points(end_points.values(), network.end_points)
+        started = time.perf_counter()
+        with files.atomic_write(output, "wb") as file:
+            errors = features.write_features(file, network, end_points, paths,
+                                             batches_with_progress(arguments, paths))
+        seconds = time.perf_counter() - started
+    reached = [error != features.INTERRUPTED for error in errors]
+    report_busy(command, sum(reached), seconds, network.busy_s)
+    status = report_unreadable(
+        command, [(path, error) for path, error, was_reached in zip(paths, errors, reached)
+                  if error and was_reached])
+    return status if all(reached) else report_interrupted(command, sum(reached), len(paths))
 
 
 def printable(text):

@@ -11,6 +11,7 @@ over mean magnitude).
 import json
 
 from slim_resnet import commands
+from slim_resnet.commands import optimize
 from slim_resnet.environment import PRECISIONS
 from slim_resnet.files import check_writable
 from slim_resnet.tables import format_table
@@ -36,7 +37,7 @@ def run(arguments):
         from slim_resnet import plots
         check_writable(arguments.plot)
         plots.check_plot_file(arguments.plot)
-    commands.turn_onednn_on(arguments.verbose, "accuracy")
+    optimize.turn_onednn_on(arguments.verbose, "accuracy")
     from slim_resnet import accuracy, images
     paths = images.find_images(arguments.images)
     result = accuracy.measure(

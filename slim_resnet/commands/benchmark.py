@@ -7,8 +7,8 @@ duration and the machine, and --show prints it as a table.
 import json
 import sys
 
-from slim_resnet import commands, records
-from slim_resnet.commands import non_negative_int, positive_int
+from slim_resnet import records
+from slim_resnet.commands import non_negative_int, optimize, positive_int
 from slim_resnet.environment import cpu, has_bfloat16
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.files import atomic_write, check_writable
@@ -74,7 +74,7 @@ def run(arguments):
         return _show(arguments.show)
     options, images_of_size = _check(arguments)
     if arguments.optimize:
-        commands.turn_onednn_on(arguments.verbose, "benchmark")
+        optimize.turn_onednn_on(arguments.verbose, "benchmark")
     from slim_resnet import benchmark
     trace = None
     if arguments.trace:

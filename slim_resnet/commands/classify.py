@@ -21,9 +21,9 @@ import hashlib
 import itertools
 import json
 import sys
-import time
 
 from slim_resnet import commands
+from slim_resnet.commands import optimize
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.settings import settings_of
 
@@ -51,11 +51,11 @@ def add_arguments(parser):
     commands.add_resume_argument(parser)
     commands.add_image_arguments(parser)
     commands.add_cluster_arguments(parser)
-    commands.add_optimize_arguments(parser)
+    optimize.add_arguments(parser)
 
 
 def run(arguments):
-    options = commands.prepare_optimize(arguments, "classify")
+    options = optimize.prepare(arguments, "classify")
     if arguments.features is not None:
         if arguments.output is None:
             raise SlimResnetError("--features needs --output FILE.npz, where they go")
@@ -65,7 +65,9 @@ def run(arguments):
                                       "writes none; leave one out")
         commands.refuse_results_options(arguments, "is for classes in FILE.jsonl, not for "
                                         "--features")
-        return _write_features(arguments, options)
+        return commands.write_features(
+            "classify", arguments.checkpoint, arguments.images,
+            {"features": arguments.features}, arguments.output, arguments, options)
     commands.check_output_options(arguments)
     if arguments.json and arguments.output:
         raise SlimResnetError("--json prints and --output writes; leave one out")
@@ -79,7 +81,7 @@ def _print_classes(arguments, options):
     with contextlib.ExitStack() as stack:
         with open_checkpoint(arguments.checkpoint) as opened:
             names = _class_names(arguments, opened)
-            network = stack.enter_context(commands.opened_network(
+            network = stack.enter_context(optimize.opened_network(
                 opened, arguments.image_size, options, arguments, "classify"))
         batches = images.read_images(paths, arguments.image_size, arguments.preprocessing,
                                      arguments.batch_size)
@@ -109,7 +111,9 @@ def _print_classes(arguments, options):
             print("" if done else before, '], "interrupted": ', json.dumps(interrupted), "}",
                   sep="")
     status = commands.report_unreadable("classify", unreadable)
-    return _interrupted(done, len(paths)) if interrupted else status
+    if interrupted:
+        return commands.report_interrupted("classify", done, len(paths))
+    return status
 
 
 def _write_classes(arguments, options):
@@ -124,7 +128,7 @@ def _write_classes(arguments, options):
                 arguments, "classify", opened, paths, top=top, names_sha256=_sha256(names))
             if results.finished:
                 return commands.write_results("classify", results, [], len(paths), None)[1]
-            network = stack.enter_context(commands.opened_network(
+            network = stack.enter_context(optimize.opened_network(
                 opened, arguments.image_size, options, arguments, "classify"))
         batches = images.read_images(paths, arguments.image_size, arguments.preprocessing,
                                      arguments.batch_size, shard=results.shard,
@@ -153,30 +157,3 @@ def table_lines(result):
     return [f"{path}:"] + [
         f"  {probability:8.6f}  {number:4d}  {name or ''}".rstrip() for number, name, probability
         in zip(result.classes, result.names, result.probabilities)]
-
-
-def _write_features(arguments, options):
-    from slim_resnet import features, files, images
-    files.check_writable(arguments.output)
-    paths = images.find_images(arguments.images)
-    with commands.opened_network(arguments.checkpoint, arguments.image_size, options, arguments,
-                                 "classify", [arguments.features]) as network:
-        features.check_end_points([arguments.features], network.end_points)
-        batches = images.read_images(paths, arguments.image_size, arguments.preprocessing,
-                                     arguments.batch_size)
-        progress = commands.with_progress(batches, len(paths), size=lambda batch: len(batch.names))
-        started = time.perf_counter()
-        with files.atomic_write(arguments.output, "wb") as file:
-            errors = features.write_features(file, network, arguments.features, paths, progress)
-        seconds = time.perf_counter() - started
-    reached = [error != features.INTERRUPTED for error in errors]
-    commands.report_busy("classify", sum(reached), seconds, network.busy_s)
-    status = commands.report_unreadable(
-        "classify", [(path, error) for path, error, was_reached in zip(paths, errors, reached)
-                     if error and was_reached])
-    return status if all(reached) else _interrupted(sum(reached), len(paths))
-
-
-def _interrupted(done, total):
-    print(f"slim-resnet classify: interrupted after {done} of {total} images", file=sys.stderr)
-    return 130

@@ -20,6 +20,7 @@ import sys
 import time
 
 from slim_resnet import commands
+from slim_resnet.commands import optimize
 from slim_resnet.results import read_rows
 
 HELP = "measure top-1, top-5 and confusion on labelled images"
@@ -39,11 +40,11 @@ def add_arguments(parser):
     commands.add_resume_argument(parser)
     commands.add_image_arguments(parser)
     commands.add_cluster_arguments(parser)
-    commands.add_optimize_arguments(parser)
+    optimize.add_arguments(parser)
 
 
 def run(arguments):
-    options = commands.prepare_optimize(arguments, "evaluate")
+    options = optimize.prepare(arguments, "evaluate")
     commands.check_output_options(arguments)
     from slim_resnet import evaluate, labelled
     from slim_resnet.checkpoint import open_checkpoint
@@ -59,7 +60,7 @@ def run(arguments):
                 results = commands.open_results(arguments, "evaluate", opened, data.files)
                 shard, skip = results.shard, results.batches_done
             if not (results and results.finished):
-                network = stack.enter_context(commands.opened_network(
+                network = stack.enter_context(optimize.opened_network(
                     opened, arguments.image_size, options, arguments, "evaluate"))
         batches = []
         if network:

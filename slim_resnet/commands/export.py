@@ -12,6 +12,7 @@ v1, v2, npz  all variables under their names
 """
 
 from slim_resnet import commands
+from slim_resnet.commands import optimize
 from slim_resnet.errors import SlimResnetError
 
 HELP = "write a checkpoint as SavedModel, frozen GraphDef, V1, V2 or .npz"
@@ -46,7 +47,7 @@ def add_arguments(parser):
     parser.add_argument("--labels", metavar="FILE",
                         help="saved_model: names of classes, one a line, to serve with them "
                         "(default: those of slim-resnet train)")
-    commands.add_optimize_arguments(parser)
+    optimize.add_arguments(parser)
 
 
 def run(arguments):
@@ -56,7 +57,7 @@ def run(arguments):
         if arguments.format not in _FORMATS_OF_OPTION[name]:
             raise SlimResnetError(f"--{name.replace('_', '-')} has no effect on --format "
                                   f"{arguments.format}; leave it out")
-    options.update(commands.prepare_optimize(arguments, "export"))
+    options.update(optimize.prepare(arguments, "export"))
     from slim_resnet import export
     if arguments.format == "saved_model":
         record = export.export_saved_model(arguments.checkpoint, arguments.output, **options)

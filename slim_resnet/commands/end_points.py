@@ -1,0 +1,224 @@
+"""Look into a network: its end points as a table, their values for images, TensorBoard.
+
+    slim-resnet end-points resnet_v2_152 --depth unit
+    slim-resnet end-points resnet_v2_50_2017_04_14.tar.gz --match '*/conv2' --markdown
+    slim-resnet end-points resnet_v2_50.ckpt --images photos --logdir runs/look
+    slim-resnet end-points resnet_v2_50.ckpt --images photos --save f.npz --keys block4
+
+The table is worked out from the graph: no value is read and nothing is run. A row counts
+what lies between its end point and those before it, a unit's or a block's all that is
+inside, so that the rows within one add up to it, and all to the total. "?" is not known
+without the images' size; "-" is not defined, as a stride is not behind global pooling.
+
+With --images the table is of values: mean, std, min and max; for what a ReLU makes, the
+share of zeros and the dead channels, zero for all images; the numbers of NaN and infinite
+values; and how many times larger the values of its batch norms are than gamma and beta
+promise, 1 where they fit the images. What looks wrong is said on stderr.
+An unreadable image is reported when the rest are done, and makes the exit status 2.
+Ctrl-C keeps what there is.
+"""
+
+import contextlib
+import dataclasses
+import json
+import sys
+
+from slim_resnet import commands
+from slim_resnet.errors import SlimResnetError
+from slim_resnet.files import check_folder, check_writable
+from slim_resnet.models import MODELS
+from slim_resnet.settings import settings_of
+from slim_resnet.tables import format_markdown, format_table
+
+HELP = "table, statistics and TensorBoard run of a network's end points"
+
+DEPTHS = {"block": "block", "unit": "unit", "all": "layer"}
+
+
+def add_arguments(parser):
+    parser.add_argument("network", metavar="MODEL|CHECKPOINT",
+                        help=f"one of {', '.join(MODELS)}; or a checkpoint: file or prefix, "
+                        "folder, or released .tar.gz")
+    parser.add_argument("--num-classes", type=commands.positive_int, metavar="N",
+                        help="logits of a MODEL (default: 1000)")
+    shown = parser.add_argument_group("what is shown")
+    shown.add_argument("--match", nargs="+", metavar="PATTERN",
+                       help="only end points whose whole key fits one of these, with the shell's "
+                       "* ? [...], for example '*/block4/*'")
+    shown.add_argument("--depth", choices=DEPTHS,
+                       help="block: nothing within blocks; unit: nothing within units "
+                       "(default: all)")
+    formats = shown.add_mutually_exclusive_group()
+    formats.add_argument("--json", action="store_true", help="print one JSON document")
+    formats.add_argument("--markdown", action="store_true", help="print the table in Markdown")
+    values = parser.add_argument_group("values, of a CHECKPOINT")
+    values.add_argument("--images", nargs="+", metavar="IMAGE",
+                        help="JPEG, PNG, GIF or BMP files, or folders to search for them")
+    values.add_argument("--save", metavar="FILE.npz",
+                        help="write the values of --keys instead of showing their statistics: an "
+                        "array for each key, and files and errors")
+    values.add_argument("--keys", nargs="+", metavar="KEY", help="end points for --save")
+    parser.add_argument("--logdir", metavar="DIR",
+                        help="write a TensorBoard run: the graph; of a CHECKPOINT histograms of "
+                        "weights; with --images histograms of the end points shown, the images, "
+                        "and the time of each op")
+    commands.add_image_arguments(parser, else_size="299; a MODEL's own")
+    # None tells what is not given, for what has no effect is refused.
+    parser.set_defaults(batch_size=None, complete=_complete)
+
+
+def run(arguments):
+    if arguments.save:
+        return commands.write_features(
+            "end-points", arguments.network, arguments.images,
+            {key: key for key in arguments.keys}, arguments.save, arguments)
+    if arguments.images:
+        return _statistics(arguments)
+    return _table(arguments, MODELS.get(arguments.network))
+
+
+def _complete(arguments):
+    """Checks what can be checked without TensorFlow, and fills in the defaults."""
+    model = MODELS.get(arguments.network)
+
+    def refuse(options, why):
+        for option in options:
+            if getattr(arguments, option.replace("-", "_")):
+                raise SlimResnetError(f"--{option} {why}")
+
+    if model:
+        refuse(("images", "save", "keys"),
+               f"needs the values of a checkpoint, and {model.name} has none")
+        arguments.image_size = model.checked_image_size(arguments.image_size)
+    else:
+        refuse(("num-classes",), "goes with the name of a model; a checkpoint has its own")
+    if not arguments.images:
+        refuse(("save", "keys", "preprocessing", "batch-size"), "goes with --images")
+    if (arguments.save is None) != (arguments.keys is None):
+        raise SlimResnetError("--save and --keys go together; give both or neither")
+    if arguments.save:
+        refuse(("match", "depth", "json", "markdown", "logdir"),
+               "says what to show, and --save shows nothing; leave one out")
+        check_writable(arguments.save)
+    if arguments.logdir:
+        check_folder(arguments.logdir)
+    if not model:
+        arguments.image_size, arguments.preprocessing, _ = settings_of(
+            arguments.network, arguments.image_size, arguments.preprocessing)
+    arguments.batch_size = arguments.batch_size or 16
+
+
+def _table(arguments, model):
+    import tensorflow as tf
+
+    from slim_resnet import end_points, tensorboard
+    from slim_resnet.network import Network
+
+    if arguments.logdir and not model:
+        with Network(arguments.network, arguments.image_size) as network:
+            rows = _rows(arguments, network.end_points)
+            with tensorboard.Run(arguments.logdir, network.session.graph) as run:
+                run.add_weights(network)
+    else:
+        with tf.Graph().as_default() as graph:
+            rows = _rows(arguments, _build(arguments, model))
+        if arguments.logdir:
+            with tensorboard.Run(arguments.logdir, graph):
+                pass
+    total = end_points.total(rows)
+    _print(arguments, ("end point", "op", "shape", "parameters", "GMACs", "bytes", "stride",
+                       "field"),
+           [*map(_cells, rows), _total_cells(total)], [row._asdict() for row in rows],
+           total={name: getattr(total, name)
+                  for name in ("parameters", "multiply_adds", "activation_bytes")})
+
+
+def _build(arguments, model):
+    import tensorflow as tf
+
+    from slim_resnet.checkpoint import open_checkpoint
+    from slim_resnet.network import build_without_values
+
+    if not model:
+        with open_checkpoint(arguments.network) as opened:
+            return build_without_values(opened, arguments.image_size)
+    size = arguments.image_size
+    images = tf.compat.v1.placeholder(tf.float32, [None, size, size, 3], "images")
+    # The blog's network prints the name of its collection.
+    with contextlib.redirect_stdout(None):
+        return model.build(images, arguments.num_classes or 1000, False)[1]
+
+
+def _rows(arguments, built):
+    from slim_resnet import end_points
+    return end_points.select(end_points.summary(built), arguments.match or (),
+                             DEPTHS[arguments.depth or "all"])
+
+
+def _cells(row):
+    below_key = row.op_name.removeprefix(f"{row.key}/")
+    return [row.key, row.op_name if below_key == row.op_name else f".../{below_key}",
+            _shape(row.shape), *_costs(row),
+            *("-" if pixels is None else pixels for pixels in (row.stride, row.receptive_field))]
+
+
+def _total_cells(total):
+    return ["total", None, None, *_costs(total), None, None]
+
+
+def _shape(shape):
+    return "?" if shape is None else " x ".join("?" if n is None else str(n) for n in shape)
+
+
+def _costs(row):
+    return [f"{row.parameters:,}",
+            "?" if row.multiply_adds is None else f"{row.multiply_adds / 1e9:.4f}",
+            "?" if row.activation_bytes is None else f"{row.activation_bytes:,}"]
+
+
+def _statistics(arguments):
+    from slim_resnet import activations, images, tensorboard
+    from slim_resnet.network import Network
+
+    paths, unreadable = images.find_images(arguments.images), []
+    with Network(arguments.network, arguments.image_size) as network, \
+         contextlib.ExitStack() as stack:
+        keys = [row.key for row in _rows(arguments, network.end_points)]
+        batches = commands.readable_batches(arguments, paths, unreadable)
+        if arguments.logdir:
+            run = stack.enter_context(tensorboard.Run(arguments.logdir, network.session.graph))
+            run.add_weights(network)
+            batches = run.adding(network, keys, batches)
+        rows = activations.statistics(network, batches, keys)
+    doubts = activations.doubts(rows)
+    if rows:
+        _print(arguments, ("end point", "mean", "std", "min", "max", "zeros", "dead", "NaN",
+                           "inf", "norm"),
+               [*map(_statistics_cells, rows)], [dataclasses.asdict(row) for row in rows],
+               doubts=doubts)
+    for doubt in doubts:
+        print(f"slim-resnet end-points: warning: {doubt}", file=sys.stderr)
+    status = commands.report_unreadable("end-points", unreadable)
+    done = len(unreadable) + (rows[0].images if rows else 0)
+    if done < len(paths):
+        return commands.report_interrupted("end-points", done, len(paths))
+    return status
+
+
+def _statistics_cells(row):
+    def number(value):
+        return "-" if value is None else f"{value:.4g}"
+
+    return [row.key, *map(number, (row.mean, row.std, row.min, row.max)),
+            "-" if row.zeros is None else f"{row.zeros:.3f}",
+            "-" if row.dead is None else f"{len(row.dead)} / {row.channels}", row.nan, row.inf,
+            "-" if row.norm is None else f"{row.norm:.2f}"]
+
+
+def _print(arguments, headers, cells, rows, **more):
+    if arguments.json:
+        print(json.dumps({"network": arguments.network,
+                          "image_size_pixels": arguments.image_size, **more,
+                          "end_points": rows}, indent=1, allow_nan=False))
+    else:
+        print("\n".join((format_markdown if arguments.markdown else format_table)(headers, cells)))

@@ -1,0 +1,59 @@
+"""Write one self-contained page about a checkpoint and what it makes of images.
+
+    slim-resnet report resnet_v2_50_2017_04_14.tar.gz photo.jpg --output report.html
+    slim-resnet report resnet_v2_50.ckpt photos --output report.html --benchmark run.json
+
+The page shows what was recognised, the network's diagram, for every image the most
+probable classes and what speaks for the first of them and where, feature maps, statistics
+along the depth, and the end points as a table to sort and search. It asks for nothing
+outside itself. An unreadable image is reported on it and makes the exit status 2. Ctrl-C
+keeps what there is.
+"""
+
+import sys
+
+from slim_resnet import commands, records
+from slim_resnet.files import atomic_write, check_writable
+
+HELP = "write one page about a checkpoint and images"
+
+
+def add_arguments(parser):
+    parser.add_argument("checkpoint", metavar="CHECKPOINT",
+                        help="checkpoint file or prefix, folder, or released .tar.gz")
+    parser.add_argument("images", metavar="IMAGE", nargs="+",
+                        help="JPEG, PNG, GIF or BMP file, or a folder to search for them")
+    parser.add_argument("--output", metavar="FILE.html", required=True, help="where the page goes")
+    parser.add_argument("--labels", metavar="FILE",
+                        help="names of classes, one a line; for 1001 classes, 1000 lines "
+                        "will do, and background is put before them")
+    parser.add_argument("--benchmark", metavar="FILE.json",
+                        help="show these timings: a record of slim-resnet benchmark --json")
+    parser.add_argument("--keys", nargs="+", metavar="PATTERN",
+                        help="end points whose maps are shown, by key, or with the shell's * ? "
+                        "[...]; the first 6 of them (default: conv1 and the blocks)")
+    parser.add_argument("--max-images", type=commands.positive_int, default=20, metavar="N",
+                        help="images on the page, a megabyte each or more (default: 20)")
+    commands.add_image_arguments(parser)
+
+
+def run(arguments):
+    check_writable(arguments.output)
+    from slim_resnet import figures
+    figures.figure_class()
+    benchmark = records.read_record(arguments.benchmark) if arguments.benchmark else None
+    from slim_resnet import report
+    page = report.make(
+        arguments.checkpoint, arguments.images, arguments.labels,
+        image_size=arguments.image_size, preprocessing=arguments.preprocessing,
+        batch_size=arguments.batch_size, keys=arguments.keys, max_images=arguments.max_images,
+        benchmark=benchmark, progress=commands.with_progress)
+    with atomic_write(arguments.output) as file:
+        file.write(page.html)
+    status = commands.report_unreadable("report", page.unreadable)
+    if page.interrupted:
+        return commands.report_interrupted("report", page.shown, page.total)
+    if page.shown < page.total:
+        print(f"slim-resnet report: {page.total - page.shown} of {page.total} images were left "
+              "out; --max-images takes more", file=sys.stderr)
+    return status

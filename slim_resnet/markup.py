@@ -1,0 +1,39 @@
+"""Any text, safe in HTML and SVG and their quoted attributes, and no wider than its room."""
+
+import html
+import unicodedata
+
+
+def printable(text):
+    """Returns a text with "?" for what a document cannot hold: controls, lone surrogates."""
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def escaped(text):
+    """Returns a text, or a number, as markup that shows it."""
+    return html.escape(printable(str(text)))
+
+
+def text_width(text):
+    """Returns about the width of a text in a wide font, in font sizes."""
+    return sum(1.0 if character in "MW@%" or unicodedata.east_asian_width(character) in "WF"
+               else 0.6 for character in text)
+
+
+def shortened(text, width, keep_end=False):
+    """Returns a printable text that is cut, with an ellipsis, to a width in font sizes.
+
+    Args:
+      text: Any text.
+      width: Its room, see `text_width`.
+      keep_end: Whether the end stays and not the begin, as in a path.
+    """
+    text = printable(text)
+    if text_width(text) <= width:
+        return text
+    # No character is narrower than 0.6.
+    most = int(width / 0.6) + 1
+    text = text[-most:] if keep_end else text[:most]
+    while text and text_width(text) + 0.6 > width:
+        text = text[1:] if keep_end else text[:-1]
+    return "…" + text if keep_end else text + "…"

@@ -1,0 +1,58 @@
+"use strict";
+(function () {
+  const table = document.getElementById("end-points-table");
+  const body = table.tBodies[0];
+  const headers = Array.from(table.tHead.rows[0].cells);
+  const search = document.getElementById("search");
+  const level = document.getElementById("level");
+  const count = document.getElementById("count");
+  const rows = Array.from(body.rows);
+
+  // A cell without data-value is not known and stays last, whichever way rows are sorted.
+  function compare(a, b, numeric) {
+    if (a === undefined || b === undefined) {
+      return null;
+    }
+    return numeric ? Number(a) - Number(b) : a.localeCompare(b, "en", { numeric: true });
+  }
+
+  function sort(column) {
+    const header = headers[column];
+    const descending = header.getAttribute("aria-sort") === "ascending";
+    const numeric = header.classList.contains("number");
+    headers.forEach(function (other) {
+      other.setAttribute("aria-sort", "none");
+    });
+    header.setAttribute("aria-sort", descending ? "descending" : "ascending");
+    rows.sort(function (one, other) {
+      const a = one.cells[column].dataset.value;
+      const b = other.cells[column].dataset.value;
+      const order = compare(a, b, numeric);
+      if (order === null) {
+        return (a === undefined) - (b === undefined);
+      }
+      return descending ? -order : order;
+    });
+    body.append.apply(body, rows);
+  }
+
+  function filter() {
+    const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+    let shown = 0;
+    rows.forEach(function (row) {
+      const text = row.textContent.toLowerCase();
+      row.hidden = !(level.value === "" || row.dataset.level === level.value) ||
+        !words.every(function (word) { return text.includes(word); });
+      shown += row.hidden ? 0 : 1;
+    });
+    count.textContent = shown + " of " + rows.length + " end points";
+  }
+
+  headers.forEach(function (header, column) {
+    header.querySelector("button").addEventListener("click", function () { sort(column); });
+  });
+  search.addEventListener("input", filter);
+  level.addEventListener("change", filter);
+  document.getElementById("controls").hidden = false;
+  filter();
+})();

@@ -1,0 +1,80 @@
+"""Image files twice: prepared for a network, and small, for people to look at."""
+
+import os
+import typing
+
+import numpy as np
+import tensorflow as tf
+
+from slim_resnet import images
+
+# Longer side of what is shown, in pixels.
+SHOWN_SIZE = 480
+
+
+class Photo(typing.NamedTuple):
+    """One image file, read or not.
+
+    Attributes:
+      path: The file.
+      prepared: float32 ``[image_size, image_size, 3]``, as `images.preprocess` gives
+        it; None if unreadable.
+      shown: uint8 ``[height, width, 3]``: all of the image, its longer side at most
+        `SHOWN_SIZE`; None if unreadable.
+      cropped: Left, top, right and bottom of what the network sees of it, as shares
+        of its width and height.
+      cause: Why it is unreadable, one line; None if it was read.
+    """
+
+    path: str
+    prepared: np.ndarray | None
+    shown: np.ndarray | None = None
+    cropped: tuple = (0.0, 0.0, 1.0, 1.0)
+    cause: str | None = None
+
+
+def read_photos(paths, image_size, preprocessing="inception"):
+    """Reads image files in parallel, a few ahead of their use.
+
+    Args:
+      paths: Image files, as `images.find_images` returns them.
+      image_size: Height and width of what the network is given, in pixels.
+      preprocessing: See `images.preprocess`.
+
+    Yields:
+      A `Photo` for every path, in order. One that cannot be read has its cause.
+    """
+    paths = [os.fspath(path) for path in paths]
+
+    def read(path):
+        image = images.decode(tf.io.read_file(path))
+        return (images.preprocess(image, image_size, preprocessing), _shown(image),
+                tf.shape(image)[:2])
+
+    def dataset():
+        encoded = tf.constant(list(map(os.fsencode, paths)), tf.string, [len(paths)])
+        return tf.data.Dataset.from_tensor_slices(encoded).map(read, num_parallel_calls=2)
+
+    for path, (values, cause) in zip(paths, images.run_dataset(dataset, tf.errors.OpError)):
+        if cause:
+            yield Photo(path, None, cause=cause)
+            continue
+        prepared, shown, (height, width) = values
+        cropped = (0.0, 0.0, 1.0, 1.0)
+        if preprocessing == "inception":
+            x, y = _cut_away(width), _cut_away(height)
+            cropped = (x, y, 1 - x, 1 - y)
+        yield Photo(path, prepared, shown, cropped)
+
+
+def _shown(image):
+    size = tf.cast(tf.shape(image)[:2], tf.float32)
+    share = tf.minimum(1.0, SHOWN_SIZE / tf.reduce_max(size))
+    size = tf.maximum(1, tf.cast(tf.round(share * size), tf.int32))
+    small = tf.image.resize(image, size, antialias=True)
+    return tf.cast(tf.clip_by_value(tf.round(small), 0, 255), tf.uint8)
+
+
+def _cut_away(length):
+    # As tf.image.central_crop rounds.
+    return int((length - length * images.CENTRAL_FRACTION) / 2) / length

@@ -1,0 +1,137 @@
+"""The SVG diagram: what it says of networks that are known, and where its words stand."""
+
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+import checkpoints
+from slim_resnet import diagram, resnet_v2
+from slim_resnet.blocks import Block, unit_groups
+from slim_resnet.cli import main
+from slim_resnet.errors import SlimResnetError
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def drawn(depth=50, **options):
+    options = {"title": "net", "image_size": 224, "num_classes": 1001, **options}
+    return ElementTree.fromstring(diagram.draw(resnet_v2.blocks_of_depth(depth), **options))
+
+
+def words(root):
+    return ["".join(node.itertext()) for node in root.iter(f"{SVG}text")]
+
+
+def test_units_that_do_the_same_are_one_group():
+    blocks = resnet_v2.blocks_of_depth(200)
+    assert [(g.first, g.count, g.shortcut) for g in unit_groups(blocks[2], 512)] == [
+        (1, 1, "projection"), (2, 34, "identity"), (36, 1, "subsample")]
+    # Two strided units halve twice, so they are two; the last has a projection.
+    block = Block("b", None, [(4, 1, 2), (4, 1, 2), (4, 1, 1), (4, 1, 1), (8, 1, 1)])
+    assert [(g.first, g.count, g.depth_in, g.depth, g.stride, g.shortcut)
+            for g in unit_groups(block, 4)] == [
+        (1, 1, 4, 4, 2, "subsample"), (2, 1, 4, 4, 2, "subsample"), (3, 2, 4, 4, 1, "identity"),
+        (5, 1, 4, 8, 1, "projection")]
+
+
+@pytest.mark.parametrize("depth, repeated", [
+    (50, ["units 2–3 (×2)", "units 2–5 (×4)", "units 2–3 (×2)"]),
+    (152, ["units 2–7 (×6)", "units 2–35 (×34)", "units 2–3 (×2)"]),
+    (200, ["units 2–23 (×22)", "units 2–35 (×34)", "units 2–3 (×2)"])])
+def test_every_unit_is_drawn_or_counted(depth, repeated):
+    text = words(drawn(depth))
+    assert [word for word in text if "(×" in word] == repeated
+    units = sum(word.startswith("unit ") for word in text)
+    counted = sum(int(word.split("×")[1][:-1]) for word in repeated)
+    assert units + counted == sum(resnet_v2.DEPTHS[depth])
+
+
+def test_shapes_are_those_of_the_graph():
+    # 299 pixels: every stride rounds up.
+    text = words(drawn(50, image_size=299))
+    for shape in ("299×299×3", "150×150×64", "75×75×64", "75×75×256", "38×38×256", "38×38×512",
+                  "19×19×512", "19×19×1024", "10×10×1024", "10×10×2048", "1×1×2048",
+                  "1×1×1001"):
+        assert shape in text, shape
+    assert "?×?×2048" in words(drawn(50, image_size=None))
+
+
+def test_shortcuts_are_of_their_kinds():
+    text = words(drawn(50))
+    assert (text.count("identity"), text.count("1×1 max, /2")) == (4, 3)
+    root = drawn(50)
+    assert len([n for n in root.iter(f"{SVG}path") if n.get("class") == "shortcut"]) == 11
+    assert len([n for n in root.iter(f"{SVG}rect") if n.get("class") == "side"]) == 7
+
+
+def test_variants_and_parts():
+    assert "1×1, 2048, BN+ReLU" in words(drawn(variant="blog"))
+    assert "1×1, 2048, BN+ReLU" not in words(drawn())
+    text = words(drawn(num_classes=None, root_block=False, input_channels=64))
+    assert not any(word.startswith(("conv1", "pool1", "logits", "predictions")) for word in text)
+    assert "224×224×64" in text and "postnorm BN + ReLU" in text
+
+
+def test_themes():
+    auto, dark = (diagram.draw(resnet_v2.blocks_of_depth(50), title="x", theme=theme)
+                  for theme in ("auto", "dark"))
+    assert "prefers-color-scheme: dark" in auto and "#ffffff" in auto and "#14171a" in auto
+    assert "prefers-color-scheme" not in dark and "#ffffff" not in dark
+    with pytest.raises(SlimResnetError, match="no theme 'blue'; choose one of auto, light, dark"):
+        diagram.draw(resnet_v2.blocks_of_depth(50), title="x", theme="blue")
+
+
+@pytest.mark.parametrize("columns", [1, 3, 6])
+def test_panels_stand_apart_and_within_the_picture(columns):
+    root = drawn(200, columns=columns)
+    width, height = float(root.get("width")), float(root.get("height"))
+    panels = []
+    for group in root.iter(f"{SVG}g"):
+        x, y = map(float, group.get("transform")[10:-1].split())
+        panel = group.find(f"{SVG}rect")
+        panels.append((x, y, x + float(panel.get("width")), y + float(panel.get("height"))))
+    assert len(panels) == 6
+    assert all(x >= 0 and y >= 40 and right <= width and bottom <= height
+               for x, y, right, bottom in panels)
+    for i, a in enumerate(panels):
+        for b in panels[:i]:
+            assert a[0] >= b[2] or b[0] >= a[2] or a[1] >= b[3] or b[1] >= a[3], (a, b)
+
+
+def test_hostile_names_and_tables():
+    name = '<script>alert("&")</script>' * 9
+    blocks = [Block(name, None, [(4, 1, 1 + i % 2) for i in range(60)])]
+    root = ElementTree.fromstring(diagram.draw(blocks, title=name + "\x00", num_classes=10 ** 7))
+    assert not list(root.iter(f"{SVG}script"))
+    assert "units 5–56 not drawn" in words(root)
+    assert sum(word.startswith("unit ") for word in words(root)) == 8
+    with pytest.raises(SlimResnetError, match="without blocks"):
+        diagram.draw([], title="x")
+
+
+def test_command_draws_models_and_checkpoints(tmp_path, capsys):
+    output = tmp_path / "net.svg"
+    assert main(["diagram", "blog_resnet_v2_152", "--output", str(output)]) == 0
+    text = words(ElementTree.parse(output))
+    assert text[0] == "blog_resnet_v2_152" and "logits 1×1, 1000" in text
+    assert "1×1, 256, BN+ReLU" in text
+    written = checkpoints.write(tmp_path / "net.ckpt")
+    assert main(["diagram", written.path, "--output", str(output), "--image-size", "32",
+                 "--theme", "dark"]) == 0
+    text = words(ElementTree.parse(output))
+    assert "logits 1×1, 10" in text and "32×32×3" in text and "4×4×8" in text
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("options, message", [
+    (["vgg_16"], "vgg_16: has no residual blocks to draw; there are blog_resnet_v2_152, resnet"),
+    (["none.ckpt"], "none.ckpt: no such checkpoint"),
+    (["none.ckpt", "--num-classes", "3"], "--num-classes is for a MODEL"),
+    (["resnet_v2_50", "--output", "{}/none/x.svg"], "none does not exist"),
+])
+def test_bad_options_are_one_line(tmp_path, capsys, options, message):
+    words_ = [word.format(tmp_path) for word in options]
+    assert main(["diagram", "--output", str(tmp_path / "x.svg"), *words_]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1 and message in err
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,300 @@
+"""slim-resnet end-points: the table, statistics and files; TensorBoard read back by TensorFlow."""
+
+import fnmatch
+import glob
+import json
+import os
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_slim as slim
+
+import checkpoints
+import networks
+import pictures
+from slim_resnet import activations, blog, images, models
+from slim_resnet.cli import main
+from slim_resnet.network import Network
+from slim_resnet.tables import format_markdown
+
+tf1 = tf.compat.v1
+
+UNIT = "resnet_v2_50/block1/unit_1/bottleneck_v2"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Three pictures and, in the middle, one that is cut short."""
+    folder = tmp_path_factory.mktemp("pictures")
+    for i, name in enumerate(("a.png", "c.png", "d.png")):
+        pictures.write_png(folder / name, i)
+    (folder / "b.png").write_bytes((folder / "a.png").read_bytes()[:90])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    return checkpoints.write(tmp_path_factory.mktemp("net") / "net.ckpt")
+
+
+def run(*words):
+    return main(["end-points", *map(str, words)])
+
+
+def run_json(capsys, *words):
+    assert run(*words, "--json") == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_table_of_a_checkpoint(written, capsys):
+    document = run_json(capsys, written.path, "--image-size", 32)
+    rows = {row["key"]: row for row in document["end_points"]}
+    assert set(rows) == {*written.end_points, "global_pool"}
+    for key, value in written.end_points.items():
+        assert rows[key]["shape"] == [None, *value.shape[1:]], key
+        assert rows[key]["activation_bytes"] == value[0].nbytes
+    assert document["total"]["parameters"] == sum(v.size for v in written.values.values())
+    assert document["image_size_pixels"] == 32
+    assert run(written.path, "--image-size", 32) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["end", "point", "op", "shape", "parameters", "GMACs", "bytes",
+                                "stride", "field"]
+    assert len(lines) == 3 + len(rows)
+    cells = {line.split()[0]: line.split() for line in lines}
+    # 16 x 16 pixels, 7 x 7 x 3 to 64.
+    assert cells["resnet_v2_50/conv1"] == [
+        "resnet_v2_50/conv1", ".../BiasAdd", *"? x 16 x 16 x 64".split(), "9,472", "0.0024",
+        "65,536", "2", "7"]
+    assert cells["resnet_v2_50/logits"][-2:] == ["-", "-"]
+    assert cells["total"][:2] == ["total", f"{document['total']['parameters']:,}"]
+
+
+def test_no_value_of_a_checkpoint_is_read(written, capsys, monkeypatch):
+    monkeypatch.setattr(tf1, "Session", None)
+    assert run(written.path, "--depth", "block") == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[2:]] == [
+        "resnet_v2_50/conv1", "resnet_v2_50/block1", "resnet_v2_50/block2", "global_pool",
+        "resnet_v2_50/logits", "predictions", "total"]
+
+
+def test_table_of_a_model(capsys):
+    document = run_json(capsys, "resnet_v2_50", "--num-classes", 1001, "--depth", "unit")
+    assert document["total"]["parameters"] == 25_615_849
+    assert document["image_size_pixels"] == 224
+    assert len(document["end_points"]) == 3 + 4 + 16
+    assert run("resnet_v2_50", "--markdown", "--match", "*/block4", "*/logits") == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "| end point | op | shape | parameters | GMACs | bytes | stride | field |",
+        "| --- | --- | --- | ---: | ---: | ---: | ---: | ---: |",
+        "| resnet_v2_50/block4 | .../unit_3/bottleneck_v2/add | ? x 7 x 7 x 2048 | 14,983,168 "
+        "| 0.7322 | 401,408 | 32 | 483 |",
+        "| resnet_v2_50/logits | .../BiasAdd | ? x 1 x 1 x 1000 | 2,057,192 | 0.0020 | 4,000 "
+        "| - | - |",
+        "| total |  |  | 17,040,360 | 0.7342 | 405,408 |  |  |"]
+
+
+def test_nothing_but_the_document_is_on_stdout(capsys, monkeypatch):
+    def build(images, num_classes, is_training):
+        with slim.arg_scope(blog.resnet_arg_scope(is_training)):
+            return blog.resnet_v2(images, networks.tiny_blog_blocks(), num_classes)
+
+    # The blog's network says where its end points are, as it is built.
+    monkeypatch.setitem(models.MODELS, "tiny", models.Model("tiny", build, 32))
+    document = run_json(capsys, "tiny", "--depth", "block", "--num-classes", 5)
+    assert [row["shape"] for row in document["end_points"]] == [
+        [None, 16, 16, 64], [None, 4, 4, 4], [None, 4, 4, 8], [None, 1, 1, 5], [None, 1, 1, 5]]
+
+
+def test_statistics_of_images(written, folder, capsys):
+    options = [written.path, "--images", folder, "--image-size", 32, "--batch-size", 2]
+    assert run(*options, "--json", "--match", "*conv*") == 2
+    out, err = capsys.readouterr()
+    document = json.loads(out)
+    readable = [str(folder / name) for name in ("a.png", "c.png", "d.png")]
+    with Network(written.path, 32) as network:
+        keys = fnmatch.filter(network.end_points, "*conv*")
+        rows = activations.statistics(network, [pictures.prepared(readable)], keys)
+    assert [row["key"] for row in document["end_points"]] == [row.key for row in rows]
+    for row, expected in zip(document["end_points"], rows):
+        assert row["images"] == 3
+        assert row["dead"] == (None if expected.dead is None else list(expected.dead))
+        np.testing.assert_allclose(
+            [row[name] for name in ("mean", "std", "min", "max")],
+            [getattr(expected, name) for name in ("mean", "std", "min", "max")],
+            rtol=1e-5, atol=1e-6)
+    lines = err.splitlines()
+    assert lines[-1].startswith(f"slim-resnet end-points: {folder}/b.png: cannot be read: ")
+    # What the library doubts, the command says.
+    assert document["doubts"] == [line.split("warning: ")[1] for line in lines[:-1]]
+    assert [line.split(": ", 2)[2].split(" (")[0] for line in lines[:-1]] == [
+        doubt.split(" (")[0] for doubt in activations.doubts(rows)]
+    assert len(lines) > 1
+    assert run(*options) == 2
+    cells = {line.split()[0]: line.split()[1:] for line in capsys.readouterr().out.splitlines()}
+    assert len(cells[f"{UNIT}/conv1"]) == 11  # dead channels are written "0 / 1"
+    assert cells["resnet_v2_50/conv1"][4:] == ["-", "-", "0", "0", "-"]
+
+
+def test_preprocessing_has_its_effect(written, folder, capsys):
+    options = [written.path, "--images", folder / "a.png", "--image-size", 32, "--match",
+               "resnet_v2_50/conv1"]
+    prepared, raw = (run_json(capsys, *options, *more)["end_points"][0]
+                     for more in ((), ("--preprocessing", "none")))
+    assert raw["std"] > 20 * prepared["std"]
+
+
+def test_saved_end_points_are_tf_slim_s(written, folder, tmp_path, capsys):
+    keys = ["resnet_v2_50/block1", f"{UNIT}/conv2"]
+    assert run(written.path, "--images", folder, "--image-size", 32, "--batch-size", 3,
+               "--save", tmp_path / "f.npz", "--keys", *keys) == 2
+    assert "b.png: cannot be read" in capsys.readouterr().err
+    readable = [str(folder / name) for name in ("a.png", "c.png", "d.png")]
+    expected = pictures.run_with_saver(
+        written, checkpoints.slim_builder(), pictures.prepared(readable),
+        lambda net, end_points: [end_points[key] for key in keys])
+    with np.load(tmp_path / "f.npz") as file:
+        assert sorted(file) == sorted(["errors", "files", *keys])
+        assert [os.path.basename(name) for name in file["files"]] == [
+            "a.png", "b.png", "c.png", "d.png"]
+        for key, array in zip(keys, expected):
+            assert file[key].dtype == np.float32
+            np.testing.assert_allclose(file[key][[0, 2, 3]], array, rtol=1e-5, atol=1e-6)
+            assert np.isnan(file[key][1]).all()
+
+
+def events(folder):
+    path, = glob.glob(f"{folder}/events.out.tfevents.*")
+    return list(tf1.train.summary_iterator(path))
+
+
+def test_tensorboard_run(written, folder, tmp_path, capsys):
+    readable = [folder / name for name in ("a.png", "c.png", "d.png")]
+    assert run(written.path, "--images", *readable, "--image-size", 32, "--batch-size", 2,
+               "--logdir", tmp_path / "new" / "run") == 0
+    assert "resnet_v2_50/logits" in capsys.readouterr().out
+    read = events(tmp_path / "new" / "run")
+    graph = tf1.GraphDef.FromString(*[event.graph_def for event in read if event.graph_def])
+    # Opens as one network with blocks and units, nothing of what we add beside it.
+    tops = {node.name.split("/")[0] for node in graph.node}
+    assert tops == {"images", "resnet_v2_50", "restore_checked", "Squeeze", "Squeeze_1"}
+    assert {"block1", "block2", "conv1", "postnorm", "logits"} < {
+        node.name.split("/")[1] for node in graph.node if node.name.startswith("resnet_v2_50/")}
+    assert f"{UNIT}/conv2/Conv2D" in {node.name for node in graph.node}
+
+    prepared = pictures.prepared(list(map(str, readable)))
+    with Network(written.path, 32) as network:
+        values = network.run(network.end_points, prepared)
+    histograms = {(value.tag, event.step): value.histo for event in read
+                  for value in event.summary.value if value.HasField("histo")}
+    assert {tag for tag, _ in histograms} == {*values, *written.values}
+    for key, array in values.items():
+        for step, rows in enumerate((array[:2], array[2:])):
+            histogram = histograms[key, step]
+            assert histogram.num == rows.size == sum(histogram.bucket)
+            assert (histogram.min, histogram.max, histogram.sum) == pytest.approx(
+                (rows.min(), rows.max(), rows.sum(dtype=np.float64)), rel=1e-4, abs=1e-3)
+    for name, array in written.values.items():
+        assert histograms[name, 0].num == array.size
+        assert histograms[name, 0].sum_squares == pytest.approx((array.astype(float) ** 2).sum())
+
+    shown = {value.tag: tf.io.decode_png(value.image.encoded_image_string).numpy()
+             for event in read for value in event.summary.value if value.HasField("image")}
+    assert sorted(shown) == ["images/image/0", "images/image/1"]
+    low, high = prepared[:2].min(), prepared[:2].max()
+    np.testing.assert_allclose(shown["images/image/1"],
+                               255 * (prepared[1] - low) / (high - low), atol=0.51)
+
+    metadata = tf1.RunMetadata.FromString(*[
+        event.tagged_run_metadata.run_metadata for event in read
+        if event.HasField("tagged_run_metadata")])
+    times = {node.node_name: node.all_end_rel_micros for device in metadata.step_stats.dev_stats
+             for node in device.node_stats}
+    # Convolutions are fused with what follows, up to the end point.
+    assert {network.end_points[key].op.name for key in values} < set(times)
+    assert sum(times.values()) > 0
+
+
+def test_tensorboard_graph_of_a_model_and_weights_of_a_checkpoint(written, tmp_path, capsys):
+    assert run("resnet_v2_50", "--logdir", tmp_path / "model", "--image-size", 32) == 0
+    graph, = [event.graph_def for event in events(tmp_path / "model") if event.graph_def]
+    assert "resnet_v2_50/block4/unit_3/bottleneck_v2/conv3/Conv2D" in {
+        node.name for node in tf1.GraphDef.FromString(graph).node}
+    assert run(written.path, "--logdir", tmp_path / "weights", "--image-size", 32) == 0
+    assert {value.tag for event in events(tmp_path / "weights")
+            for value in event.summary.value} == set(written.values)
+
+
+def test_nan_in_values_does_not_stop_histograms(tmp_path, folder, capsys):
+    def overflow(values):
+        values["resnet_v2_50/logits/weights"][:] = 3e38
+
+    path = checkpoints.write(tmp_path / "net.ckpt", change=overflow).path
+    assert run(path, "--images", folder / "a.png", "--image-size", 32, "--logdir",
+               tmp_path / "run", "--json") == 0
+    out, err = capsys.readouterr()
+    rows = {row["key"]: row for row in json.loads(out)["end_points"]}
+    assert rows["resnet_v2_50/logits"]["inf"] + rows["resnet_v2_50/logits"]["nan"] > 0
+    assert "hold NaN or infinite values; first resnet_v2_50/logits" in err
+
+
+@pytest.mark.parametrize("options, message", [
+    (["--match", "*/blok1"], "'*/blok1' fits no end point; nearest: resnet_v2_50/block1"),
+    (["--num-classes", "3"], "--num-classes goes with the name of a model"),
+    (["--batch-size", "3"], "--batch-size goes with --images"),
+    (["--preprocessing", "none"], "--preprocessing goes with --images"),
+    (["--save", "{}/f.npz", "--keys", "x"], "--save goes with --images"),
+    (["--images", "{}", "--save", "{}/f.npz"], "--save and --keys go together"),
+    (["--images", "{}", "--keys", "x"], "--save and --keys go together"),
+    (["--images", "{}", "--save", "{}/f.npz", "--keys", "blok1"],
+     "no end point 'blok1'; nearest: resnet_v2_50/block1"),
+    (["--images", "{}", "--save", "{}/f.npz", "--keys", "x", "--json"], "--json says what to show"),
+    (["--images", "{}", "--save", "{}/none/f.npz", "--keys", "x"], "none does not exist"),
+    (["--images", "{}/no.png"], "no.png: no such file or folder"),
+    (["--logdir", "{}/a.png/run"], "a.png/run: cannot be written: Not a directory"),
+    (["--logdir", "/proc/run"], "/proc/run: cannot be written: "),
+])
+def test_bad_options_are_one_line(written, folder, capsys, options, message):
+    before = sorted(os.listdir(folder))
+    assert run(written.path, *(option.format(folder) for option in options)) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and message in err and err.count("\n") == 1
+    assert sorted(os.listdir(folder)) == before
+
+
+@pytest.mark.parametrize("words, message", [
+    (["vgg_16", "--image-size", "64"], "vgg_16 needs images of at least 224"),
+    (["resnet_v2_50", "--images", "a.png"], "--images needs the values of a checkpoint"),
+    (["resnet_v2_51"], "resnet_v2_51: no such checkpoint"),
+])
+def test_bad_networks_are_one_line(tmp_path, capsys, words, message):
+    assert run(*words, "--logdir", tmp_path / "run") == 2
+    out, err = capsys.readouterr()
+    assert out == "" and message in err and err.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_images_that_are_none_are_one_line_each(written, folder, capsys):
+    assert run(written.path, "--images", folder / "b.png", "--image-size", 32) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and "b.png: cannot be read" in err and err.count("\n") == 1
+
+
+def test_interrupt_keeps_what_there_is(written, folder, capsys, monkeypatch):
+    original = images.read_images
+
+    def interrupted(*arguments):
+        yield next(original(*arguments))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(images, "read_images", interrupted)
+    assert run(written.path, "--images", folder / "a.png", folder / "c.png", folder / "d.png",
+               "--image-size", 32, "--batch-size", 1, "--json") == 130
+    out, err = capsys.readouterr()
+    assert {row["images"] for row in json.loads(out)["end_points"]} == {1}
+    assert err.splitlines()[-1] == "slim-resnet end-points: interrupted after 1 of 3 images"
+
+
+def test_markdown_table():
+    assert format_markdown(("a", "b"), [["x|y", 1], [None, "2,000"]]) == [
+        "| a | b |", "| --- | ---: |", "| x|y | 1 |", "|  | 2,000 |"]
