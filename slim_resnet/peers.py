@@ -162,8 +162,8 @@ def compare(options, announce=lambda message: None, on_step=None):
         reference = None
         for precision in ("float32", "bfloat16"):
             if precision == "bfloat16" and not has_bfloat16(cpu()["flags"]):
-                _unavailable(record, "all engines", precision, "this CPU has neither avx512_bf16 nor "
-                             "amx_bf16")
+                _unavailable(record, "all engines", precision,
+                             "this CPU has neither avx512_bf16 nor amx_bf16")
                 break
             with contextlib.ExitStack() as stack:
                 entries = _start(options, precision, files, batch_sizes, variables, record,

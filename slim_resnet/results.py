@@ -177,7 +177,7 @@ class Results:
                 if number % self._batch_size == 0:
                     self.batches_done += 1
                     self.images_done, self._kept_bytes = number, size
-            if number == lines and not file.read(1):
+            if number == lines:
                 self.finished, self.images_done, self._kept_bytes = True, number, size
 
     def _write_record(self, file, shard, lines):

@@ -46,7 +46,8 @@ def class_folders(labelled, tmp_path_factory):
 
 
 def records_of(labelled):
-    return [pictures.record(pathlib.Path(path).read_bytes(), label) for path, label in zip(*labelled[:2])]
+    return [pictures.record(pathlib.Path(path).read_bytes(), label)
+            for path, label in zip(*labelled[:2])]
 
 
 def run(*words):
@@ -108,7 +109,8 @@ def test_python_gives_the_same(slim, labelled, class_folders):
 
 def test_unreadable_records_are_counted_and_named(slim, labelled, tmp_path, capsys):
     contents = records_of(labelled)
-    contents[2:2] = [pictures.record(b"no image", 1), pictures.record(None, 1), pictures.record(b"", None), b"\xff\xff"]
+    contents[2:2] = [pictures.record(b"no image", 1), pictures.record(None, 1),
+                     pictures.record(b"", None), b"\xff\xff"]
     path = pictures.write_records(tmp_path / "a.tfrecord", contents)
     assert run(slim.path, path, "--json") == 2
     document = json.loads(capsys.readouterr().out)
@@ -144,7 +146,8 @@ def test_damaged_records_are_one_line(slim, labelled, tmp_path, capsys, how, num
 
 @pytest.mark.parametrize("label", [-1, 10])
 def test_label_out_of_range_is_one_line(slim, labelled, tmp_path, capsys, label):
-    contents = records_of(labelled)[:2] + [pictures.record(pathlib.Path(labelled[0][0]).read_bytes(), label)]
+    contents = records_of(labelled)[:2] + [
+        pictures.record(pathlib.Path(labelled[0][0]).read_bytes(), label)]
     path = pictures.write_records(tmp_path / "a.tfrecord", contents)
     assert run(slim.path, path) == 2
     out, err = capsys.readouterr()

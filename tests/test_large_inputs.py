@@ -139,7 +139,8 @@ def test_tasks_share_the_images(slim, folder, spec, classified, tmp_path, capsys
     assert run(*words, "--cluster", spec, "--job", "worker", "--task", 1) == 2
     out, err = capsys.readouterr()
     assert out == "" and not path.exists()
-    assert "4 images in " in err and "00001-of-00002 is finished; the task that finishes last" in err
+    assert "4 images in " in err
+    assert "00001-of-00002 is finished; the task that finishes last writes " in err
     monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": json.loads(spec.read_text()),
                                                 "task": {"type": "worker", "index": 0}}))
     assert run(*words) == 2
@@ -161,7 +162,8 @@ def test_a_parameter_server_takes_no_share(slim, folder, spec, tmp_path, capsys)
 def records(folder, tmp_path_factory):
     """Seven labelled records in three files; that of class 3 cannot be read."""
     root = tmp_path_factory.mktemp("records")
-    contents = [pictures.record((folder / f"class_{i}" / "a.png").read_bytes(), i) for i in range(7)]
+    contents = [pictures.record((folder / f"class_{i}" / "a.png").read_bytes(), i)
+                for i in range(7)]
     return [pictures.write_records(root / f"validation-0000{i}-of-00003", part)
             for i, part in enumerate((contents[:3], [], contents[3:]))]
 
