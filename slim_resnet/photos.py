@@ -7,6 +7,9 @@ import numpy as np
 import tensorflow as tf
 
 from slim_resnet import images
+from slim_resnet.errors import cause_of
+
+tf1 = tf.compat.v1
 
 # Longer side of what is shown, in pixels.
 SHOWN_SIZE = 480
@@ -34,7 +37,7 @@ class Photo(typing.NamedTuple):
 
 
 def read_photos(paths, image_size, preprocessing="inception"):
-    """Reads image files in parallel, a few ahead of their use.
+    """Reads image files, one after the other.
 
     Args:
       paths: Image files, as `images.find_images` returns them.
@@ -44,27 +47,29 @@ def read_photos(paths, image_size, preprocessing="inception"):
     Yields:
       A `Photo` for every path, in order. One that cannot be read has its cause.
     """
-    paths = [os.fspath(path) for path in paths]
-
-    def read(path):
-        image = images.decode(tf.io.read_file(path))
-        return (images.preprocess(image, image_size, preprocessing), _shown(image),
+    graph = tf.Graph()
+    with graph.as_default():
+        file = tf1.placeholder(tf.string, [])
+        image = images.decode(tf.io.read_file(file))
+        read = (images.preprocess(image, image_size, preprocessing), _shown(image),
                 tf.shape(image)[:2])
-
-    def dataset():
-        encoded = tf.constant(list(map(os.fsencode, paths)), tf.string, [len(paths)])
-        return tf.data.Dataset.from_tensor_slices(encoded).map(read, num_parallel_calls=2)
-
-    for path, (values, cause) in zip(paths, images.run_dataset(dataset, tf.errors.OpError)):
-        if cause:
-            yield Photo(path, None, cause=cause)
-            continue
-        prepared, shown, (height, width) = values
-        cropped = (0.0, 0.0, 1.0, 1.0)
-        if preprocessing == "inception":
-            x, y = _cut_away(width), _cut_away(height)
-            cropped = (x, y, 1 - x, 1 - y)
-        yield Photo(path, prepared, shown, cropped)
+    with tf1.Session(graph=graph) as session:
+        for path in map(os.fspath, paths):
+            try:
+                values = session.run(read, {file: os.fsencode(path)})
+            except tf.errors.OpError as error:
+                yield Photo(path, None, cause=cause_of(error.message))
+                continue
+            except UnicodeDecodeError as error:
+                # TensorFlow's message quotes a name that is not UTF-8.
+                yield Photo(path, None, cause=cause_of(error.object.decode("utf-8", "replace")))
+                continue
+            prepared, shown, (height, width) = values
+            cropped = (0.0, 0.0, 1.0, 1.0)
+            if preprocessing == "inception":
+                x, y = _cut_away(width), _cut_away(height)
+                cropped = (x, y, 1 - x, 1 - y)
+            yield Photo(path, prepared, shown, cropped)
 
 
 def _shown(image):
