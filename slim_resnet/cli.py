@@ -19,7 +19,7 @@ from slim_resnet.import_hooks import around_import
 
 COMMANDS = ("benchmark", "overhead", "checkpoint", "restore-cost", "classify", "evaluate", "export",
             "accuracy", "compare-peers", "end-points", "diagram", "pictures", "report", "train",
-            "digits", "training-checks", "cluster-throughput", "degradation")
+            "digits", "photographs", "training-checks", "cluster-throughput", "degradation")
 
 
 class _Parser(argparse.ArgumentParser):

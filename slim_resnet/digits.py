@@ -48,20 +48,34 @@ def write_digits(folder):
     Raises:
       SlimResnetError: scikit-learn is missing, or the folder cannot be written to.
     """
-    import tensorflow as tf
     images, labels = load_digits()
     counts = {}
     try:
         for name, chosen in zip(("train", "test"), split(len(images))):
-            for label in range(10):
-                os.makedirs(os.path.join(folder, name, str(label)))
+            os.makedirs(os.path.join(folder, name))
             np.savez_compressed(os.path.join(folder, f"{name}.npz"), images=images[chosen],
                                 labels=labels[chosen], classes=list(map(str, range(10))))
-            for k in chosen:
-                png = tf.io.encode_png(images[k][..., np.newaxis]).numpy()
-                with open(os.path.join(folder, name, str(labels[k]), f"{k:04}.png"), "wb") as file:
-                    file.write(png)
+            write_pngs(folder, {os.path.join(name, str(labels[k]), f"{k:04}.png"):
+                                images[k][..., np.newaxis] for k in chosen})
             counts[name] = len(chosen)
     except OSError as error:
         raise SlimResnetError(f"{folder}: cannot be written: {error.strerror}") from error
     return counts
+
+
+def write_pngs(folder, images):
+    """Writes PNG files, and the folders that they are in.
+
+    Args:
+      folder: Folder to write into.
+      images: Maps paths within it to uint8 ``[height, width, 1 or 3]``.
+
+    Raises:
+      OSError: A file cannot be written.
+    """
+    import tensorflow as tf
+    for path, image in images.items():
+        path = os.path.join(folder, path)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as file:
+            file.write(tf.io.encode_png(image).numpy())
