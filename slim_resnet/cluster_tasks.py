@@ -110,6 +110,7 @@ class Control:
     def __init__(self, target, cluster):
         with tf.Graph().as_default() as graph:
             self._stop, self._stopping = signal(STOPPING)
+            self._finish, self._finished = signal("training_finished")
             self._leave, self._left = signal("training_left")
             self._end = [signal(_ENDED, ps)[0] for ps in range(len(cluster.jobs[PS]))]
             with tf.device(f"/job:{PS}/task:0/CPU:0"):
@@ -142,6 +143,13 @@ class Control:
                     f"this task's {name.replace('_', ' ')} is {value}, the chief's {chiefs[name]}; "
                     "start all tasks with the same command, but for --job and --task")
 
+    def is_finished(self):
+        """Waits until the chief has ended; returns whether all steps are over."""
+        deadline = time.monotonic() + LEAVE_SECONDS
+        while not self._session.run(self._stopping) and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
+        return self._session.run(self._finished) > 0
+
     def leave(self):
         """Tells the chief that this worker needs the parameter servers no more."""
         self._session.run(self._leave)
@@ -154,6 +162,8 @@ class Control:
           finished: Whether all steps are over. If not, a worker may be gone for good, as
             where one Ctrl-C went to all tasks, and is not waited for as long.
         """
+        if finished:
+            self._session.run(self._finish)
         self._session.run(self._stop)
         deadline = time.monotonic() + (LEAVE_SECONDS if finished else _STEP_SECONDS)
         while self._session.run(self._left) < num_others and time.monotonic() < deadline:

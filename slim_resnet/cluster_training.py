@@ -46,13 +46,12 @@ class _StepHook(tf1.train.SessionRunHook):
 
     Attributes:
       interrupted: Set to True to end this task after its step.
-      stopping: Whether the chief has ended.
       seen: When the last step was over, or before it the session was there; None before
         that, and at the end.
       wake: Ends the step that this task is in, if it waits for others; or None.
     """
 
-    interrupted = stopping = False
+    interrupted = False
     seen = wake = None
 
     def begin(self):
@@ -66,8 +65,7 @@ class _StepHook(tf1.train.SessionRunHook):
 
     def after_run(self, run_context, run_values):
         self.seen = time.monotonic()
-        self.stopping = bool(run_values.results)
-        if self.interrupted or self.stopping:
+        if self.interrupted or run_values.results:
             run_context.request_stop()
 
     def end(self, session):
@@ -180,6 +178,9 @@ def train(cluster, options, data, output, *, synchronous=True, validation=None,
                     output, step, hooks=hooks, is_chief=task == 0, target=server.target,
                     config=config, stop_grace_seconds=_GRACE_SECONDS, **how)
         if task > 0 and not hook.interrupted:
+            # The chief may have made the last step, or ended, while this task was in one.
+            if step < options.steps and control.is_finished():
+                step = options.steps
             control.leave()
         return step, architecture, source.classes
 

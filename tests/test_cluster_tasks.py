@@ -79,6 +79,13 @@ def test_asynchronous_workers_share_the_steps(data, tmp_path, monkeypatch):
             super().after_run(run_context, run_values)
 
     monkeypatch.setattr(cluster_training, "_StepHook", CountingHook)
+    run_session = training.run_session
+
+    def worker_misses_the_last_step(*args, is_chief, **kwargs):
+        step, interrupted = run_session(*args, is_chief=is_chief, **kwargs)
+        return step if is_chief else 59, interrupted
+
+    monkeypatch.setattr(training, "run_session", worker_misses_the_last_step)
     jobs = clusters.free_jobs(2)
     options = Options(steps=60, batch_size=4, ema_decay=0.9, **clusters.NETWORK)
     ps, worker = start(jobs, data, tmp_path / "unused", options, synchronous=False)

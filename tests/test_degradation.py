@@ -2,6 +2,8 @@
 
 import json
 import sys
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -69,12 +71,30 @@ def test_errors_are_of_all_images():
     assert 60 < run["training_error_percent"] <= 100
 
 
-def test_a_stopped_run_is_none_and_the_others_are_not_begun():
-    data = tiny_data()
-    assert degradation.train("plain", 7, 0, data, OPTIONS, stopped=lambda: True) is None
-    results = degradation.train_all(records.planned(OPTIONS), data, OPTIONS, 1)
-    next(results)
+def test_a_stopped_run_is_none():
+    assert degradation.train("plain", 7, 0, tiny_data(), OPTIONS, stopped=lambda: True) is None
+
+
+def test_closing_stops_what_is_under_way_and_begins_nothing_more(monkeypatch):
+    begun, second_begun = [], threading.Event()
+
+    def train(kind, layers, seed, data, options, stopped):
+        begun.append((kind, layers, seed))
+        if len(begun) == 2:
+            second_begun.set()
+            deadline = time.monotonic() + 60
+            while not stopped():
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            begun.append("stopped")
+        return {}
+
+    monkeypatch.setattr(degradation, "train", train)
+    planned = records.planned(OPTIONS)
+    results = degradation.train_all(planned, tiny_data(), OPTIONS, 1)
+    assert next(results) == {} and second_begun.wait(60)
     results.close()
+    assert begun == [*planned[:2], "stopped"]
 
 
 # Training errors by depth that show what the post says.
