@@ -205,7 +205,8 @@ class InferenceModel:
         precision, end_points, parts_s = choose_precision(precision), list(end_points), {}
         live, path = live_network(session), "the session"
         with _part(parts_s, "read_and_fold"):
-            folded = fold(path, live.network, checked_values(path, live.dtypes, live.read), precision,
+            values = checked_values(path, live.dtypes, live.read)
+            folded = fold(path, live.network, values, precision,
                           image_size=image_size, with_variables=True, epsilon=live.epsilon)
         with _part(parts_s, "fuse"):
             fused = _fuse(live.network, folded, end_points)

@@ -286,7 +286,8 @@ UNIT = "resnet_v2_50/block1/unit_1/bottleneck_v2"
     ("resnet_v2_50/postnorm/moving_variance", lambda v: v - 2, "holds negative values, down to"),
     (f"{UNIT}/conv1/weights", lambda v: v.astype(np.float64), "of dtype float64; only float32"),
     (f"{UNIT}/conv1/weights", lambda v: v.astype(np.float16), "of dtype float16; only float32"),
-    (f"{UNIT}/conv1/BatchNorm/gamma", lambda v: v * np.float32(3e38), "conv1/weights, folded, is beyond")])
+    (f"{UNIT}/conv1/BatchNorm/gamma", lambda v: v * np.float32(3e38),
+     "conv1/weights, folded, is beyond")])
 def test_bad_values_in_a_checkpoint(written, tmp_path, name, change, message):
     values = dict(written["slim"].values)
     values[name] = change(values[name])
