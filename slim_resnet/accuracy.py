@@ -143,6 +143,6 @@ def as_record(accuracy):
         "layer_images": accuracy.layer_images,
         "layers": [{"end_point": key, "largest": error.largest, "mean": error.mean}
                    for key, error in accuracy.layers.items()],
-        "unreadable": [{"name": example.name, "cause": example.cause}
-                       for example in accuracy.unreadable],
+        "unreadable": [{"name": name, "cause": cause}
+                       for name, cause in accuracy.unreadable],
     }
