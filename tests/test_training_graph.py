@@ -195,9 +195,6 @@ def test_clipping_shortens_all_gradients_together():
     name = "resnet_v2/logits/weights"
     np.testing.assert_allclose((before[name] - after[name]) / 0.1, gradients[name] * 0.01 / norm,
                                rtol=2e-2, atol=1e-6)
-    _, untouched, *_ = step(dataclasses.replace(OPTIONS, clip_norm=2 * norm))
-    np.testing.assert_allclose((before[name] - untouched[name]) / 0.1, gradients[name], rtol=1e-3,
-                               atol=1e-5)
 
 
 def test_averages_of_weights():
