@@ -216,5 +216,5 @@ def _failure(error, batches, step):
     if found is None:
         return error
     name, cause = found
-    return SlimResnetError(f"{name}: cannot be read: {cause}; the run is saved at step {step}: mend "
-                           "the image and start it again")
+    return SlimResnetError(f"{name}: cannot be read: {cause}; the run is saved at step {step}: "
+                           "mend the image and start it again")

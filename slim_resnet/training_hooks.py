@@ -206,8 +206,8 @@ def save_checkpoint(saver, session, folder, step):
     except (tf.errors.OpError, OSError) as error:
         _remove_checkpoint(folder, step)
         cause = error.strerror if isinstance(error, OSError) else cause_of(error.message)
-        raise SlimResnetError(f"{folder}: the checkpoint of step {step} cannot be written: {cause}; "
-                              "those before it are kept") from error
+        raise SlimResnetError(f"{folder}: the checkpoint of step {step} cannot be written: "
+                              f"{cause}; those before it are kept") from error
 
 
 def _remove_checkpoint(folder, step):
