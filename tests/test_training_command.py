@@ -127,8 +127,8 @@ def test_fine_tuning_begins_at_the_checkpoint(run, folder, data):
             if average in start.shapes:
                 np.testing.assert_array_equal(start.tensor(average), old.tensor(name))
             if "moving_" not in name:
-                same = np.array_equal(end.tensor(name), old.tensor(name))
-                assert same == ("/block2/" not in name)
+                unchanged = np.array_equal(end.tensor(name), old.tensor(name))
+                assert unchanged == ("/block2/" not in name)
         assert np.abs(start.tensor("resnet_v2/logits/weights")).max() > 0
         assert not np.array_equal(start.tensor("resnet_v2/logits/weights"),
                                   end.tensor("resnet_v2/logits/weights"))

@@ -227,8 +227,8 @@ def changed(options):
 
 
 def test_train_only():
-    patterns = ("logits", "*/block2/unit_1/*/weights")
-    names = changed(dataclasses.replace(OPTIONS, train_only=patterns))
+    names = changed(dataclasses.replace(
+        OPTIONS, train_only=("logits", "*/block2/unit_1/*/weights")))
     learnt = {name for name in names if "moving_" not in name}
     assert learnt == {"resnet_v2/logits/weights", "resnet_v2/logits/biases", *(
         f"resnet_v2/block2/unit_1/bottleneck_v2/{conv}/weights"
