@@ -8,12 +8,12 @@ A record's runs are dicts: ``kind`` (``plain`` or ``residual``), ``layers``, ``s
 
 import dataclasses
 import datetime
-import json
 import os
 import statistics
 
 from slim_resnet.environment import environment
 from slim_resnet.errors import SlimResnetError
+from slim_resnet.files import read_json
 from slim_resnet.tables import format_table
 
 FORMAT = "slim_resnet degradation 1"
@@ -95,15 +95,7 @@ def read_record(path, data_set, options):
     """
     if not os.path.exists(path):
         return None
-    try:
-        with open(path, encoding="utf-8") as file:
-            record = json.load(file)
-    except OSError as error:
-        raise SlimResnetError(f"{path}: cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise SlimResnetError(f"{path}: is not JSON: {error}") from error
-    if not isinstance(record, dict) or record.get("format") != FORMAT:
-        raise SlimResnetError(f"{path}: is not a record of slim-resnet degradation --json")
+    record = read_json(path, FORMAT, "a record of slim-resnet degradation --json")
     asked = {"data_set": data_set, **dataclasses.asdict(options)}
     there = {"data_set": record["data_set"]["name"], **record["options"]}
     for name, value in asked.items():

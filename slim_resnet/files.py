@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import json
 import os
 import tempfile
 
@@ -16,6 +17,29 @@ def sha256_of(paths):
             while block := file.read(1 << 20):
                 digest.update(block)
     return digest.hexdigest()
+
+
+def read_json(path, format, what):
+    """Reads a JSON document of ours, an object whose ``format`` says what it is.
+
+    Args:
+      path: The file.
+      format: What its ``format`` has to be.
+      what: Such a document, for the message: "a record of ...".
+
+    Raises:
+      SlimResnetError: The file cannot be read or is something else.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            document = json.load(file)
+    except OSError as error:
+        raise SlimResnetError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise SlimResnetError(f"{path}: is not JSON: {error}") from error
+    if not isinstance(document, dict) or document.get("format") != format:
+        raise SlimResnetError(f"{path}: is not {what}")
+    return document
 
 
 def check_writable(path):

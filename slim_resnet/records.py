@@ -4,10 +4,9 @@ A record is plain data with units in its keys. Everything here is a pure functio
 records, needs no TensorFlow and prints nothing.
 """
 
-import json
 import statistics
 
-from slim_resnet.errors import SlimResnetError
+from slim_resnet.files import read_json
 from slim_resnet.tables import format_table
 
 FORMAT = "slim_resnet benchmark 1"
@@ -30,16 +29,7 @@ def read_record(path):
     Raises:
       SlimResnetError: The file cannot be read or is no such record.
     """
-    try:
-        with open(path, encoding="utf-8") as file:
-            record = json.load(file)
-    except OSError as error:
-        raise SlimResnetError(f"{path}: cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise SlimResnetError(f"{path}: is not JSON: {error}") from error
-    if not isinstance(record, dict) or record.get("format") != FORMAT:
-        raise SlimResnetError(f"{path}: is not a record of slim-resnet benchmark --json")
-    return record
+    return read_json(path, FORMAT, "a record of slim-resnet benchmark --json")
 
 
 def heading(record):

@@ -15,7 +15,7 @@ except ImportError:  # Windows
     fcntl = None
 
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.files import atomic_write
+from slim_resnet.files import atomic_write, read_json
 
 FORMAT = "slim_resnet training 1"
 RECORD, LABELS, METRICS = "training.json", "labels.txt", "metrics.jsonl"
@@ -49,17 +49,11 @@ def read_record(folder):
     """
     path = os.path.join(folder, RECORD)
     try:
-        with open(path, encoding="utf-8") as file:
-            record = json.load(file)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        raise SlimResnetError(f"{path}: cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise SlimResnetError(f"{path}: is not JSON: {error}") from error
-    if not isinstance(record, dict) or record.get("format") != FORMAT:
-        raise SlimResnetError(f"{path}: is not the record of a slim-resnet train run")
-    return record
+        return read_json(path, FORMAT, "the record of a slim-resnet train run")
+    except SlimResnetError as error:
+        if isinstance(error.__cause__, (FileNotFoundError, NotADirectoryError)):
+            return None
+        raise
 
 
 def check_same(folder, record, options, classes):
