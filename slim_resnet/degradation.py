@@ -139,7 +139,8 @@ def train(kind, layers, seed, data_set, options, stopped=lambda: False):
     """
     images_shape = data_set.training_images.shape[1:]
     training = training_options.Options(
-        steps=options.steps, batch_size=options.batch_size, learning_rate=options.learning_rate)
+        steps=options.steps, batch_size=options.batch_size, learning_rate=options.learning_rate,
+        warmup_steps=options.warmup_steps)
     scope = resnet_utils.resnet_arg_scope(
         training.weight_decay,
         batch_norm_decay=training_options.batch_norm_decay_for(training))

@@ -16,7 +16,7 @@ from slim_resnet.errors import SlimResnetError
 from slim_resnet.files import read_json
 from slim_resnet.tables import format_table
 
-FORMAT = "slim_resnet degradation 1"
+FORMAT = "slim_resnet degradation 2"
 KINDS = ("plain", "residual")
 ERRORS = ("training_error_percent", "test_error_percent")
 
@@ -42,6 +42,8 @@ class Options:
       steps: Steps of a run.
       batch_size: Images a step.
       learning_rate: Of momentum 0.9; falls to 0 along half a cosine.
+      warmup_steps: Steps in which it grows to that first. Without them single deep
+        networks of either kind never leave chance.
     """
 
     layers: tuple = (7, 13, 19, 25, 37, 55)
@@ -50,6 +52,7 @@ class Options:
     steps: int = 600
     batch_size: int = 64
     learning_rate: float = 0.05
+    warmup_steps: int = 60
 
 
 def planned(options):

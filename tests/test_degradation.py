@@ -251,6 +251,7 @@ def test_record_of_other_options_is_not_mixed_in(trained, tmp_path, capsys):
     (["--layers", "4"], "--layers 4: networks for digits have at least 7 layers"),
     (["--learning-rate", "0"], "--learning-rate 0.0: must be above 0"),
     (["--learning-rate", "nan"], "--learning-rate nan: must be above 0"),
+    (["--steps", "5", "--warmup-steps", "5"], "--warmup-steps 5: must be fewer than --steps 5"),
     (["--plot", "p.gif"], "ends in .png, .svg or .pdf"),
     (["--json", "nowhere/r.json"], "the folder"),
     (["--cifar10", "nowhere.tar.gz"], "nowhere.tar.gz: no such file"),
@@ -260,6 +261,17 @@ def test_bad_input_is_one_line(arguments, message, trained, tmp_path, monkeypatc
     assert cli.main(["degradation", *arguments]) == 2
     assert message in one_error_line(capsys)
     assert not trained and not list(tmp_path.iterdir())
+
+
+def test_warm_up_lowers_the_first_rates():
+    """A rate that has hardly begun to grow is as good as one that is next to nothing."""
+    def loss(**changes):
+        options = records.Options(layers=(7,), width=1, seeds=1, steps=4, batch_size=30, **changes)
+        return degradation.train("residual", 7, 0, tiny_data(), options)["training_loss"]
+
+    assert loss(warmup_steps=10 ** 9) == pytest.approx(
+        loss(warmup_steps=0, learning_rate=1e-9), rel=1e-5)
+    assert loss(warmup_steps=0) != pytest.approx(loss(warmup_steps=10 ** 9), rel=1e-3)
 
 
 def test_digits_without_scikit_learn_names_the_extra(monkeypatch, capsys):

@@ -12,7 +12,7 @@ import json
 import sys
 
 from slim_resnet import degradation_records as records
-from slim_resnet.commands import positive_int, with_progress
+from slim_resnet.commands import non_negative_int, positive_int, with_progress
 from slim_resnet.environment import cpu
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.files import atomic_write, check_writable
@@ -38,8 +38,11 @@ def add_arguments(parser):
                       help="of each run (default: %(default)s)")
     what.add_argument("--batch-size", type=positive_int, default=_DEFAULTS.batch_size, metavar="N")
     what.add_argument("--learning-rate", type=float, default=_DEFAULTS.learning_rate,
-                      metavar="RATE", help="at the beginning; falls along half a cosine "
+                      metavar="RATE", help="after warm-up; falls along half a cosine "
                       "(default: %(default)s)")
+    what.add_argument("--warmup-steps", type=non_negative_int, metavar="N",
+                      help="in which the rate grows in equal parts to its full size "
+                      "(default: a tenth of --steps)")
     parser.add_argument("--jobs", type=positive_int, default=cpu()["cores"], metavar="N",
                         help="networks trained at a time, each on one thread; changes no result "
                         "(default: the number of cores)")
@@ -101,6 +104,11 @@ def _options(arguments):
     if not 0 < arguments.learning_rate < float("inf"):
         raise SlimResnetError(f"--learning-rate {arguments.learning_rate}: must be above 0 and "
                               "finite")
+    if arguments.warmup_steps is None:
+        arguments.warmup_steps = arguments.steps // 10
+    if arguments.warmup_steps >= arguments.steps:
+        raise SlimResnetError(f"--warmup-steps {arguments.warmup_steps}: must be fewer than "
+                              f"--steps {arguments.steps}")
     fields = {field.name: getattr(arguments, field.name)
               for field in dataclasses.fields(records.Options)}
     return records.Options(**{**fields, "layers": tuple(sorted(set(arguments.layers)))})
