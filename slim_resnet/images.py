@@ -18,6 +18,7 @@ import typing
 import numpy as np
 import tensorflow as tf
 
+from slim_resnet.environment import cpu
 from slim_resnet.errors import SlimResnetError, cause_of
 
 tf1 = tf.compat.v1
@@ -245,9 +246,12 @@ def run_batches(make_elements, prepare, image_size, batch_size, shard=(0, 1), sk
     graph = tf.Graph()
     with graph.as_default():
         dataset = make_elements().batch(batch_size).shard(shard[1], shard[0]).skip(skip).unbatch()
-        dataset = dataset.map(attempt, num_parallel_calls=tf.data.AUTOTUNE)
+        dataset = dataset.map(attempt, num_parallel_calls=cpu()["cores"])
+        options = tf.data.Options()
+        # Its thread can keep the session from closing for a second.
+        options.autotune.enabled = False
         iterator = tf1.data.make_initializable_iterator(
-            dataset.batch(batch_size).prefetch(_LOOKAHEAD))
+            dataset.batch(batch_size).prefetch(_LOOKAHEAD).with_options(options))
         next_batch = iterator.get_next()
         again = tf1.placeholder(tf.string, [])
         prepared_again = prepared(again)
