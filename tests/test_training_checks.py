@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from slim_resnet import digits, training_checks
+from slim_resnet import training_checks
 from slim_resnet.arrays import read_arrays
 from slim_resnet.cli import main
 

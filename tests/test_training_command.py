@@ -11,9 +11,11 @@ import pictures
 from slim_resnet import training, training_evaluation
 from slim_resnet.checkpoint import open_checkpoint, recognise
 from slim_resnet.cli import main
+from slim_resnet.commands import train as train_command
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.evaluate import evaluate
 from slim_resnet.training_evaluation import AVERAGED, BATCH, MOVING, Evaluated
+from slim_resnet.training_hooks import Progress
 from slim_resnet.training_options import Options, check, parse_blocks
 
 CLASSES = ("dark", "light", "mid")
@@ -175,6 +177,17 @@ def test_progress_line_on_a_terminal(run, data, folder, capsys, monkeypatch):
     assert [line.split("  ")[0] for line in lines] == ["step 1 of 2", "step 2 of 2"]
     assert f"loss {metrics(folder / 'shown')[1]['loss']:.4f}" in lines[1]
     assert "images/s" in lines[1] and "0:00 left" in lines[1]
+
+
+def test_without_a_terminal_a_line_a_minute(monkeypatch, capsys):
+    clock = 0
+    monkeypatch.setattr("time.monotonic", lambda: clock)
+    on_progress = train_command._progress_lines()
+    for step, clock in enumerate([59, 60, 119, 120], 1):
+        on_progress(Progress(step, 9, 0.5, 0.25, 10, 65))
+    assert capsys.readouterr().err.splitlines() == [
+        f"slim-resnet train: step {step} of 9  loss 0.5000  accuracy 0.250  10.0 images/s  "
+        "1:05 left" for step in (2, 4)]
 
 
 def test_averages_that_have_not_converged_are_told():

@@ -18,6 +18,7 @@ for TensorBoard; classify, evaluate, checkpoint and export take it as a checkpoi
 import dataclasses
 import functools
 import sys
+import time
 
 from slim_resnet import training_options
 from slim_resnet.cluster import PS, check_training_cluster, read_cluster
@@ -161,7 +162,7 @@ def run(arguments):
             options, arguments.data, arguments.output, validation=arguments.validation,
             save_seconds=arguments.save_seconds, save_steps=arguments.save_steps,
             log_steps=arguments.log_steps, on_message=_say,
-            on_progress=_show_progress if on_terminal else None)
+            on_progress=_show_progress if on_terminal else _progress_lines())
     finally:
         if on_terminal:
             print(file=sys.stderr)
@@ -200,7 +201,24 @@ def _say(line):
 
 
 def _show_progress(progress):
+    print(f"\r{_progress_line(progress)} ", end="", file=sys.stderr, flush=True)
+
+
+def _progress_lines(seconds=60):
+    """Returns what says a line every so many seconds, for where no terminal shows progress."""
+    due = time.monotonic() + seconds
+
+    def on_progress(progress):
+        nonlocal due
+        if time.monotonic() >= due:
+            due = time.monotonic() + seconds
+            _say(_progress_line(progress))
+
+    return on_progress
+
+
+def _progress_line(progress):
     minutes, seconds = divmod(round(progress.seconds_left), 60)
-    print(f"\rstep {progress.step} of {progress.steps}  loss {progress.loss:.4f}  accuracy "
-          f"{progress.accuracy:.3f}  {progress.images_per_second:.1f} images/s  "
-          f"{minutes}:{seconds:02} left ", end="", file=sys.stderr, flush=True)
+    return (f"step {progress.step} of {progress.steps}  loss {progress.loss:.4f}  accuracy "
+            f"{progress.accuracy:.3f}  {progress.images_per_second:.1f} images/s  "
+            f"{minutes}:{seconds:02} left")
