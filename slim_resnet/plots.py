@@ -108,11 +108,13 @@ def plot_peers(record, path):
             for run in record["runs"]:
                 for batch in run["batches"]:
                     if (run["precision"], batch["batch_size"]) == (precision, batch_size):
-                        place = titles.index(run["title"])
+                        place, rate = titles.index(run["title"]), batch["images_per_s"]
                         ours = run["title"].startswith("slim_resnet")
-                        axes.barh(place, batch["images_per_s"], color=COLOURS[0 if ours else 4])
-                        axes.text(batch["images_per_s"], place, f" {batch['images_per_s']:.1f}",
-                                  va="center", fontsize="small")
+                        axes.barh(place, rate, color=COLOURS[0 if ours else 4])
+                        # On white, as the limit's line may run through it.
+                        axes.annotate(f"{rate:.1f}", (rate, place), (3, 0), va="center",
+                                      textcoords="offset points", fontsize="small",
+                                      bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5})
             axes.set(title=f"{precision}, batch {batch_size}", xlabel="images a second")
             axes.set_yticks(range(len(titles)), titles)
             axes.set_xlim(0, 1.2 * max([limit, axes.dataLim.x1]))
