@@ -6,8 +6,9 @@
         outputs = model(images)          # [N, H, W, 3]: float32 prepared, or uint8 pixels
         print(outputs.predictions.argmax(axis=1))
 
-It is fastest with TensorFlow's oneDNN kernels. Where they are off by default (x86 without
-AVX-512), set ``TF_ENABLE_ONEDNN_OPTS=1`` before TensorFlow is imported.
+It is fastest with the variables of `environment.FASTEST` set before TensorFlow is imported:
+``TF_ENABLE_ONEDNN_OPTS=1``, which is off by default on x86 without AVX-512, and
+``TF_ONEDNN_THREADPOOL_USE_CALLER_THREAD=1``.
 """
 
 import contextlib
@@ -77,6 +78,8 @@ def _fuse(network, folded, end_points):
 
 class InferenceModel:
     """A folded network, ready to be called from any number of threads.
+
+    Calls take turns: each has all cores to itself.
 
     Make one with `from_checkpoint` or `from_session`; use it in a ``with`` statement, or
     call `close`.
@@ -176,16 +179,17 @@ class InferenceModel:
                           precision, output_stride, image_size=image_size,
                           with_variables=True)
         with _part(parts_s, "fuse"):
-            variables = dict(folded.variables)
             fused = _fuse(network, folded, end_points)
-        problem = None
-        if cache_dir is not None:
-            with _part(parts_s, "write_cache"):
-                problem = inference_cache.write(cache_dir, key, fused.graph_def, variables,
-                                                fused.record)
-        del variables
         model = cls(shown, precision, fused, parts_s)
-        model.cache_problem = problem
+        if cache_dir is not None:
+            try:
+                with _part(parts_s, "write_cache"):
+                    model.cache_problem = inference_cache.write(
+                        cache_dir, key, fused.graph_def, model._session, fused.names,
+                        fused.record)
+            except BaseException:
+                model.close()
+                raise
         return model
 
     @classmethod

@@ -83,7 +83,7 @@ def discard(folder, key):
     shutil.rmtree(os.path.join(folder, key), ignore_errors=True)
 
 
-def write(folder, key, graph_def, variables, record):
+def write(folder, key, graph_def, session, names, record):
     """Writes an entry, unless the folder cannot be written.
 
     Entries of other contents of the checkpoint, and of other versions, are removed.
@@ -92,21 +92,20 @@ def write(folder, key, graph_def, variables, record):
       folder: See `folder_beside`; it is made.
       key: See `key_of`.
       graph_def: A ``GraphDef``.
-      variables: Arrays by name.
+      session: A session that holds its variables; saved from there, they are not copied.
+      names: The nodes of the session's graph that read them.
       record: Plain data.
 
     Returns:
       Why nothing was written, one line, or None.
     """
-    # numpy's own strings would lose zero bytes at the end.
-    values = {**variables, _GRAPH: np.array(graph_def.SerializeToString(), object),
-              _RECORD: np.array(json.dumps(record).encode(), object)}
+    strings = {_GRAPH: graph_def.SerializeToString(), _RECORD: json.dumps(record).encode()}
     try:
         os.makedirs(folder, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=_WRITING) as temporary:
             made = os.path.join(temporary, key)
             os.mkdir(made)
-            _save(os.path.join(made, "entry"), values)
+            _save(os.path.join(made, "entry"), session, names, strings)
             try:
                 os.rename(made, os.path.join(folder, key))
             except OSError:
@@ -122,11 +121,11 @@ def write(folder, key, graph_def, variables, record):
     return None
 
 
-def _save(path, values):
-    with tf.Graph().as_default() as graph:
-        tensors = [tf1.placeholder(tf.string if value.dtype == object else value.dtype,
-                                   value.shape) for value in values.values()]
-        save = tf.raw_ops.SaveV2(prefix=path, tensor_names=list(values),
-                                 shape_and_slices=[""] * len(values), tensors=tensors)
-    with tf1.Session(graph=graph) as session:
-        session.run(save, dict(zip(tensors, values.values())))
+def _save(path, session, names, strings):
+    with session.graph.as_default():
+        tensors = [session.graph.get_tensor_by_name(f"{name}:0") for name in names]
+        placeholders = [tf1.placeholder(tf.string, []) for _ in strings]
+        save = tf.raw_ops.SaveV2(prefix=path, tensor_names=[*names, *strings],
+                                 shape_and_slices=[""] * (len(names) + len(strings)),
+                                 tensors=tensors + placeholders)
+    session.run(save, dict(zip(placeholders, strings.values())))

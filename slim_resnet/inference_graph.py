@@ -21,6 +21,8 @@ IMAGES, RAW_IMAGES, SCALED_IMAGES = "images", "raw_images", "scaled_images"
 _MAX_BYTES = 2 ** 31 - 1
 # What is smaller is a constant in any case: a variable costs two ops more.
 _MIN_VARIABLE_BYTES = 2 ** 14
+# Of tensors' memory, in bytes; TensorFlow copies arrays that are not aligned so.
+_ALIGNMENT = 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +89,7 @@ class _Writer:
             raise ValueError(f"{name}, folded, is beyond the range of {values.dtype}")
         if self.variables is None or values.nbytes < _MIN_VARIABLE_BYTES:
             return self.constant(name, values)
-        self.variables[name] = values
+        self.variables[name] = _aligned(values)
         dtype = tf.as_dtype(values.dtype)
         handle = self.op("VarHandleOp", f"{name}/handle", [], dtype=dtype, shared_name=name,
                          shape=tf.TensorShape(values.shape))
@@ -139,6 +141,15 @@ class _Writer:
 
     def cast(self, name, net, source, target):
         return self.op("Cast", name, [net], SrcT=source, DstT=target)
+
+
+def _aligned(values):
+    """Returns a copy at an address where TensorFlow takes an array's memory as it is."""
+    memory = np.empty(values.nbytes + _ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % _ALIGNMENT
+    copy = memory[start:start + values.nbytes].view(values.dtype).reshape(values.shape)
+    copy[...] = values
+    return copy
 
 
 def folded_graph(network, read, *, dtype=tf.float32, output_stride=None, image_size=None,

@@ -102,6 +102,7 @@ def test_layers_are_fused_and_weights_are_variables(written):
         folded = folded_network.fold("", network, opened.tensor, "float32", with_variables=True)
     assert sum(v.nbytes for v in folded.variables.values()) > 0.7 * sum(
         v.nbytes for name, v in written["wide"].values.items() if name.endswith("weights"))
+    assert not any(v.ctypes.data % 64 for v in folded.variables.values())
     graph_def = compat.fuse(folded.graph_def, ["resnet_v2_50/predictions"])
     ops = [node.op for node in graph_def.node]
     # conv1 and logits, block2's shortcut (block1's channels are conv1's), three a unit; the

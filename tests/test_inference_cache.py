@@ -121,6 +121,18 @@ def test_a_folder_that_cannot_be_written_is_done_without(made, tmp_path):
         assert np.abs(model(made.images).logits - made.net[:, 0, 0]).max() < 1e-5
 
 
+def test_an_interrupt_while_writing_frees_the_network(made, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    closed = []
+    monkeypatch.setattr(inference_cache, "write", interrupted)
+    monkeypatch.setattr(InferenceModel, "close", lambda model: closed.append(model))
+    with pytest.raises(KeyboardInterrupt):
+        run(made)
+    assert len(closed) == 1
+
+
 def test_no_cache_unless_asked_for(made, tmp_path):
     with InferenceModel.from_checkpoint(made.path, "float32"):
         pass
