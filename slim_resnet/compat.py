@@ -215,8 +215,12 @@ _OFF = rewriter_config_pb2.RewriterConfig.OFF
 
 
 def unrewritten():
-    """Returns a ``ConfigProto`` for a graph that is not to be rewritten any more."""
-    config = tf1.ConfigProto()
+    """Returns a ``ConfigProto`` for a graph that is not to be rewritten any more.
+
+    Its ops run one after the other, each on all threads: two at a time would each wait for
+    the threads of the other.
+    """
+    config = tf1.ConfigProto(inter_op_parallelism_threads=1, use_per_session_threads=True)
     config.graph_options.rewrite_options.disable_meta_optimizer = True
     config.graph_options.optimizer_options.opt_level = tf1.OptimizerOptions.L0
     return config
@@ -251,7 +255,10 @@ def fuse(graph_def, fetches):
         tf.import_graph_def(graph_def, name="")
         meta_graph = tf1.train.export_meta_graph(graph=graph, graph_def=graph_def)
     meta_graph.collection_def["train_op"].node_list.value.extend(fetches)
-    fused = tf_optimizer.OptimizeGraph(config, meta_graph, verbose=False)
+    # The optimiser makes a device. If that were the process's first, TensorFlow would take
+    # its number of threads for all sessions to come, and not TF_NUM_INTRAOP_THREADS.
+    with tf1.Session(graph=graph):
+        fused = tf_optimizer.OptimizeGraph(config, meta_graph, verbose=False)
     if onednn_enabled():
         for node in fused.node:
             definition = op_def_registry.get(_ONEDNN_OPS.get(node.op, ""))

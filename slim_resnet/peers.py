@@ -18,7 +18,7 @@ import time
 import numpy as np
 
 from slim_resnet import timing
-from slim_resnet.environment import child_environment, cpu, environment, has_bfloat16
+from slim_resnet.environment import FASTEST, child_environment, cpu, environment, has_bfloat16
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.peer_engines import GEMM_SIZE
 
@@ -208,6 +208,8 @@ def _start(options, precision, files, batch_sizes, variables, record, announce, 
                 title += f", oneDNN {'on' if onednn else 'off'}"
             announce(f"{precision}: starting {title}")
             extra = {} if onednn is None else {"TF_ENABLE_ONEDNN_OPTS": str(int(onednn))}
+            if name == OURS:
+                extra = {**FASTEST, **extra}
             process = EngineProcess(name, {"files": files, "precision": precision,
                                            "threads": options.threads,
                                            "batch_sizes": batch_sizes}, **variables, **extra)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 
 import checkpoints
 import numpy as np
@@ -11,6 +12,7 @@ import tensorflow as tf
 
 from slim_resnet import accuracy, compat, environment, records
 from slim_resnet.cli import main
+from slim_resnet.commands import optimize
 
 tf1 = tf.compat.v1
 
@@ -103,6 +105,16 @@ def test_precision_without_optimize(made, paths, command, capsys):
     assert main([command, made.path, *extra, "--precision", "float32"]) == 2
     assert capsys.readouterr().err == (f"slim-resnet {command}: error: --precision goes with "
                                        "--optimize; give both or neither\n")
+
+
+def test_what_is_fastest_is_set_unless_the_user_has_set_it(monkeypatch, capsys):
+    monkeypatch.delitem(sys.modules, "tensorflow")
+    monkeypatch.setattr(os, "environ", {"TF_ENABLE_ONEDNN_OPTS": "0"})
+    optimize.turn_onednn_on(verbose=True, command="classify")
+    assert os.environ == {"TF_ENABLE_ONEDNN_OPTS": "0",
+                          "TF_ONEDNN_THREADPOOL_USE_CALLER_THREAD": "1"}
+    assert capsys.readouterr().err == (
+        "slim-resnet classify: TF_ONEDNN_THREADPOOL_USE_CALLER_THREAD=1 is set\n")
 
 
 def test_precision_that_the_cpu_lacks(made, paths, capsys, monkeypatch):

@@ -168,6 +168,9 @@ def test_record(record):
         ("openvino", None)]
     for process in FakeProcess.started:
         assert process.variables["TF_NUM_INTRAOP_THREADS"] == "2"
+        # As --optimize sets it.
+        assert ("TF_ONEDNN_THREADPOOL_USE_CALLER_THREAD" in process.variables) == (
+            process.engine == "optimised")
     assert [(run["title"], run["batches"][0]["durations_s"]) for run in record["runs"]] == [
         ("slim_resnet, session.run, oneDNN off", [4] * 3),
         ("slim_resnet, session.run, oneDNN on", [5] * 3),

@@ -4,7 +4,7 @@ import contextlib
 import os
 import sys
 
-from slim_resnet.environment import PRECISIONS
+from slim_resnet.environment import FASTEST, PRECISIONS
 from slim_resnet.errors import SlimResnetError
 
 
@@ -34,16 +34,19 @@ def prepare(arguments, command):
 
 
 def turn_onednn_on(verbose, command):
-    """Sets TF_ENABLE_ONEDNN_OPTS=1 unless the user has set it; TensorFlow reads it when imported.
+    """Sets the variables of `environment.FASTEST`, except those that the user has set.
 
     Args:
       verbose: Whether to say so.
       command: Name of the subcommand.
     """
-    if "tensorflow" not in sys.modules and "TF_ENABLE_ONEDNN_OPTS" not in os.environ:
-        os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"
-        if verbose:
-            print(f"slim-resnet {command}: TF_ENABLE_ONEDNN_OPTS=1 is set", file=sys.stderr)
+    if "tensorflow" in sys.modules:
+        return
+    for name, value in FASTEST.items():
+        if name not in os.environ:
+            os.environ[name] = value
+            if verbose:
+                print(f"slim-resnet {command}: {name}={value} is set", file=sys.stderr)
 
 
 @contextlib.contextmanager
