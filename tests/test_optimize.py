@@ -5,12 +5,13 @@ import os
 import sys
 
 import checkpoints
+import networks
 import numpy as np
 import pictures
 import pytest
 import tensorflow as tf
 
-from slim_resnet import accuracy, compat, environment, records
+from slim_resnet import accuracy, environment, records
 from slim_resnet.cli import main
 from slim_resnet.commands import optimize
 
@@ -117,8 +118,7 @@ def test_what_is_fastest_is_set_unless_the_user_has_set_it(monkeypatch, capsys):
         "slim-resnet classify: TF_ONEDNN_THREADPOOL_USE_CALLER_THREAD=1 is set\n")
 
 
-def test_precision_that_the_cpu_lacks(made, paths, capsys, monkeypatch):
-    monkeypatch.setattr(environment, "has_bfloat16", lambda flags: False)
+def test_precision_that_the_cpu_lacks(made, paths, capsys):
     assert main(["classify", made.path, paths[0], "--optimize", "--precision", "bfloat16"]) == 2
     assert "has neither avx512_bf16 nor amx_bf16; use float32\n" in capsys.readouterr().err
 
@@ -222,7 +222,8 @@ def test_accuracy(made, paths, folder, capsys):
     assert lines[-1].startswith("global_pool")
 
 
-@pytest.mark.skipif(compat.onednn_enabled(), reason="no bfloat16 kernels in oneDNN on such CPUs")
+@pytest.mark.skipif(not networks.RUNS_BFLOAT16,
+                    reason="oneDNN has bfloat16 kernels only for CPUs with it")
 def test_accuracy_tells_bfloat16_apart(made, paths, capsys, monkeypatch):
     monkeypatch.setattr(environment, "has_bfloat16", lambda flags: True)
     assert main(["accuracy", made.path, *paths, *SIZE, "--precision", "bfloat16", "--json"]) == 0
