@@ -1,5 +1,6 @@
 """One training step: against tf_slim.nets, TensorFlow's own optimizers, and hand values."""
 
+import contextlib
 import dataclasses
 import math
 
@@ -9,7 +10,7 @@ import tensorflow as tf
 import tf_slim as slim
 
 import networks
-from slim_resnet import blog, resnet_v2, training_graph
+from slim_resnet import blog, compat, resnet_v2, training_graph
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.training_options import Options, batch_norm_decay_for
 from tf_slim.nets import resnet_v2 as tf_slim_resnet_v2
@@ -246,6 +247,23 @@ def test_frozen_batch_norm_changes_in_nothing():
 def test_pattern_that_fits_nothing():
     with pytest.raises(SlimResnetError, match="--train-only 'logit' fits no variable"):
         step(dataclasses.replace(OPTIONS, train_only=("logit",)))
+
+
+@pytest.mark.parametrize("onednn, units, root_block, refused", [
+    (True, 1, False, True), (False, 1, False, False), (True, 2, False, False),
+    (True, 1, True, False)])
+def test_what_onednn_trains_wrongly_is_refused(monkeypatch, onednn, units, root_block, refused):
+    monkeypatch.setattr(compat, "onednn_enabled", lambda: onednn)
+    architecture = training_graph.architecture_of("resnet_v2", ((1, units), (2, 1)), root_block)
+    with tf.Graph().as_default(), contextlib.ExitStack() as stack:
+        if refused:
+            stack.enter_context(pytest.raises(
+                SlimResnetError, match="cannot train resnet_v2/block1/unit_1/bottleneck_v2/"
+                "shortcut/Conv2D, a strided 1x1 convolution of 3 channels; set TF_ENABLE_ONEDNN"))
+        training_graph.build_training_graph(
+            tf.constant(IMAGES), tf.constant(LABELS), CLASSES,
+            lambda images: training_graph.build_logits(images, CLASSES, architecture, OPTIONS),
+            OPTIONS)
 
 
 def rates(steps=(0, 1, 5, 9, 10, 50, 99), **change):

@@ -9,6 +9,7 @@ depth, with their spread over seeds, and whether these runs show what the post s
 import contextlib
 import dataclasses
 import json
+import os
 import sys
 
 from slim_resnet import degradation_records as records
@@ -64,6 +65,8 @@ def run(arguments):
     name = "CIFAR-10" if arguments.cifar10 else "digits"
     earlier = records.read_record(arguments.json, name, options) if arguments.json else None
 
+    # oneDNN's kernels cannot train the least of these networks, see `training_graph`.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     from slim_resnet import degradation
     data_set = (degradation.cifar10(arguments.cifar10) if arguments.cifar10
                 else degradation.digits())
