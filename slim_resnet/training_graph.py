@@ -232,8 +232,9 @@ def build_training_graph(images, labels, num_classes, network_fn, options, *,
 def _check_kernels(graph):
     """Refuses convolutions whose gradients TensorFlow's oneDNN kernels work out wrongly.
 
-    Seen with 2.12, 2.16 and 2.21 on a CPU with AVX2: of a strided 1x1 convolution of fewer
-    than 8 channels the weights' gradient is off by a fifth or more, or the process ends.
+    Of a strided 1x1 convolution of fewer than 8 channels the weights' gradient is off by a
+    fifth or more, or the process crashes: seen with 2.21 on a CPU with AVX2, the crash with
+    2.12 and 2.16 too.
     """
     if not compat.onednn_enabled():
         return
