@@ -15,7 +15,7 @@ from slim_resnet import environment  # noqa: E402
 @pytest.fixture(scope="session", autouse=True)
 def auto_is_float32():
     """Networks are compared with float32's accuracy, also on CPUs where auto is bfloat16."""
-    import networks  # noqa: F401 (sees the CPU as it is)
+    import hardware  # noqa: F401 (sees the CPU as it is)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(environment, "has_bfloat16", lambda flags: False)
         yield

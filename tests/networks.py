@@ -4,14 +4,7 @@ import numpy as np
 import tensorflow as tf
 import tf_slim as slim
 
-from slim_resnet import compat, environment
-
 tf1 = tf.compat.v1
-
-# conftest.py hides it from most tests.
-HAS_BFLOAT16 = environment.has_bfloat16(environment.cpu()["flags"])
-# Without oneDNN, TensorFlow has slow kernels for any CPU.
-RUNS_BFLOAT16 = HAS_BFLOAT16 or not compat.onednn_enabled()
 
 
 def tiny_blocks(module):

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 
-import networks
+import hardware
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -153,8 +153,8 @@ def test_threads_and_precision_reach_the_session():
 
 def test_bfloat16_runs_or_is_refused_by_what_the_cpu_has(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("slim_resnet.commands.benchmark.has_bfloat16",
-                        lambda flags: networks.HAS_BFLOAT16)
-    if networks.HAS_BFLOAT16:
+                        lambda flags: hardware.HAS_BFLOAT16)
+    if hardware.HAS_BFLOAT16:
         assert record_of(tmp_path, "--precision", "bfloat16")["options"]["precision"] == "bfloat16"
     else:
         run_cli(*SMALL, "--precision", "bfloat16", status=2)

@@ -6,6 +6,7 @@ import io
 import threading
 
 import checkpoints
+import hardware
 import networks
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from slim_resnet.network import Network
 tf1 = tf.compat.v1
 
 needs_bfloat16 = pytest.mark.skipif(
-    not networks.RUNS_BFLOAT16, reason="oneDNN has bfloat16 kernels only for CPUs with it")
+    not hardware.RUNS_BFLOAT16, reason="oneDNN has bfloat16 kernels only for CPUs with it")
 
 BUILDERS = {"slim": checkpoints.slim_builder(), "blog": checkpoints.blog_builder(),
             "features": checkpoints.slim_builder(num_classes=None),

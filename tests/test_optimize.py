@@ -5,7 +5,7 @@ import os
 import sys
 
 import checkpoints
-import networks
+import hardware
 import numpy as np
 import pictures
 import pytest
@@ -222,7 +222,7 @@ def test_accuracy(made, paths, folder, capsys):
     assert lines[-1].startswith("global_pool")
 
 
-@pytest.mark.skipif(not networks.RUNS_BFLOAT16,
+@pytest.mark.skipif(not hardware.RUNS_BFLOAT16,
                     reason="oneDNN has bfloat16 kernels only for CPUs with it")
 def test_accuracy_tells_bfloat16_apart(made, paths, capsys, monkeypatch):
     monkeypatch.setattr(environment, "has_bfloat16", lambda flags: True)
