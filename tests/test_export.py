@@ -12,7 +12,7 @@ import tensorflow as tf
 
 import checkpoints
 import pictures
-from slim_resnet import compat, export
+from slim_resnet import export
 from slim_resnet.checkpoint import open_checkpoint
 from slim_resnet.cli import main
 
@@ -145,9 +145,7 @@ def test_saved_model_is_what_serving_takes(slim, readable, tmp_path):
         from_images = serve(end_points, images=images)
         np.testing.assert_array_equal(from_bytes["probabilities"],
                                       from_images["predictions"][:, 0, 0])
-        # oneDNN's convolutions give an empty batch the wrong number of channels.
-        if not compat.onednn_enabled():
-            assert serve(serving, image_bytes=[])["probabilities"].shape == (0, 10)
+        assert serve(serving, image_bytes=[])["probabilities"].shape == (0, 10)
 
 
 def test_saved_model_without_logits(tmp_path):
