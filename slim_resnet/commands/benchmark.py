@@ -58,7 +58,8 @@ def add_arguments(parser):
                      help="a running TensorFlow server that does the work")
     how.add_argument("--optimize", action="store_true",
                      help="time each ResNet in turn with its optimised form, and print the "
-                          "ratio; images are fed; sets TF_ENABLE_ONEDNN_OPTS=1 unless it is set")
+                          "ratio; images are fed; turns oneDNN on unless "
+                          "TF_ENABLE_ONEDNN_OPTS is set")
     out = parser.add_argument_group("what is written")
     out.add_argument("--json", metavar="FILE", help="the record")
     out.add_argument("--plot", metavar="FILE",

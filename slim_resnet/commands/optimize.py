@@ -12,8 +12,8 @@ def add_arguments(parser):
     """Adds the options of commands that can run the folded network."""
     parser.add_argument("--optimize", action="store_true",
                         help="fold the batch norms and fuse the layers: the same results but for "
-                        "rounding, faster; sets TF_ENABLE_ONEDNN_OPTS=1 unless it is set, and "
-                        "keeps the folded network in a folder beside the checkpoint")
+                        "rounding, faster; turns oneDNN on unless TF_ENABLE_ONEDNN_OPTS is "
+                        "set, and keeps the folded network in a folder beside the checkpoint")
     parser.add_argument("--precision", choices=PRECISIONS,
                         help="with --optimize; auto takes bfloat16 on CPUs that are faster in it "
                         "(default: auto)")
