@@ -10,7 +10,7 @@ import importlib
 import pkgutil
 import sys
 
-from slim_resnet.import_hooks import around_import
+from slim_resnet.compat.import_hooks import around_import
 
 __version__ = "0.1.0"
 
@@ -31,10 +31,10 @@ def __dir__():
 @contextlib.contextmanager
 def _then_mended():
     yield
-    importlib.import_module("slim_resnet.compat")
+    importlib.import_module("slim_resnet.compat.slim")
 
 
 if "tf_slim" in sys.modules:
-    importlib.import_module("slim_resnet.compat")
+    importlib.import_module("slim_resnet.compat.slim")
 else:
     around_import("tf_slim", _then_mended)

@@ -14,8 +14,8 @@ import tempfile
 import warnings
 
 import slim_resnet
+from slim_resnet.compat.import_hooks import around_import
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.import_hooks import around_import
 
 COMMANDS = ("benchmark", "overhead", "checkpoint", "restore-cost", "classify", "evaluate", "export",
             "accuracy", "compare-peers", "end-points", "diagram", "pictures", "report", "train",

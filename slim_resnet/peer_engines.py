@@ -35,8 +35,8 @@ def load_session(files, precision, threads):
     """This package's network and a plain session."""
     import tensorflow as tf
 
-    from slim_resnet.checkpoint import open_checkpoint
-    from slim_resnet.network import build_network
+    from slim_resnet.checkpoint.reader import open_checkpoint
+    from slim_resnet.inference.network import build_network
     with tf.Graph().as_default() as graph, open_checkpoint(files["checkpoint"]) as opened:
         images = _placeholder(files)
         session = tf.compat.v1.Session(graph=graph, config=_config(precision))
@@ -48,10 +48,11 @@ def load_tf_slim(files, precision, threads):
     """tf_slim.nets' own network, restored by a Saver."""
     import tensorflow as tf
     import tf_slim as slim
+    from tf_slim.nets import resnet_v2
 
     import slim_resnet.compat  # noqa: F401 (mends tf_slim)
-    from slim_resnet.checkpoint import open_checkpoint, recognise
-    from tf_slim.nets import resnet_v2
+    from slim_resnet.checkpoint.reader import open_checkpoint
+    from slim_resnet.checkpoint.recognition import recognise
     with tf.Graph().as_default() as graph, open_checkpoint(files["checkpoint"]) as opened:
         network = recognise(opened)
         if network.variant != "slim" or network.depth is None:
@@ -67,7 +68,7 @@ def load_tf_slim(files, precision, threads):
 
 def load_optimised(files, precision, threads):
     """This package's `inference.InferenceModel`."""
-    from slim_resnet.inference import InferenceModel
+    from slim_resnet.inference.folded.model import InferenceModel
     model = InferenceModel.from_checkpoint(files["checkpoint"], precision,
                                            image_size=files["image_size"])
     return lambda batch: model(batch).logits
@@ -162,9 +163,10 @@ def make_files(folder, network, image_size, num_classes, with_onnx):
     import tensorflow as tf
 
     from slim_resnet import compat, models
-    from slim_resnet.checkpoint import open_checkpoint, recognise
-    from slim_resnet.graph_cost import forward_cost
-    from slim_resnet.network import build_network, classes_of
+    from slim_resnet.checkpoint.reader import open_checkpoint
+    from slim_resnet.checkpoint.recognition import recognise
+    from slim_resnet.end_points.costs import forward_cost
+    from slim_resnet.inference.network import build_network, classes_of
     tf1 = tf.compat.v1
     checkpoint = network
     if network in models.MODELS:
@@ -199,8 +201,9 @@ def _write_onnx(checkpoint, folder, image_size):
     import tensorflow as tf
     import tf2onnx
 
-    from slim_resnet.checkpoint import open_checkpoint, recognise
-    from slim_resnet.export import export_frozen
+    from slim_resnet.checkpoint.reader import open_checkpoint
+    from slim_resnet.checkpoint.recognition import recognise
+    from slim_resnet.export.formats import export_frozen
     with open_checkpoint(checkpoint) as opened:
         scope = recognise(opened).scope
         logits = f"{scope}/logits".lstrip("/")

@@ -11,7 +11,7 @@ import sys
 import numpy as np
 
 from slim_resnet import peer_engines
-from slim_resnet.environment import memory_bytes
+from slim_resnet.common.environment import memory_bytes
 from slim_resnet.errors import SlimResnetError
 
 

@@ -2,8 +2,8 @@
 
 import statistics
 
+from slim_resnet.common.tables import format_table
 from slim_resnet.peers import OURS, PLAIN
-from slim_resnet.tables import format_table
 
 
 def heading(record):

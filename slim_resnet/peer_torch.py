@@ -6,8 +6,10 @@ Tensors are ``[N, channels, height, width]``, channels last in memory.
 import torch
 from torch.nn import functional
 
-from slim_resnet import folding, resnet_utils
-from slim_resnet.checkpoint import open_checkpoint, recognise
+from slim_resnet import resnet_utils
+from slim_resnet.checkpoint.reader import open_checkpoint
+from slim_resnet.checkpoint.recognition import recognise
+from slim_resnet.inference.folded import folding
 
 
 def load(checkpoint, precision, threads):

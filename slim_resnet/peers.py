@@ -18,7 +18,13 @@ import time
 import numpy as np
 
 from slim_resnet import timing
-from slim_resnet.environment import FASTEST, child_environment, cpu, environment, has_bfloat16
+from slim_resnet.common.environment import (
+    FASTEST,
+    child_environment,
+    cpu,
+    environment,
+    has_bfloat16,
+)
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.peer_engines import GEMM_SIZE
 

@@ -15,8 +15,8 @@ import tensorflow as tf
 import tf_slim as slim
 
 from slim_resnet import resnet_v2
-from slim_resnet.checkpoint import restore
-from slim_resnet.environment import child_environment, memory_bytes
+from slim_resnet.checkpoint.restoring import restore
+from slim_resnet.common.environment import child_environment, memory_bytes
 from slim_resnet.errors import SlimResnetError
 
 tf1 = tf.compat.v1
@@ -75,8 +75,7 @@ def peak_in_own_process(name, path, depth):
     code = ("import json, sys; from slim_resnet.restore_cost import restore_once; "
             "print(json.dumps(restore_once(*json.loads(sys.argv[1]))))")
     child = subprocess.run([sys.executable, "-c", code, json.dumps([name, path, depth])],
-                           env=child_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                           text=True)
+                           env=child_environment(), capture_output=True, text=True)
     if child.returncode != 0:
         raise SlimResnetError(f"the process that measures memory failed: "
                               f"{child.stderr.strip().splitlines()[-1:]}")

@@ -16,11 +16,13 @@ import time
 import numpy as np
 import tensorflow as tf
 
-from slim_resnet import digits, training, training_hooks
+from slim_resnet.checkpoint.runs import METRICS
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.training_folder import METRICS
-from slim_resnet.training_graph import architecture_of, build_logits, build_training_graph
-from slim_resnet.training_options import Options
+from slim_resnet.experiments import digits
+from slim_resnet.training import hooks
+from slim_resnet.training import run as training
+from slim_resnet.training.graph import architecture_of, build_logits, build_training_graph
+from slim_resnet.training.options import Options
 
 tf1 = tf.compat.v1
 
@@ -113,7 +115,7 @@ def _kept(output):
     """Returns the step of the last good checkpoint; 0 before there is one."""
     if not os.path.isdir(output):
         return 0
-    return training_hooks.last_good_step(output, lambda line: None) or 0
+    return hooks.last_good_step(output, lambda line: None) or 0
 
 
 def _logged_steps(output):

@@ -4,18 +4,18 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # The same kernels on every CPU; test_inference_onednn.py has the others.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
-import pytest  # noqa: E402
-import tensorflow as tf  # noqa: E402
+import pytest
+import tensorflow as tf
+import tf_slim as slim
 
-import slim_resnet  # noqa: E402, F401
-import tf_slim as slim  # noqa: E402
-from slim_resnet import environment  # noqa: E402
+import slim_resnet  # noqa: F401
+from slim_resnet.common import environment
 
 
 @pytest.fixture(scope="session", autouse=True)
 def auto_is_float32():
     """Networks are compared with float32's accuracy, also on CPUs where auto is bfloat16."""
-    import hardware  # noqa: F401 (sees the CPU as it is)
+    from tests.helpers import hardware  # noqa: F401 (sees the CPU as it is)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(environment, "has_bfloat16", lambda flags: False)
         yield

@@ -13,12 +13,13 @@ import time
 import numpy as np
 import tensorflow as tf
 
-from slim_resnet import compat, models, records, timing
-from slim_resnet.environment import environment
+from slim_resnet import compat, models, timing
+from slim_resnet.benchmark import records
+from slim_resnet.benchmark.servers import check_device
+from slim_resnet.common.environment import environment
+from slim_resnet.end_points.costs import forward_cost
 from slim_resnet.errors import SlimResnetError, cause_of
-from slim_resnet.graph_cost import forward_cost
-from slim_resnet.inference import InferenceModel
-from slim_resnet.servers import check_device
+from slim_resnet.inference.folded.model import InferenceModel
 
 tf1 = tf.compat.v1
 

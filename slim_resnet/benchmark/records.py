@@ -6,8 +6,8 @@ records, needs no TensorFlow and prints nothing.
 
 import statistics
 
-from slim_resnet.files import read_json
-from slim_resnet.tables import format_table
+from slim_resnet.common.files import read_json
+from slim_resnet.common.tables import format_table
 
 FORMAT = "slim_resnet benchmark 1"
 

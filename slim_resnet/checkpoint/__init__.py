@@ -22,9 +22,10 @@ only by `recognise` and `restore`, which know what a network needs. TensorFlow d
 not read float16 and bfloat16 from V1 files.
 """
 
-from slim_resnet.checkpoint_reader import Checkpoint, open_checkpoint
-from slim_resnet.recognise import Recognised, recognise
-from slim_resnet.restore import build_from_checkpoint, restore
+from slim_resnet.common.lazy import face
 
-__all__ = ["Checkpoint", "Recognised", "build_from_checkpoint", "open_checkpoint", "recognise",
-           "restore"]
+__getattr__, __dir__, __all__ = face(__name__, {
+    "reader": "Checkpoint open_checkpoint",
+    "recognition": "Recognised recognise",
+    "restoring": "build_from_checkpoint restore",
+})

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from slim_resnet.tables import format_table
+from slim_resnet.common.tables import format_table
 
 # Kinds of dtype that TensorFlow's strings come in: object, and bytes for a scalar.
 _TEXT = "OS"

@@ -11,7 +11,7 @@ import typing
 import numpy as np
 import tensorflow as tf
 
-from slim_resnet import archives
+from slim_resnet.common import archives
 from slim_resnet.errors import SlimResnetError
 
 # The names of a checkpoint's files, behind its prefix.

@@ -15,9 +15,9 @@ import tensorflow as tf
 import tf_slim as slim
 
 from slim_resnet import blog, resnet_v2
-from slim_resnet.checkpoint_reader import open_checkpoint
+from slim_resnet.checkpoint.reader import open_checkpoint
+from slim_resnet.checkpoint.recognition import leftover_kind, recognise, scopes_of_networks
 from slim_resnet.errors import SlimResnetError, cause_of
-from slim_resnet.recognise import leftover_kind, recognise, scopes_of_networks
 
 tf1 = tf.compat.v1
 

@@ -11,11 +11,11 @@ import dataclasses
 import sys
 import time
 
-from slim_resnet.cluster import read_cluster
+from slim_resnet.checkpoint.runs import settings_of
+from slim_resnet.common.cluster import read_cluster
+from slim_resnet.common.files import sha256_of
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.files import sha256_of
-from slim_resnet.results import Results, data_sha256, read_rows
-from slim_resnet.settings import settings_of
+from slim_resnet.inference.results import Results, data_sha256, read_rows
 
 
 def positive_int(text):
@@ -217,9 +217,9 @@ def readable_batches(arguments, paths, unreadable):
 
 def batches_with_progress(arguments, paths):
     """Yields the `images.Batch`es of files as `add_image_arguments` says, counted on stderr."""
-    from slim_resnet import images
+    from slim_resnet.images import reading
 
-    batches = images.read_images(paths, arguments.image_size, arguments.preprocessing,
+    batches = reading.read_images(paths, arguments.image_size, arguments.preprocessing,
                                  arguments.batch_size)
     return with_progress(batches, len(paths), size=lambda batch: len(batch.names))
 
@@ -263,13 +263,16 @@ def write_features(command, checkpoint, names, end_points, output, arguments, op
     Raises:
       SlimResnetError: One of these is at fault.
     """
-    from slim_resnet import features, files, images
     from slim_resnet.commands import optimize
+    from slim_resnet.common import files
+    from slim_resnet.end_points.keys import check_end_points
+    from slim_resnet.images import reading
+    from slim_resnet.inference import features
     files.check_writable(output)
-    paths = images.find_images(names)
+    paths = reading.find_images(names)
     with optimize.opened_network(checkpoint, arguments.image_size, options, arguments, command,
                                  end_points.values()) as network:
-        features.check_end_points(end_points.values(), network.end_points)
+        check_end_points(end_points.values(), network.end_points)
         started = time.perf_counter()
         with files.atomic_write(output, "wb") as file:
             errors = features.write_features(file, network, end_points, paths,

@@ -12,9 +12,9 @@ import json
 
 from slim_resnet import commands
 from slim_resnet.commands import optimize
-from slim_resnet.environment import PRECISIONS
-from slim_resnet.files import check_writable
-from slim_resnet.tables import format_table
+from slim_resnet.common.environment import PRECISIONS
+from slim_resnet.common.files import check_writable
+from slim_resnet.common.tables import format_table
 
 HELP = "compare the optimised network with the network as it is"
 
@@ -34,12 +34,13 @@ def add_arguments(parser):
 
 def run(arguments):
     if arguments.plot:
-        from slim_resnet import plots
+        from slim_resnet.pictures import plots
         check_writable(arguments.plot)
         plots.check_plot_file(arguments.plot)
     optimize.turn_onednn_on(arguments.verbose, "accuracy")
-    from slim_resnet import accuracy, images
-    paths = images.find_images(arguments.images)
+    from slim_resnet.images import reading
+    from slim_resnet.inference import accuracy
+    paths = reading.find_images(arguments.images)
     result = accuracy.measure(
         arguments.checkpoint, paths, precision=arguments.precision,
         image_size=arguments.image_size, preprocessing=arguments.preprocessing,

@@ -7,11 +7,11 @@ duration and the machine, and --show prints it as a table.
 import json
 import sys
 
-from slim_resnet import records
+from slim_resnet.benchmark import records
 from slim_resnet.commands import non_negative_int, optimize, positive_int
-from slim_resnet.environment import cpu, has_bfloat16
+from slim_resnet.common.environment import cpu, has_bfloat16
+from slim_resnet.common.files import atomic_write, check_writable
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.files import atomic_write, check_writable
 from slim_resnet.models import MODELS
 
 HELP = "time the forward pass of one or several networks"
@@ -76,14 +76,14 @@ def run(arguments):
     options, images_of_size = _check(arguments)
     if arguments.optimize:
         optimize.turn_onednn_on(arguments.verbose, "benchmark")
-    from slim_resnet import benchmark
+    from slim_resnet.benchmark import experiment
     trace = None
     if arguments.trace:
         def trace(text):
             with atomic_write(arguments.trace) as file:
                 file.write(text)
-    options = benchmark.Options(**options)
-    record = benchmark.run_benchmark(options, images_of_size, _announce, trace,
+    options = experiment.Options(**options)
+    record = experiment.run_benchmark(options, images_of_size, _announce, trace,
                                      _count_step if sys.stderr.isatty() else None)
     if len(record["runs"]) > 1:
         print("\n".join(["", *records.run_table(record)]))
@@ -96,7 +96,7 @@ def run(arguments):
             json.dump(record, file, indent=1)
             file.write("\n")
     if arguments.plot:
-        from slim_resnet import plots
+        from slim_resnet.pictures import plots
         plots.plot_benchmark(record, arguments.plot)
     partial = len(record["runs"]) < len(options.models) or any(
         one["partial"] for one in record["runs"])
@@ -125,7 +125,7 @@ def _check(arguments):
         if path:
             check_writable(path)
     if arguments.plot:
-        from slim_resnet import plots
+        from slim_resnet.pictures import plots
         plots.check_plot_file(arguments.plot)
     images_of_size = None
     if arguments.images:
@@ -156,14 +156,14 @@ def _image_batches(folder, batch_size, image_sizes):
     """Decodes the images now; returns a function from image size to batch."""
     import numpy as np
 
-    from slim_resnet import images
-    paths = images.find_images([folder])
+    from slim_resnet.images import reading
+    paths = reading.find_images([folder])
     if len(paths) != batch_size:
         _announce(f"{len(paths)} images in {folder}, "
                   + ("repeated" if len(paths) < batch_size else "cut")
                   + f" to the batch of {batch_size}")
     used = paths[:batch_size]
-    batches = {size: images.load_images(used, size) for size in image_sizes}
+    batches = {size: reading.load_images(used, size) for size in image_sizes}
     return lambda size: np.resize(batches[size], (batch_size, size, size, 3))
 
 

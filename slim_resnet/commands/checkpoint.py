@@ -42,8 +42,9 @@ def run(arguments):
 
 
 def _describe(arguments):
-    from slim_resnet import variables
-    from slim_resnet.checkpoint import open_checkpoint, recognise
+    from slim_resnet.checkpoint import description as variables
+    from slim_resnet.checkpoint.reader import open_checkpoint
+    from slim_resnet.checkpoint.recognition import recognise
 
     with open_checkpoint(arguments.path) as checkpoint:
         recognised = recognise(checkpoint)
@@ -60,8 +61,8 @@ def _describe(arguments):
 
 
 def _diff(arguments):
-    from slim_resnet import variables
-    from slim_resnet.checkpoint import open_checkpoint
+    from slim_resnet.checkpoint import description as variables
+    from slim_resnet.checkpoint.reader import open_checkpoint
 
     with open_checkpoint(arguments.path) as a, open_checkpoint(arguments.other) as b:
         names = sorted({**a.shapes, **b.shapes})

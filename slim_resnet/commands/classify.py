@@ -23,9 +23,9 @@ import json
 import sys
 
 from slim_resnet import commands
+from slim_resnet.checkpoint.runs import settings_of
 from slim_resnet.commands import optimize
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.settings import settings_of
 
 HELP = "classify images, or write their features"
 TOP = 5
@@ -75,18 +75,19 @@ def run(arguments):
 
 
 def _print_classes(arguments, options):
-    from slim_resnet import classify, images
-    from slim_resnet.checkpoint import open_checkpoint
-    paths = images.find_images(arguments.images)
+    from slim_resnet.checkpoint.reader import open_checkpoint
+    from slim_resnet.images import reading
+    from slim_resnet.inference import classification
+    paths = reading.find_images(arguments.images)
     with contextlib.ExitStack() as stack:
         with open_checkpoint(arguments.checkpoint) as opened:
             names = _class_names(arguments, opened)
             network = stack.enter_context(optimize.opened_network(
                 opened, arguments.image_size, options, arguments, "classify"))
-        batches = images.read_images(paths, arguments.image_size, arguments.preprocessing,
+        batches = reading.read_images(paths, arguments.image_size, arguments.preprocessing,
                                      arguments.batch_size)
         results = itertools.chain.from_iterable(
-            classify.classify_batches(network, batches, names, arguments.top or TOP))
+            classification.classify_batches(network, batches, names, arguments.top or TOP))
         # Where results appear on the terminal as they come, they are the progress.
         if arguments.json or not sys.stdout.isatty():
             results = commands.with_progress(results, len(paths))
@@ -117,9 +118,10 @@ def _print_classes(arguments, options):
 
 
 def _write_classes(arguments, options):
-    from slim_resnet import classify, images
-    from slim_resnet.checkpoint import open_checkpoint
-    paths = images.find_images(arguments.images)
+    from slim_resnet.checkpoint.reader import open_checkpoint
+    from slim_resnet.images import reading
+    from slim_resnet.inference import classification
+    paths = reading.find_images(arguments.images)
     top = arguments.top or TOP
     with contextlib.ExitStack() as stack:
         with open_checkpoint(arguments.checkpoint) as opened:
@@ -130,19 +132,19 @@ def _write_classes(arguments, options):
                 return commands.write_results("classify", results, [], len(paths), None)[1]
             network = stack.enter_context(optimize.opened_network(
                 opened, arguments.image_size, options, arguments, "classify"))
-        batches = images.read_images(paths, arguments.image_size, arguments.preprocessing,
+        batches = reading.read_images(paths, arguments.image_size, arguments.preprocessing,
                                      arguments.batch_size, shard=results.shard,
                                      skip=results.batches_done)
         return commands.write_results(
-            "classify", results, classify.classify_batches(network, batches, names, top),
+            "classify", results, classification.classify_batches(network, batches, names, top),
             len(paths), network)[1]
 
 
 def _class_names(arguments, opened):
-    from slim_resnet import classify
-    from slim_resnet.network import classes_of
+    from slim_resnet.images.labels import class_names
+    from slim_resnet.inference.network import classes_of
     labels = settings_of(arguments.checkpoint, labels=arguments.labels).labels
-    return classify.class_names(classes_of(opened), labels)
+    return class_names(classes_of(opened), labels)
 
 
 def _sha256(names):

@@ -7,7 +7,7 @@ worker, and with two; each worker is held to one core. Prints images a second.
 import sys
 
 from slim_resnet.commands import positive_int
-from slim_resnet.tables import format_table
+from slim_resnet.common.tables import format_table
 
 HELP = "measure how training grows from one worker to two"
 

@@ -15,9 +15,9 @@ import json
 import sys
 
 from slim_resnet.commands import positive_int
-from slim_resnet.environment import cpu
+from slim_resnet.common.environment import cpu
+from slim_resnet.common.files import atomic_write, check_writable
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.files import atomic_write, check_writable
 from slim_resnet.models import MODELS
 from slim_resnet.peers import ENGINES
 
@@ -45,7 +45,8 @@ def add_arguments(parser):
 
 
 def run(arguments):
-    from slim_resnet import peer_records, peers, plots
+    from slim_resnet import peer_records, peers
+    from slim_resnet.pictures import plots
     if arguments.checkpoint is None:
         MODELS[arguments.model].checked_image_size(arguments.image_size)
     for name in ("peers", "batch_sizes"):

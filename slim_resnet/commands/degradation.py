@@ -12,11 +12,11 @@ import json
 import os
 import sys
 
-from slim_resnet import degradation_records as records
 from slim_resnet.commands import non_negative_int, positive_int, with_progress
-from slim_resnet.environment import cpu
+from slim_resnet.common.environment import cpu
+from slim_resnet.common.files import atomic_write, check_writable
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.files import atomic_write, check_writable
+from slim_resnet.experiments import degradation_records as records
 
 HELP = "show how plain networks degrade with depth, and residual ones do not"
 
@@ -60,14 +60,14 @@ def run(arguments):
         if path:
             check_writable(path)
     if arguments.plot:
-        from slim_resnet import plots
+        from slim_resnet.pictures import plots
         plots.check_plot_file(arguments.plot)
     name = "CIFAR-10" if arguments.cifar10 else "digits"
     earlier = records.read_record(arguments.json, name, options) if arguments.json else None
 
     # oneDNN's kernels cannot train the least of these networks, see `training_graph`.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
-    from slim_resnet import degradation
+    from slim_resnet.experiments import degradation
     data_set = (degradation.cifar10(arguments.cifar10) if arguments.cifar10
                 else degradation.digits())
     degradation.check_depths(data_set, options.layers)

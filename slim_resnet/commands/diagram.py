@@ -8,10 +8,10 @@ shapes are read.
 """
 
 from slim_resnet import commands
+from slim_resnet.common.files import atomic_write, check_writable
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.files import atomic_write, check_writable
 from slim_resnet.models import MODELS
-from slim_resnet.themes import THEMES
+from slim_resnet.pictures.themes import THEMES
 
 HELP = "draw a network as SVG"
 
@@ -45,7 +45,7 @@ def run(arguments):
         raise SlimResnetError("--num-classes is for a MODEL; a checkpoint has its own")
     else:
         description = _checkpoint(network)
-    from slim_resnet import diagram
+    from slim_resnet.pictures import diagram
     svg = diagram.draw(**description, image_size=arguments.image_size, columns=arguments.columns,
                        theme=arguments.theme)
     with atomic_write(arguments.output) as file:
@@ -59,7 +59,8 @@ def _model(model, num_classes):
 
 
 def _checkpoint(path):
-    from slim_resnet import diagram
-    from slim_resnet.checkpoint import open_checkpoint, recognise
+    from slim_resnet.checkpoint.reader import open_checkpoint
+    from slim_resnet.checkpoint.recognition import recognise
+    from slim_resnet.pictures import diagram
     with open_checkpoint(path) as opened:
         return diagram.of_recognised(recognise(opened))

@@ -13,7 +13,7 @@ def add_arguments(parser):
 
 
 def run(arguments):
-    from slim_resnet.digits import write_digits
+    from slim_resnet.experiments.digits import write_digits
     counts = write_digits(arguments.output)
     print(f"{arguments.output}: {counts['train']} images to train on and {counts['test']} to test "
           "on, as .npz and as class folders of PNG")

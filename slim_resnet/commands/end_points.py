@@ -24,11 +24,11 @@ import json
 import sys
 
 from slim_resnet import commands
+from slim_resnet.checkpoint.runs import settings_of
+from slim_resnet.common.files import check_folder, check_writable
+from slim_resnet.common.tables import format_markdown, format_table
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.files import check_folder, check_writable
 from slim_resnet.models import MODELS
-from slim_resnet.settings import settings_of
-from slim_resnet.tables import format_markdown, format_table
 
 HELP = "table, statistics and TensorBoard run of a network's end points"
 
@@ -111,8 +111,8 @@ def _complete(arguments):
 def _table(arguments, model):
     import tensorflow as tf
 
-    from slim_resnet import end_points, tensorboard
-    from slim_resnet.network import Network
+    from slim_resnet.end_points import table, tensorboard
+    from slim_resnet.inference.network import Network
 
     if arguments.logdir and not model:
         with Network(arguments.network, arguments.image_size) as network:
@@ -125,7 +125,7 @@ def _table(arguments, model):
         if arguments.logdir:
             with tensorboard.Run(arguments.logdir, graph):
                 pass
-    total = end_points.total(rows)
+    total = table.total(rows)
     _print(arguments, ("end point", "op", "shape", "parameters", "GMACs", "bytes", "stride",
                        "field"),
            [*map(_cells, rows), _total_cells(total)], [row._asdict() for row in rows],
@@ -136,8 +136,8 @@ def _table(arguments, model):
 def _build(arguments, model):
     import tensorflow as tf
 
-    from slim_resnet.checkpoint import open_checkpoint
-    from slim_resnet.network import build_without_values
+    from slim_resnet.checkpoint.reader import open_checkpoint
+    from slim_resnet.inference.network import build_without_values
 
     if not model:
         with open_checkpoint(arguments.network) as opened:
@@ -150,8 +150,8 @@ def _build(arguments, model):
 
 
 def _rows(arguments, built):
-    from slim_resnet import end_points
-    return end_points.select(end_points.summary(built), arguments.match or (),
+    from slim_resnet.end_points import table
+    return table.select(table.summary(built), arguments.match or (),
                              DEPTHS[arguments.depth or "all"])
 
 
@@ -177,10 +177,11 @@ def _costs(row):
 
 
 def _statistics(arguments):
-    from slim_resnet import activations, images, tensorboard
-    from slim_resnet.network import Network
+    from slim_resnet.end_points import activations, tensorboard
+    from slim_resnet.images import reading
+    from slim_resnet.inference.network import Network
 
-    paths, unreadable = images.find_images(arguments.images), []
+    paths, unreadable = reading.find_images(arguments.images), []
     with Network(arguments.network, arguments.image_size) as network, \
          contextlib.ExitStack() as stack:
         keys = [row.key for row in _rows(arguments, network.end_points)]

@@ -21,7 +21,7 @@ import time
 
 from slim_resnet import commands
 from slim_resnet.commands import optimize
-from slim_resnet.results import read_rows
+from slim_resnet.inference.results import read_rows
 
 HELP = "measure top-1, top-5 and confusion on labelled images"
 
@@ -46,10 +46,11 @@ def add_arguments(parser):
 def run(arguments):
     options = optimize.prepare(arguments, "evaluate")
     commands.check_output_options(arguments)
-    from slim_resnet import evaluate, labelled
-    from slim_resnet.checkpoint import open_checkpoint
-    from slim_resnet.network import classes_of
-    from slim_resnet.training_folder import classes_of_run
+    from slim_resnet.checkpoint.reader import open_checkpoint
+    from slim_resnet.checkpoint.runs import classes_of_run
+    from slim_resnet.images import labelled
+    from slim_resnet.inference import evaluation
+    from slim_resnet.inference.network import classes_of
     results, shard, skip, network = None, (0, 1), 0, None
     with contextlib.ExitStack() as stack:
         with open_checkpoint(arguments.checkpoint) as opened:
@@ -64,19 +65,19 @@ def run(arguments):
                     opened, arguments.image_size, options, arguments, "evaluate"))
         batches = []
         if network:
-            batches = evaluate.judge_batches(network, data.read(
+            batches = evaluation.judge_batches(network, data.read(
                 arguments.image_size, arguments.preprocessing, arguments.batch_size, shard, skip))
         if results:
             whole, status = commands.write_results("evaluate", results, batches, data.total,
                                                    network)
             if not whole:
                 return status
-            judgements = (evaluate.Judgement(**row) for row in read_rows(arguments.output))
+            judgements = (evaluation.Judgement(**row) for row in read_rows(arguments.output))
         else:
             judgements = commands.with_progress(itertools.chain.from_iterable(batches),
                                                 data.total)
         started = time.perf_counter()
-        result = evaluate.count(judgements, num_classes)
+        result = evaluation.count(judgements, num_classes)
     if arguments.json:
         print(json.dumps(_document(arguments, result, data.names)))
     else:

@@ -58,13 +58,13 @@ def run(arguments):
             raise SlimResnetError(f"--{name.replace('_', '-')} has no effect on --format "
                                   f"{arguments.format}; leave it out")
     options.update(optimize.prepare(arguments, "export"))
-    from slim_resnet import export
+    from slim_resnet.export import formats
     if arguments.format == "saved_model":
-        record = export.export_saved_model(arguments.checkpoint, arguments.output, **options)
+        record = formats.export_saved_model(arguments.checkpoint, arguments.output, **options)
     elif arguments.format == "frozen":
-        record = export.export_frozen(arguments.checkpoint, arguments.output, **options)
+        record = formats.export_frozen(arguments.checkpoint, arguments.output, **options)
     else:
-        record = export.export_checkpoint(arguments.checkpoint, arguments.output,
+        record = formats.export_checkpoint(arguments.checkpoint, arguments.output,
                                           arguments.format)
     classes = record["num_classes"]
     print(f"{arguments.output}: {arguments.format} of a {record['variant']} ResNet V2"

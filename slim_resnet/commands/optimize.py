@@ -4,7 +4,7 @@ import contextlib
 import os
 import sys
 
-from slim_resnet.environment import FASTEST, PRECISIONS
+from slim_resnet.common.environment import FASTEST, PRECISIONS
 from slim_resnet.errors import SlimResnetError
 
 
@@ -61,14 +61,14 @@ def opened_network(opened, image_size, options, arguments, command, end_points=(
       command: Name of the subcommand.
       end_points: Keys that features are wanted of.
     """
-    from slim_resnet import inference_cache
-    from slim_resnet.checkpoint_reader import files_of
-    from slim_resnet.network import open_network
+    from slim_resnet.checkpoint.reader import files_of
+    from slim_resnet.inference.folded import cache
+    from slim_resnet.inference.network import open_network
     if not options:
         with open_network(opened, image_size, end_points=end_points) as network:
             yield network
         return
-    cache_dir = inference_cache.folder_beside(files_of(opened))
+    cache_dir = cache.folder_beside(files_of(opened))
     with open_network(opened, image_size, end_points=end_points, cache_dir=cache_dir,
                       **options) as model:
         if options["precision"] == "auto" and model.precision != "float32":

@@ -8,7 +8,7 @@ inside session.run.
 import sys
 
 from slim_resnet.commands import positive_int
-from slim_resnet.tables import format_table
+from slim_resnet.common.tables import format_table
 
 HELP = "measure what this package costs over tf_slim.nets"
 

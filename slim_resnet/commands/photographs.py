@@ -16,7 +16,7 @@ def add_arguments(parser):
 
 
 def run(arguments):
-    from slim_resnet.photographs import write_photographs
+    from slim_resnet.experiments.photographs import write_photographs
     counts = write_photographs(arguments.output)
     print(f"{arguments.output}: {counts['train']} crops to train on and {counts['test']} to test "
           "on, as class folders of PNG, and the photographs")

@@ -13,10 +13,10 @@ the rest are done, and makes the exit status 2. Ctrl-C keeps what there is.
 import os
 
 from slim_resnet import commands
+from slim_resnet.checkpoint.runs import settings_of
+from slim_resnet.common.files import atomic_write, check_folder
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.files import atomic_write, check_folder
-from slim_resnet.settings import settings_of
-from slim_resnet.themes import THEMES
+from slim_resnet.pictures.themes import THEMES
 
 HELP = "draw feature maps, class evidence, filters and statistics"
 
@@ -48,25 +48,28 @@ def add_arguments(parser):
 def run(arguments):
     if arguments.keys and arguments.kinds and "maps" not in arguments.kinds:
         raise SlimResnetError("--keys says which maps to draw, and --kinds has no maps")
-    from slim_resnet import figures
+    from slim_resnet.pictures import figures
     figures.figure_class()
     check_folder(arguments.output)
-    from slim_resnet import classify, images, looks
-    from slim_resnet.checkpoint import open_checkpoint, recognise
-    from slim_resnet.network import Network, classes_of
-    paths = images.find_images(arguments.images)
+    from slim_resnet.checkpoint.reader import open_checkpoint
+    from slim_resnet.checkpoint.recognition import recognise
+    from slim_resnet.images import reading
+    from slim_resnet.images.labels import class_names
+    from slim_resnet.inference.network import Network, classes_of
+    from slim_resnet.pictures import looks
+    paths = reading.find_images(arguments.images)
     with open_checkpoint(arguments.checkpoint) as opened:
         kinds = _kinds(arguments, recognise(opened), opened.path)
         names = None
         if arguments.labels or "evidence" in kinds:
             labels = settings_of(arguments.checkpoint, labels=arguments.labels).labels
-            names = classify.class_names(classes_of(opened), labels)
+            names = class_names(classes_of(opened), labels)
         network = Network(opened, arguments.image_size)
     causes, status = [], 0
     with network:
         keys = looks.chosen_keys(network, arguments.keys) if "maps" in kinds else []
         if "filters" in kinds:
-            from slim_resnet import sheets
+            from slim_resnet.pictures import sheets
             _write(arguments, "filters", sheets.first_filters(network.variable("conv1/weights"),
                                                               theme=arguments.theme))
         if keys or "evidence" in kinds:
@@ -90,7 +93,9 @@ def _kinds(arguments, found, path):
 
 
 def _draw_images(arguments, network, paths, names, keys, causes):
-    from slim_resnet import class_evidence, evidence_picture, looks, photos, sheets
+    from slim_resnet.images import photos
+    from slim_resnet.pictures import class_evidence, looks, sheets
+    from slim_resnet.pictures import evidence as evidence_picture
     place = class_evidence.placement(network)
     found = photos.read_photos(paths, arguments.image_size, arguments.preprocessing)
     done = 0
@@ -114,14 +119,15 @@ def _draw_images(arguments, network, paths, names, keys, causes):
 
 
 def _draw_depth(arguments, network, paths, causes):
-    from slim_resnet import activations, depth_picture, end_points
+    from slim_resnet.end_points import activations, table
+    from slim_resnet.pictures import depth
     # The same files are read once more, so the same are unreadable.
     causes.clear()
     batches = commands.readable_batches(arguments, paths, causes)
     rows = activations.statistics(network, batches)
     if rows:
-        _write(arguments, "depth", depth_picture.draw(
-            rows, end_points.summary(network.end_points), theme=arguments.theme))
+        _write(arguments, "depth", depth.draw(
+            rows, table.summary(network.end_points), theme=arguments.theme))
     done = len(causes) + (rows[0].images if rows else 0)
     return 0 if done == len(paths) else commands.report_interrupted("pictures", done, len(paths))
 
@@ -131,7 +137,7 @@ def _stem(path):
 
 
 def _write(arguments, name, figure):
-    from slim_resnet import figures
+    from slim_resnet.pictures import figures
     os.makedirs(arguments.output, exist_ok=True)
     path = os.path.join(arguments.output, f"{name}.png")
     with atomic_write(path, "wb") as file:

@@ -12,8 +12,9 @@ keeps what there is.
 
 import sys
 
-from slim_resnet import commands, records
-from slim_resnet.files import atomic_write, check_writable
+from slim_resnet import commands
+from slim_resnet.benchmark import records
+from slim_resnet.common.files import atomic_write, check_writable
 
 HELP = "write one page about a checkpoint and images"
 
@@ -39,11 +40,11 @@ def add_arguments(parser):
 
 def run(arguments):
     check_writable(arguments.output)
-    from slim_resnet import figures
+    from slim_resnet.pictures import figures
     figures.figure_class()
     benchmark = records.read_record(arguments.benchmark) if arguments.benchmark else None
-    from slim_resnet import report
-    page = report.make(
+    from slim_resnet.pictures.report import making
+    page = making.make(
         arguments.checkpoint, arguments.images, arguments.labels,
         image_size=arguments.image_size, preprocessing=arguments.preprocessing,
         batch_size=arguments.batch_size, keys=arguments.keys, max_images=arguments.max_images,

@@ -20,13 +20,13 @@ import functools
 import sys
 import time
 
-from slim_resnet import training_options
-from slim_resnet.cluster import PS, check_training_cluster, read_cluster
 from slim_resnet.commands import add_cluster_arguments, non_negative_int, positive_int
-from slim_resnet.environment import cpu, has_bfloat16
+from slim_resnet.common.cluster import PS, check_training_cluster, read_cluster
+from slim_resnet.common.environment import cpu, has_bfloat16
+from slim_resnet.common.tables import format_table
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.tables import format_table
-from slim_resnet.training_options import FREE_MODELS, NAMED_MODELS
+from slim_resnet.training import options as training_options
+from slim_resnet.training.options import FREE_MODELS, NAMED_MODELS
 
 HELP = "train a network, or fine-tune a checkpoint"
 
@@ -148,12 +148,14 @@ def run(arguments):
         raise SlimResnetError("--async goes with --cluster; one process has nobody to wait for")
     if cluster:
         check_training_cluster(cluster)
-    from slim_resnet import training, training_evaluation
+    from slim_resnet.training import evaluation
+    from slim_resnet.training import run as training
     train = training.train
     if cluster:
-        from slim_resnet import cluster_tasks, cluster_training
+        from slim_resnet.training import cluster as cluster_training
+        from slim_resnet.training import tasks
         if cluster.job == PS:
-            return cluster_tasks.serve_parameters(cluster, _say)
+            return tasks.serve_parameters(cluster, _say)
         train = functools.partial(cluster_training.train, cluster,
                                   synchronous=not arguments.asynchronous)
     on_terminal = sys.stderr.isatty()
@@ -174,7 +176,7 @@ def run(arguments):
     if not outcome.evaluations:  # a worker's, whose chief evaluates
         return 0
     print("\n".join(table_lines(outcome.evaluations)))
-    warning = training_evaluation.warning(outcome.evaluations, options)
+    warning = evaluation.warning(outcome.evaluations, options)
     if warning:
         _say(warning)
 

@@ -11,7 +11,7 @@ thousandth; fine-tuning not ahead at equal steps; less than 0.95 of the bare loo
 import sys
 
 from slim_resnet.commands import positive_int
-from slim_resnet.tables import format_table
+from slim_resnet.common.tables import format_table
 
 HELP = "measure what is claimed of training"
 

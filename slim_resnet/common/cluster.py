@@ -110,7 +110,7 @@ def check_training_cluster(cluster):
                               '["HOST:PORT", ...]')
     if cluster.job != PS:
         # Raises for a task that takes no share.
-        cluster.shard  # noqa: B018
+        cluster.shard
 
 
 def _parsed(source, text):

@@ -20,9 +20,9 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from slim_resnet.end_points import own_ops
+from slim_resnet.end_points.keys import check_end_points
+from slim_resnet.end_points.table import own_ops
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.features import check_end_points
 
 _RELUS = ("Relu", "Relu6")
 _FUSED_NORMS = ("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")

@@ -14,10 +14,10 @@ import typing
 
 import tensorflow as tf
 
+from slim_resnet.end_points.costs import ancestors, cost_of
+from slim_resnet.end_points.keys import nearest_keys
+from slim_resnet.end_points.receptive_field import sights
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.features import nearest_keys
-from slim_resnet.graph_cost import ancestors, cost_of
-from slim_resnet.receptive_field import sights
 
 LEVELS = ("layer", "unit", "block", "network")
 

@@ -10,7 +10,7 @@ import tempfile
 
 import numpy as np
 
-from slim_resnet import archives
+from slim_resnet.common import archives
 from slim_resnet.errors import SlimResnetError
 
 TRAINING_FILES = tuple(f"data_batch_{i}" for i in range(1, 6))

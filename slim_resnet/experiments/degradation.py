@@ -12,11 +12,13 @@ import numpy as np
 import tensorflow as tf
 import tf_slim as slim
 
-from slim_resnet import plain, resnet_utils, resnet_v2, training_options
-from slim_resnet.cifar10 import read_cifar10
-from slim_resnet.digits import load_digits, split
+from slim_resnet import resnet_utils, resnet_v2
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.training_graph import build_training_graph
+from slim_resnet.experiments import plain
+from slim_resnet.experiments.cifar10 import read_cifar10
+from slim_resnet.experiments.digits import load_digits, split
+from slim_resnet.training import options as training_options
+from slim_resnet.training.graph import build_training_graph
 
 tf1 = tf.compat.v1
 

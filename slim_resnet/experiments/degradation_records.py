@@ -11,10 +11,10 @@ import datetime
 import os
 import statistics
 
-from slim_resnet.environment import environment
+from slim_resnet.common.environment import environment
+from slim_resnet.common.files import read_json
+from slim_resnet.common.tables import format_table
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.files import read_json
-from slim_resnet.tables import format_table
 
 FORMAT = "slim_resnet degradation 2"
 KINDS = ("plain", "residual")

@@ -9,8 +9,8 @@ import os
 
 import numpy as np
 
-from slim_resnet.digits import write_pngs
 from slim_resnet.errors import SlimResnetError
+from slim_resnet.experiments.digits import write_pngs
 
 # Names of skimage.data's functions.
 PHOTOGRAPHS = ("astronaut", "brick", "chelsea", "coffee", "coins", "grass", "gravel",

@@ -18,12 +18,16 @@ import numpy as np
 import tensorflow as tf
 
 import slim_resnet
-from slim_resnet import features, files, folded_network, images
-from slim_resnet.checkpoint import open_checkpoint, recognise
-from slim_resnet.classify import read_labels
+from slim_resnet.checkpoint.reader import open_checkpoint
+from slim_resnet.checkpoint.recognition import recognise
+from slim_resnet.checkpoint.runs import settings_of
+from slim_resnet.common import files
+from slim_resnet.end_points.keys import check_end_points
 from slim_resnet.errors import SlimResnetError, cause_of
-from slim_resnet.network import build_network
-from slim_resnet.settings import settings_of
+from slim_resnet.images import reading
+from slim_resnet.images.labels import read_labels
+from slim_resnet.inference.folded import network as folded_network
+from slim_resnet.inference.network import build_network
 
 tf1 = tf.compat.v1
 
@@ -86,8 +90,8 @@ def export_saved_model(checkpoint, output, *, end_points=None, image_size=None,
         record = dict(metadata(recognised, chosen), image_size_pixels=image_size,
                       preprocessing=preprocessing)
         signatures = _signatures(opened, recognised, session, build, end_points, labels,
-                                 lambda contents: images.preprocess(
-                                     images.decode(contents), image_size, preprocessing))
+                                 lambda contents: reading.preprocess(
+                                     reading.decode(contents), image_size, preprocessing))
         with _temporary_folder(output) as folder:
             made = os.path.join(folder, "saved_model")
             builder = tf1.saved_model.Builder(made)
@@ -146,7 +150,7 @@ def _choose(keys, known):
     """Returns the end points that were asked for, or the head's."""
     if keys is None:
         keys = [key for key in known if key.rsplit("/", 1)[-1] in _HEAD]
-    features.check_end_points(keys, known)
+    check_end_points(keys, known)
     return {key: known[key] for key in keys}
 
 

@@ -8,11 +8,11 @@ import re
 import numpy as np
 import tensorflow as tf
 
-from slim_resnet import images
-from slim_resnet.arrays import read_arrays
-from slim_resnet.classify import BACKGROUND, CLASSES_WITH_BACKGROUND
+from slim_resnet.common.arrays import read_arrays
 from slim_resnet.errors import SlimResnetError, cause_of
-from slim_resnet.network import BATCH_SIZE, IMAGE_SIZE
+from slim_resnet.images import reading
+from slim_resnet.images.labels import BACKGROUND, CLASSES_WITH_BACKGROUND
+from slim_resnet.images.settings import BATCH_SIZE, IMAGE_SIZE
 
 tf1 = tf.compat.v1
 
@@ -68,7 +68,7 @@ def images_of_classes(folder, names):
     """
     paths, labels = [], []
     for label, name in enumerate(names):
-        found = images.find_images([os.path.join(folder, name)])
+        found = reading.find_images([os.path.join(folder, name)])
         paths += found
         labels += [label] * len(found)
     return paths, labels
@@ -143,19 +143,19 @@ class Labelled:
         if self.pixels is not None:
             return self._read_pixels(image_size, preprocessing, batch_size, shard, skip)
         if self.labels is not None:
-            return images.read_images(self.files, image_size, preprocessing, batch_size,
+            return reading.read_images(self.files, image_size, preprocessing, batch_size,
                                       self.labels, shard, skip)
         return self._read_records(image_size, preprocessing, batch_size, shard, skip)
 
     def _read_pixels(self, image_size, preprocessing, batch_size, shard, skip):
         with tf.Graph().as_default(), tf1.Session() as session:
             batch = tf1.placeholder(tf.uint8, [None, *self.pixels.shape[1:]])
-            prepared = images.preprocess(
+            prepared = reading.preprocess(
                 tf.image.grayscale_to_rgb(batch) if batch.shape[-1] == 1 else batch,
                 image_size, preprocessing)
             for start in range(0, self.total, batch_size)[shard[0]::shard[1]][skip:]:
                 numbers = range(start, min(start + batch_size, self.total))
-                yield images.Batch(
+                yield reading.Batch(
                     [f"{self.files[0]}, image {number}" for number in numbers],
                     session.run(prepared, {batch: self.pixels[start:start + batch_size]}),
                     [None] * len(numbers), self.labels[start:start + batch_size])
@@ -163,8 +163,8 @@ class Labelled:
     def _read_records(self, image_size, preprocessing, batch_size, shard, skip):
         def prepare(record):
             example = tf.io.parse_single_example(record, RECORD_FEATURES)
-            image = images.decode(example["image/encoded"])
-            return (images.preprocess(image, image_size, preprocessing),
+            image = reading.decode(example["image/encoded"])
+            return (reading.preprocess(image, image_size, preprocessing),
                     example["image/class/label"])
 
         def records_of(file_number, file):
@@ -176,9 +176,9 @@ class Labelled:
             return tf.data.Dataset.from_tensor_slices(encoded).enumerate().flat_map(records_of)
 
         try:
-            for numbers, pictures, causes, labels in images.run_batches(
+            for numbers, pictures, causes, labels in reading.run_batches(
                     elements, prepare, image_size, batch_size, shard, skip):
-                yield images.Batch(
+                yield reading.Batch(
                     [f"{self.files[file]}, record {number}" for file, number in numbers],
                     pictures, causes,
                     [None if cause else label for cause, label in zip(causes, labels.tolist())])

@@ -6,8 +6,8 @@ import typing
 import numpy as np
 import tensorflow as tf
 
-from slim_resnet import images
 from slim_resnet.errors import cause_of
+from slim_resnet.images import reading
 
 tf1 = tf.compat.v1
 
@@ -50,8 +50,8 @@ def read_photos(paths, image_size, preprocessing="inception"):
     graph = tf.Graph()
     with graph.as_default():
         file = tf1.placeholder(tf.string, [])
-        image = images.decode(tf.io.read_file(file))
-        read = (images.preprocess(image, image_size, preprocessing), _shown(image),
+        image = reading.decode(tf.io.read_file(file))
+        read = (reading.preprocess(image, image_size, preprocessing), _shown(image),
                 tf.shape(image)[:2])
     with tf1.Session(graph=graph) as session:
         for path in map(os.fspath, paths):
@@ -82,4 +82,4 @@ def _shown(image):
 
 def _cut_away(length):
     # As tf.image.central_crop rounds.
-    return int((length - length * images.CENTRAL_FRACTION) / 2) / length
+    return int((length - length * reading.CENTRAL_FRACTION) / 2) / length

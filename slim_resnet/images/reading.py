@@ -18,13 +18,13 @@ import typing
 import numpy as np
 import tensorflow as tf
 
-from slim_resnet.environment import cpu
+from slim_resnet.common.environment import cpu
 from slim_resnet.errors import SlimResnetError, cause_of
+from slim_resnet.images.settings import PREPROCESSING
 
 tf1 = tf.compat.v1
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".gif", ".bmp")
-PREPROCESSING = ("inception", "none")
 # research/slim's inception_preprocessing.preprocess_for_eval.
 CENTRAL_FRACTION = 0.875
 # Batches that wait for the network; one of 16 images of 299 x 299 takes 16 MiB.

@@ -9,12 +9,13 @@ import dataclasses
 
 import numpy as np
 
-from slim_resnet import images
-from slim_resnet.checkpoint import open_checkpoint
-from slim_resnet.classify import top_classes
+from slim_resnet.checkpoint.reader import open_checkpoint
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.inference import InferenceModel
-from slim_resnet.network import IMAGE_SIZE, Network, classes_of
+from slim_resnet.images import reading
+from slim_resnet.images.settings import IMAGE_SIZE
+from slim_resnet.inference.classification import top_classes
+from slim_resnet.inference.folded.model import InferenceModel
+from slim_resnet.inference.network import Network, classes_of
 
 # Every layer of some images is held at once, 0.1 GB an image at 152 layers.
 BATCH_SIZE = 2
@@ -99,7 +100,7 @@ def measure(checkpoint, paths, *, precision="auto", image_size=IMAGE_SIZE,
         classes_of(opened)
         network = Network(opened, image_size)
         with network, InferenceModel.from_checkpoint(opened, precision) as model:
-            batches = progress(images.read_images(paths, image_size, preprocessing, batch_size))
+            batches = progress(reading.read_images(paths, image_size, preprocessing, batch_size))
             logits, agree, unreadable, first = Error(), np.zeros(2, np.int64), [], None
             num_images = 0
             for batch in batches:

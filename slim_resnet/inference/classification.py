@@ -10,75 +10,15 @@ From Python in a few lines; the checkpoint is anything that
 """
 
 import dataclasses
-import re
 
 import numpy as np
 
-from slim_resnet import images
-from slim_resnet.checkpoint import open_checkpoint
-from slim_resnet.errors import SlimResnetError
-from slim_resnet.network import BATCH_SIZE, Network, classes_of
-from slim_resnet.settings import settings_of
-
-# ImageNet's 1000 classes behind a class 0 that is none of them.
-CLASSES_WITH_BACKGROUND = 1001
-BACKGROUND = "background"
-
-# A line of the labels files that slim's data set scripts write.
-_NUMBERED = re.compile(r"(\d+):(.*)")
-
-
-def read_labels(path, num_classes=None):
-    """Reads the names of classes, one a line.
-
-    Args:
-      path: UTF-8 text file with ``num_classes`` lines, in order of class numbers, or
-        each with its number before it as slim writes them, ``0:daisy``. For 1001
-        classes, 1000 lines will do: background is put before them.
-      num_classes: Classes of the checkpoint; None takes any number of lines.
-
-    Returns:
-      A list of ``num_classes`` strings.
-
-    Raises:
-      SlimResnetError: The file cannot be read or has another number of lines.
-    """
-    try:
-        with open(path, encoding="utf-8-sig") as file:
-            labels = [line.strip() for line in file.read().rstrip().split("\n")]
-    except OSError as error:
-        raise SlimResnetError(f"{path}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise SlimResnetError(f"{path}: is not UTF-8 text; give one label a line") from error
-    if labels == [""]:
-        raise SlimResnetError(f"{path}: is empty; give one label a line")
-    numbered = [_NUMBERED.fullmatch(label) for label in labels]
-    if all(numbered) and [int(match[1]) for match in numbered] == list(range(len(labels))):
-        labels = [match[2] for match in numbered]
-    with_background = num_classes == CLASSES_WITH_BACKGROUND
-    if with_background and len(labels) == num_classes - 1:
-        return [BACKGROUND, *labels]
-    if num_classes is not None and len(labels) != num_classes:
-        raise SlimResnetError(
-            f"{path}: has {len(labels)} labels, but the checkpoint has {num_classes} classes; "
-            f"give {num_classes} lines{', or 1000 without background' * with_background}")
-    return labels
-
-
-def class_names(num_classes, labels=None):
-    """Returns a name for every class; None where none is known.
-
-    Args:
-      num_classes: Classes of the checkpoint. Without labels, class 0 of 1001 is named
-        "background".
-      labels: Labels file, see `read_labels`, or None.
-    """
-    if labels is not None:
-        return read_labels(labels, num_classes)
-    names = [None] * num_classes
-    if num_classes == CLASSES_WITH_BACKGROUND:
-        names[0] = BACKGROUND
-    return names
+from slim_resnet.checkpoint.reader import open_checkpoint
+from slim_resnet.checkpoint.runs import settings_of
+from slim_resnet.images import reading
+from slim_resnet.images.labels import class_names
+from slim_resnet.images.settings import BATCH_SIZE
+from slim_resnet.inference.network import Network, classes_of
 
 
 def top_classes(probabilities, top=5):
@@ -164,12 +104,12 @@ def classify(checkpoint, paths, labels=None, top=5, *, batch_size=BATCH_SIZE,
     Raises:
       SlimResnetError: Checkpoint, labels or paths are at fault.
     """
-    paths = images.find_images(paths)
+    paths = reading.find_images(paths)
     image_size, preprocessing, labels = settings_of(checkpoint, image_size, preprocessing, labels)
     with open_checkpoint(checkpoint) as opened:
         names = class_names(classes_of(opened), labels)
         network = Network(opened, image_size)
     with network:
-        batches = images.read_images(paths, image_size, preprocessing, batch_size)
+        batches = reading.read_images(paths, image_size, preprocessing, batch_size)
         for results in classify_batches(network, batches, names, top):
             yield from results

@@ -14,12 +14,13 @@ import itertools
 
 import numpy as np
 
-from slim_resnet.checkpoint import open_checkpoint
+from slim_resnet.checkpoint.reader import open_checkpoint
+from slim_resnet.checkpoint.runs import classes_of_run, settings_of
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.labelled import find_data
-from slim_resnet.network import BATCH_SIZE, Network, classes_of
-from slim_resnet.settings import settings_of
-from slim_resnet.training_folder import classes_of_run
+from slim_resnet.images.labelled import find_data
+from slim_resnet.images.settings import BATCH_SIZE
+from slim_resnet.inference.network import Network, classes_of
+
 
 @dataclasses.dataclass(frozen=True)
 class Judgement:

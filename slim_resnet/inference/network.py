@@ -5,14 +5,13 @@ import time
 import numpy as np
 import tensorflow as tf
 
-from slim_resnet.checkpoint import build_from_checkpoint, open_checkpoint, recognise
+from slim_resnet.checkpoint.reader import open_checkpoint
+from slim_resnet.checkpoint.recognition import recognise
+from slim_resnet.checkpoint.restoring import build_from_checkpoint, build_recognised
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.restore import build_recognised
-from slim_resnet.settings import IMAGE_SIZE
+from slim_resnet.images.settings import IMAGE_SIZE
 
 tf1 = tf.compat.v1
-
-BATCH_SIZE = 16
 
 
 def classes_of(opened):
@@ -67,7 +66,7 @@ def open_network(checkpoint, image_size=IMAGE_SIZE, *, end_points=(), optimize=F
     """
     if not optimize:
         return Network(checkpoint, image_size)
-    from slim_resnet.inference import InferenceModel
+    from slim_resnet.inference.folded.model import InferenceModel
     # Layers need the size for their shapes; the rest is as fast without, for all sizes.
     return InferenceModel.from_checkpoint(
         checkpoint, precision, end_points, image_size=image_size if end_points else None,

@@ -18,8 +18,8 @@ import itertools
 import json
 import os
 
+from slim_resnet.common.files import atomic_write, check_writable, writing_errors
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.files import atomic_write, check_writable, writing_errors
 
 _DIFFERENCES = {
     "format": "another command or version",

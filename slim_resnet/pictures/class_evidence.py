@@ -10,8 +10,8 @@ import typing
 
 import numpy as np
 
+from slim_resnet.end_points.receptive_field import sights
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.receptive_field import sights
 
 
 class Placement(typing.NamedTuple):

@@ -12,8 +12,8 @@ import itertools
 
 import numpy as np
 
-from slim_resnet import figures
-from slim_resnet.markup import shortened
+from slim_resnet.pictures import figures
+from slim_resnet.pictures.markup import shortened
 
 
 def draw(rows, summary, *, theme="light"):

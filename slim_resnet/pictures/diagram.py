@@ -11,8 +11,8 @@ it. Units that do the same are drawn once, with their number.
 
 from slim_resnet.blocks import unit_groups
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.markup import escaped, shortened, text_width
-from slim_resnet.themes import THEMES
+from slim_resnet.pictures.markup import escaped, shortened, text_width
+from slim_resnet.pictures.themes import THEMES
 
 # All in pixels.
 _WIDTH, _NARROW_WIDTH = 240, 156

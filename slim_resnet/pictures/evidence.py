@@ -7,8 +7,8 @@ import os
 
 import numpy as np
 
-from slim_resnet import figures
-from slim_resnet.markup import shortened
+from slim_resnet.pictures import figures
+from slim_resnet.pictures.markup import shortened
 
 # In inches: the figure's width, margins, what bars add to it, and the most of a photo.
 _WIDTH, _LEFT, _TOP, _BARS = 8.1, 0.2, 1.05, 2.9

@@ -5,7 +5,7 @@ import io
 import warnings
 
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.themes import THEMES
+from slim_resnet.pictures.themes import THEMES
 
 DPI = 100
 

@@ -18,10 +18,11 @@ import typing
 
 import numpy as np
 
-from slim_resnet import class_evidence
-from slim_resnet.classify import Result, class_names, top_classes
-from slim_resnet.end_points import select, summary
-from slim_resnet.features import check_end_points
+from slim_resnet.end_points.keys import check_end_points
+from slim_resnet.end_points.table import select, summary
+from slim_resnet.images.labels import class_names
+from slim_resnet.inference.classification import Result, top_classes
+from slim_resnet.pictures import class_evidence
 
 
 class Look(typing.NamedTuple):

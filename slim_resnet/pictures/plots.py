@@ -3,11 +3,11 @@
 import os
 import statistics
 
-from slim_resnet import degradation_records
+from slim_resnet.common.files import atomic_write
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.figures import figure_class
-from slim_resnet.files import atomic_write
-from slim_resnet.themes import COLOURS
+from slim_resnet.experiments import degradation_records
+from slim_resnet.pictures.figures import figure_class
+from slim_resnet.pictures.themes import COLOURS
 
 FORMATS = ("png", "svg", "pdf")
 

@@ -12,10 +12,10 @@ import math
 
 import numpy as np
 
-from slim_resnet import figures
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.markup import shortened
-from slim_resnet.themes import COLOURS
+from slim_resnet.pictures import figures
+from slim_resnet.pictures.markup import shortened
+from slim_resnet.pictures.themes import COLOURS
 
 MAX_CHANNELS = 64
 # More could not be told apart on one screen.

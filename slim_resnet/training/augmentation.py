@@ -6,7 +6,7 @@ thing: images are resized bilinearly always, not by one of four methods at rando
 
 import tensorflow as tf
 
-from slim_resnet import images
+from slim_resnet.images import reading
 
 # inception_preprocessing.py: brightness in units of 255, hue as a share of the circle.
 _BRIGHTNESS, _HUE, _SATURATION, _CONTRAST = 32 / 255, 0.2, (0.5, 1.5), (0.5, 1.5)
@@ -35,7 +35,7 @@ def augment(image, image_size, preprocessing, augmentation, seed, position):
         return tf.stack([tf.constant(seed * 16 + use, tf.int64), position])
 
     if augmentation != "inception":
-        image = images.preprocess(image, image_size, preprocessing)
+        image = reading.preprocess(image, image_size, preprocessing)
         return image if augmentation == "none" else \
             tf.image.stateless_random_flip_left_right(image, key(0))
     begin, size, _ = tf.image.stateless_sample_distorted_bounding_box(
@@ -44,7 +44,7 @@ def augment(image, image_size, preprocessing, augmentation, seed, position):
         use_image_if_no_bounding_boxes=True)
     image = tf.ensure_shape(tf.slice(image, begin, size), [None, None, 3])
     image = tf.image.convert_image_dtype(image, tf.float32)
-    image = images.resize(image, image_size)
+    image = reading.resize(image, image_size)
     image = tf.image.stateless_random_flip_left_right(image, key(0))
     image = _distort_colours(image, key)
     image = tf.ensure_shape(image, [image_size, image_size, 3])

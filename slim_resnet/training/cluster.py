@@ -22,11 +22,21 @@ import time
 
 import tensorflow as tf
 
-from slim_resnet import training, training_folder, training_options
-from slim_resnet.cluster import check_training_cluster
-from slim_resnet.cluster_tasks import (STOPPING, Control, own_device, session_config, signal,
-                                       start_server, wait_for_parameter_servers, watched)
-from slim_resnet.training_data import Input, open_data
+from slim_resnet.common.cluster import check_training_cluster
+from slim_resnet.training import folder as training_folder
+from slim_resnet.training import options as training_options
+from slim_resnet.training import run as training
+from slim_resnet.training.data import Input, open_data
+from slim_resnet.training.tasks import (
+    STOPPING,
+    Control,
+    own_device,
+    session_config,
+    signal,
+    start_server,
+    wait_for_parameter_servers,
+    watched,
+)
 
 tf1 = tf.compat.v1
 

@@ -13,11 +13,11 @@ import os
 
 import tensorflow as tf
 
-from slim_resnet import images, labelled
-from slim_resnet.arrays import read_arrays
-from slim_resnet.augmentation import augment
-from slim_resnet.classify import read_labels
+from slim_resnet.common.arrays import read_arrays
 from slim_resnet.errors import SlimResnetError, cause_of
+from slim_resnet.images import labelled, reading
+from slim_resnet.images.labels import read_labels
+from slim_resnet.training.augmentation import augment
 
 tf1 = tf.compat.v1
 
@@ -57,7 +57,7 @@ class ImageFiles:
         labels = tf1.placeholder(tf.int64, [None])
 
         def read(index):
-            return images.decode(tf.io.read_file(paths[index])), labels[index], paths[index]
+            return reading.decode(tf.io.read_file(paths[index])), labels[index], paths[index]
 
         return (lambda seed, number: _permutation(self.num_images, seed, number), read,
                 {paths: self._paths, labels: self._labels})
@@ -113,7 +113,7 @@ class Records:
             index, number, record = element
             parsed = tf.io.parse_single_example(record, labelled.RECORD_FEATURES)
             name = tf.strings.join([files[index], ", record ", tf.strings.as_string(number)])
-            return images.decode(parsed["image/encoded"]), parsed["image/class/label"], name
+            return reading.decode(parsed["image/encoded"]), parsed["image/class/label"], name
 
         return epoch, read, {files: self._files}
 

@@ -12,11 +12,11 @@ import typing
 
 import tensorflow as tf
 
-from slim_resnet.evaluate import count, judge_batches
-from slim_resnet.labelled import find_data
-from slim_resnet.restore import restore
-from slim_resnet.training_graph import build_logits
-from slim_resnet.training_options import batch_norm_decay_for
+from slim_resnet.checkpoint.restoring import restore
+from slim_resnet.images.labelled import find_data
+from slim_resnet.inference.evaluation import count, judge_batches
+from slim_resnet.training.graph import build_logits
+from slim_resnet.training.options import batch_norm_decay_for
 
 tf1 = tf.compat.v1
 

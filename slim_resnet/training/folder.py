@@ -1,9 +1,4 @@
-"""The folder of a training run: what is in it beside the checkpoints.
-
-``training.json``  options, class names, image size; fixed once the run has begun
-``labels.txt``     class names, in slim's form: ``0:daisy``
-``metrics.jsonl``  a line for each logged step
-"""
+"""Begins, checks and locks the folder of a training run; `checkpoint.runs` reads it."""
 
 import contextlib
 import json
@@ -14,13 +9,9 @@ try:
 except ImportError:  # Windows
     fcntl = None
 
+from slim_resnet.checkpoint.runs import FORMAT, LABELS, RECORD
+from slim_resnet.common.files import atomic_write
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.files import atomic_write, read_json
-
-FORMAT = "slim_resnet training 1"
-RECORD, LABELS, METRICS = "training.json", "labels.txt", "metrics.jsonl"
-# Prefix of a checkpoint, before "-" and its step.
-CHECKPOINT = "model.ckpt"
 
 
 def write_record(folder, options, classes, num_images):
@@ -39,21 +30,6 @@ def write_record(folder, options, classes, num_images):
         json.dump({"format": FORMAT, "options": options, "classes": list(classes),
                    "num_images": num_images}, file, indent=1)
         file.write("\n")
-
-
-def read_record(folder):
-    """Returns what `write_record` wrote as a dict; None if the folder has no such file.
-
-    Raises:
-      SlimResnetError: It cannot be read or is something else.
-    """
-    path = os.path.join(folder, RECORD)
-    try:
-        return read_json(path, FORMAT, "the record of a slim-resnet train run")
-    except SlimResnetError as error:
-        if isinstance(error.__cause__, (FileNotFoundError, NotADirectoryError)):
-            return None
-        raise
 
 
 def check_same(folder, record, options, classes):
@@ -112,24 +88,3 @@ def _shown(value):
     return "(none)" if value is None else str(value)
 
 
-def run_of(checkpoint):
-    """Returns the folder and the record of the run that wrote a checkpoint.
-
-    Args:
-      checkpoint: The folder of a run, a checkpoint in it, or anything else.
-
-    Returns:
-      ``(folder, record)``; the record is None where no run of ours wrote it.
-    """
-    path = folder = os.fsdecode(getattr(checkpoint, "path", checkpoint))
-    if not os.path.isdir(path):
-        folder, name = os.path.split(path)
-        if not name.startswith(CHECKPOINT + "-"):
-            return folder, None
-    return folder, read_record(folder)
-
-
-def classes_of_run(checkpoint):
-    """Returns the names of classes of the run that wrote a checkpoint, or None."""
-    _, record = run_of(checkpoint)
-    return record and record["classes"]

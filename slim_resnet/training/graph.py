@@ -14,7 +14,7 @@ from tf_slim.training import training as slim_training
 
 from slim_resnet import blog, compat, resnet_utils, resnet_v2
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.training_options import FREE_MODELS, NAMED_MODELS, batch_norm_decay_for
+from slim_resnet.training.options import FREE_MODELS, NAMED_MODELS, batch_norm_decay_for
 
 tf1 = tf.compat.v1
 

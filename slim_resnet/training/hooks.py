@@ -12,10 +12,10 @@ import typing
 
 import tensorflow as tf
 
-from slim_resnet.checkpoint import open_checkpoint
+from slim_resnet.checkpoint.reader import open_checkpoint
+from slim_resnet.checkpoint.runs import CHECKPOINT, METRICS
+from slim_resnet.common.files import atomic_write
 from slim_resnet.errors import SlimResnetError, cause_of
-from slim_resnet.files import atomic_write
-from slim_resnet.training_folder import CHECKPOINT, METRICS
 
 tf1 = tf.compat.v1
 

@@ -22,14 +22,24 @@ import typing
 
 import tensorflow as tf
 
-from slim_resnet import compat, training_folder, training_hooks, training_options
-from slim_resnet.checkpoint import open_checkpoint, recognise
+from slim_resnet import compat
+from slim_resnet.checkpoint import runs
+from slim_resnet.checkpoint.reader import open_checkpoint
+from slim_resnet.checkpoint.recognition import recognise
+from slim_resnet.checkpoint.restoring import restore
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.restore import restore
-from slim_resnet.training_data import Input, open_data
-from slim_resnet.training_evaluation import MOST_TRAINING_IMAGES, evaluate_run
-from slim_resnet.training_graph import (Architecture, architecture_of, build_logits,
-                                        build_training_graph, matching)
+from slim_resnet.training import folder
+from slim_resnet.training import hooks as training_hooks
+from slim_resnet.training import options as training_options
+from slim_resnet.training.data import Input, open_data
+from slim_resnet.training.evaluation import MOST_TRAINING_IMAGES, evaluate_run
+from slim_resnet.training.graph import (
+    Architecture,
+    architecture_of,
+    build_logits,
+    build_training_graph,
+    matching,
+)
 
 tf1 = tf.compat.v1
 
@@ -81,7 +91,7 @@ def train(options, data, output, *, validation=None, save_seconds=SAVE_SECONDS, 
     source = open_data(data)
     architecture = find_architecture(options)
     prepare_folder(output, options, source, on_message)
-    with training_folder.locked(output), tf.Graph().as_default():
+    with folder.locked(output), tf.Graph().as_default():
         tf1.set_random_seed(options.seed)
         batches = Input(source, options)
         graph = build_graph(batches, len(source.classes), architecture, options)
@@ -136,15 +146,15 @@ def prepare_folder(output, options, source, on_message=lambda line: None, worker
         names = os.listdir(output)
     except OSError as error:
         raise SlimResnetError(f"{output}: cannot be made: {error.strerror}") from error
-    record = training_folder.read_record(output)
-    begun = any(name.startswith(training_folder.CHECKPOINT) for name in names)
+    record = runs.read_record(output)
+    begun = any(name.startswith(runs.CHECKPOINT) for name in names)
     if begun and record is None:
-        raise SlimResnetError(f"{output}: holds checkpoints and no {training_folder.RECORD}; name "
+        raise SlimResnetError(f"{output}: holds checkpoints and no {runs.RECORD}; name "
                               "another folder")
     if not begun:
-        training_folder.write_record(output, recorded, source.classes, source.num_images)
+        folder.write_record(output, recorded, source.classes, source.num_images)
         return
-    training_folder.check_same(output, record, recorded, source.classes)
+    folder.check_same(output, record, recorded, source.classes)
     if record["num_images"] != source.num_images:
         on_message(f"the data had {record['num_images']} images and has {source.num_images} "
                    "now: from here on their order is another")

@@ -14,7 +14,7 @@ import time
 
 import tensorflow as tf
 
-from slim_resnet.cluster import PS, check_training_cluster
+from slim_resnet.common.cluster import PS, check_training_cluster
 from slim_resnet.errors import SlimResnetError
 
 tf1 = tf.compat.v1

@@ -5,14 +5,15 @@ import signal
 import subprocess
 import sys
 
-import hardware
 import numpy as np
 import pytest
 import tensorflow as tf
 from test_benchmark_bad_input import one_error_line
 
-from slim_resnet import benchmark, cli, compat, models, overhead
+from slim_resnet import cli, compat, models, overhead
+from slim_resnet.benchmark import experiment as benchmark
 from slim_resnet.commands import benchmark as command
+from tests.helpers import hardware
 
 tf1 = tf.compat.v1
 SMALL = ["--model", "resnet_v2_50", "--batch-size", "2", "--image-size", "32",

@@ -6,7 +6,8 @@ import threading
 
 import pytest
 
-from slim_resnet import cli, servers
+from slim_resnet import cli
+from slim_resnet.benchmark import servers
 from slim_resnet.errors import SlimResnetError
 
 

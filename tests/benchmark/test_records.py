@@ -2,9 +2,9 @@ import json
 
 import pytest
 
-from slim_resnet import records
+from slim_resnet.benchmark import records
+from slim_resnet.common.tables import format_table
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.tables import format_table
 from slim_resnet.timing import statistics
 
 

@@ -4,11 +4,12 @@ import json
 import os
 import pathlib
 
-import checkpoints
 import numpy as np
 import pytest
 
-from slim_resnet import cli, restore_cost, variables
+from slim_resnet import cli, restore_cost
+from slim_resnet.checkpoint import description
+from tests.helpers import checkpoints
 
 
 @pytest.fixture(scope="module")
@@ -132,19 +133,19 @@ def test_bad_input_is_one_line_and_status_2(files, tmp_path, capsys):
 
 def test_statistics():
     nothing = dict(mean=None, std=None, min=None, max=None, nan=0, inf=0)
-    assert variables.statistics(np.float32([1, 2, 3, 6])) == dict(
+    assert description.statistics(np.float32([1, 2, 3, 6])) == dict(
         mean=3.0, std=np.sqrt(3.5), min=1.0, max=6.0, nan=0, inf=0)
-    assert variables.statistics(np.float16([np.nan, np.inf])) == dict(nothing, nan=1, inf=1)
-    assert variables.statistics(np.zeros([0, 3])) == nothing
-    assert variables.statistics(np.array([b"text"], object)) == nothing
-    assert variables.statistics(np.asarray(b"text")) == nothing
+    assert description.statistics(np.float16([np.nan, np.inf])) == dict(nothing, nan=1, inf=1)
+    assert description.statistics(np.zeros([0, 3])) == nothing
+    assert description.statistics(np.array([b"text"], object)) == nothing
+    assert description.statistics(np.asarray(b"text")) == nothing
     # float16 sums overflow; the sum of a million of float32's ones does not stop short.
-    assert variables.statistics(np.full(10, 60000, np.float16))["mean"] == 60000
-    assert variables.statistics(np.array(True))["mean"] == 1
+    assert description.statistics(np.full(10, 60000, np.float16))["mean"] == 60000
+    assert description.statistics(np.array(True))["mean"] == 1
 
 
 def test_largest_difference():
-    difference = variables.largest_difference
+    difference = description.largest_difference
     assert difference(np.float32([1, 2]), np.float32([1, -2])) == 4
     assert difference(np.float32([np.nan, np.inf]), np.float32([np.nan, np.inf])) == 0
     assert difference(np.float32([np.nan, 1]), np.float32([1, 1])) == np.inf

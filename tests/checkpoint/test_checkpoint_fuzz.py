@@ -11,13 +11,13 @@ import random
 import tarfile
 import tempfile
 
-import checkpoints
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from slim_resnet.checkpoint import open_checkpoint, restore
 from slim_resnet.errors import SlimResnetError
+from tests.helpers import checkpoints
 
 tf1 = tf.compat.v1
 

@@ -1,12 +1,11 @@
 """Files written by the oldest and the newest TensorFlow load on the one that is running."""
 
-import checkpoints
-import make_golden_checkpoints
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from slim_resnet.checkpoint import build_from_checkpoint, open_checkpoint, recognise
+from tests.helpers import checkpoints, make_golden_checkpoints
 
 tf1 = tf.compat.v1
 

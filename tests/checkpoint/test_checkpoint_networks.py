@@ -3,7 +3,6 @@
 import contextlib
 import io
 
-import checkpoints
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -13,6 +12,7 @@ from tf_slim.nets import resnet_v2 as slim_resnet_v2
 from slim_resnet import resnet_v2
 from slim_resnet.checkpoint import build_from_checkpoint, open_checkpoint, recognise, restore
 from slim_resnet.errors import SlimResnetError
+from tests.helpers import checkpoints
 
 tf1 = tf.compat.v1
 

@@ -9,14 +9,14 @@ import shutil
 import tarfile
 import tempfile
 
-import checkpoints
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from slim_resnet import archives
 from slim_resnet.checkpoint import open_checkpoint
+from slim_resnet.common import archives
 from slim_resnet.errors import SlimResnetError
+from tests.helpers import checkpoints
 
 tf1 = tf.compat.v1
 

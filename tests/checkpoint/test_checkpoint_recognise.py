@@ -2,15 +2,16 @@
 
 import types
 
-import checkpoints
 import pytest
 import tensorflow as tf
 import tf_slim as slim
-from tf_slim.nets import resnet_v1, resnet_v2 as slim_resnet_v2, vgg
+from tf_slim.nets import resnet_v1, vgg
+from tf_slim.nets import resnet_v2 as slim_resnet_v2
 
 from slim_resnet import blog, resnet_v2
 from slim_resnet.checkpoint import recognise
 from slim_resnet.errors import SlimResnetError
+from tests.helpers import checkpoints
 
 tf1 = tf.compat.v1
 

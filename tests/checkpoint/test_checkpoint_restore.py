@@ -1,6 +1,5 @@
 """Restoring: every variable or none, and messages that name all that does not fit."""
 
-import checkpoints
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -9,6 +8,7 @@ import tf_slim as slim
 from slim_resnet import resnet_v2
 from slim_resnet.checkpoint import restore
 from slim_resnet.errors import SlimResnetError
+from tests.helpers import checkpoints
 
 tf1 = tf.compat.v1
 SENTINEL = -7

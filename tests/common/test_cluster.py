@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from slim_resnet.cluster import Cluster, read_cluster
+from slim_resnet.common.cluster import Cluster, read_cluster
 from slim_resnet.errors import SlimResnetError
 
 JOBS = {"ps": ["h:1"], "worker": ["h:2", "[::1]:3"], "chief": ["h:4"]}

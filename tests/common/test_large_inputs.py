@@ -5,10 +5,10 @@ import shutil
 
 import pytest
 
-import checkpoints
-import pictures
-from slim_resnet import commands, network
+from slim_resnet import commands
 from slim_resnet.cli import main
+from slim_resnet.inference import network
+from tests.helpers import checkpoints, pictures
 
 BATCH_SIZE = 2
 

@@ -4,8 +4,9 @@ import os
 import subprocess
 import sys
 
-import checkpoints
 import numpy as np
+
+from tests.helpers import checkpoints
 
 SCRIPT = """
 import sys
@@ -44,7 +45,7 @@ def test_restoring_and_its_refusal(tmp_path):
     out = subprocess.run(
         [sys.executable, "-c", SCRIPT, written.path, str(tmp_path / "images.npy"),
          str(tmp_path / "out.npz")], capture_output=True, text=True, check=True,
-        cwd=os.path.dirname(os.path.dirname(os.path.abspath(__file__)))).stdout
+        cwd=os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))).stdout
     assert out.splitlines() == ["1001 (1, 1001)", "True"]
     with np.load(tmp_path / "out.npz") as file:
         assert set(file.files) == set(written.end_points)

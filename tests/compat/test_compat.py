@@ -14,7 +14,7 @@ from tf_slim.nets import inception_v3, vgg
 from slim_resnet import compat
 
 tf1 = tf.compat.v1
-ROOT = pathlib.Path(__file__).resolve().parents[1]
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def python(code):
@@ -222,8 +222,8 @@ def test_optimizer_and_learning_find_their_tensor_class(graph):
 
 UNTOUCHED = """
 import numpy as np, sys, tensorflow as tf, tf_slim as slim
-sys.path.insert(0, 'tests')
-import networks
+sys.path.insert(0, '.')
+from tests.helpers import networks
 from tf_slim.nets import resnet_v2
 assert 'slim_resnet' not in sys.modules
 end_points, _, after = networks.run_network(
@@ -236,9 +236,8 @@ np.savez(sys.argv[1], **{'end:' + k: v for k, v in end_points.items()},
 @pytest.mark.skipif(tf.__version__.split(".")[:2] != ["2", "12"],
                     reason="tf-slim 1.1.0 runs unmended on TensorFlow 2.12 at the latest")
 def test_equals_an_untouched_tf_slim(tmp_path):
-    import networks
-
     from slim_resnet import resnet_v2
+    from tests.helpers import networks
     subprocess.run([sys.executable, "-c", UNTOUCHED, str(tmp_path / "a.npz")], check=True,
                    cwd=ROOT)
     end_points, _, after = networks.run_network(

@@ -7,11 +7,11 @@ import pytest
 import tensorflow as tf
 import tf_slim as slim
 
-import checkpoints
-import networks
-from slim_resnet import activations, resnet_v2
+from slim_resnet import resnet_v2
+from slim_resnet.end_points import activations
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.network import BuiltNetwork, Network
+from slim_resnet.inference.network import BuiltNetwork, Network
+from tests.helpers import checkpoints, networks
 
 tf1 = tf.compat.v1
 

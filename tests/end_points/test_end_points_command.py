@@ -10,13 +10,13 @@ import pytest
 import tensorflow as tf
 import tf_slim as slim
 
-import checkpoints
-import networks
-import pictures
-from slim_resnet import activations, blog, images, models
+from slim_resnet import blog, models
 from slim_resnet.cli import main
-from slim_resnet.network import Network
-from slim_resnet.tables import format_markdown
+from slim_resnet.common.tables import format_markdown
+from slim_resnet.end_points import activations
+from slim_resnet.images import reading as images
+from slim_resnet.inference.network import Network
+from tests.helpers import checkpoints, networks, pictures
 
 tf1 = tf.compat.v1
 

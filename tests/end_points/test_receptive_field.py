@@ -5,10 +5,10 @@ import pytest
 import tensorflow as tf
 import tf_slim as slim
 
-import networks
 from slim_resnet import blog, resnet_v2
-from slim_resnet import end_points as ep
-from slim_resnet.receptive_field import Sight, sights
+from slim_resnet.end_points import table as ep
+from slim_resnet.end_points.receptive_field import Sight, sights
+from tests.helpers import networks
 
 tf1 = tf.compat.v1
 

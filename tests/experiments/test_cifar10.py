@@ -9,9 +9,9 @@ import tarfile
 import numpy as np
 import pytest
 
-from slim_resnet import degradation
-from slim_resnet.cifar10 import TEST_FILES, TRAINING_FILES, read_cifar10
 from slim_resnet.errors import SlimResnetError
+from slim_resnet.experiments import degradation
+from slim_resnet.experiments.cifar10 import TEST_FILES, TRAINING_FILES, read_cifar10
 
 NAMES = (*TRAINING_FILES, *TEST_FILES)
 
@@ -51,14 +51,14 @@ def pickled(images, labels):
     return file.getvalue().replace(b"numpy._core.", b"numpy.core.")
 
 
-def in_python(changes={}):
-    return {name: pickled(*batch) for name, batch in batches().items()} | changes
+def in_python(changes=()):
+    return {name: pickled(*batch) for name, batch in batches().items()} | dict(changes)
 
 
-def in_binary(changes={}):
+def in_binary(changes=()):
     return {f"{name}.bin": np.concatenate(
         [np.array(labels, np.uint8)[:, None], images], 1).tobytes()
-        for name, (images, labels) in batches().items()} | changes
+        for name, (images, labels) in batches().items()} | dict(changes)
 
 
 @pytest.mark.parametrize("contents", [in_python, in_binary])

@@ -10,8 +10,9 @@ import pytest
 import tensorflow as tf
 import tf_slim as slim
 
-from slim_resnet import cli, degradation, resnet_v2
-from slim_resnet import degradation_records as records
+from slim_resnet import cli, resnet_v2
+from slim_resnet.experiments import degradation
+from slim_resnet.experiments import degradation_records as records
 
 tf1 = tf.compat.v1
 

@@ -3,7 +3,9 @@ import sys
 import numpy as np
 import pytest
 
-from slim_resnet import cli, images, photographs
+from slim_resnet import cli
+from slim_resnet.experiments import photographs
+from slim_resnet.images import reading
 
 
 def test_crops_are_square_and_within_the_image():
@@ -25,11 +27,11 @@ def test_no_pixel_is_trained_and_tested_on(tmp_path, monkeypatch, capsys):
     assert cli.main(["photographs", str(tmp_path / "out")]) == 0
     assert "12 crops to train on and 6 to test on" in capsys.readouterr().out
     for part, value, count in (("train", 255, 12), ("test", 0, 6)):
-        found = images.find_images([tmp_path / "out" / part])
+        found = reading.find_images([tmp_path / "out" / part])
         assert len(found) == count and f"/{part}/b/" in found[-1]
-        for batch in images.read_images(found, 8, "none"):
+        for batch in reading.read_images(found, 8, "none"):
             np.testing.assert_array_equal(batch.images, value)
-    photograph, = images.read_images([tmp_path / "out" / "photographs" / "a.png"], 300, "none")
+    photograph, = reading.read_images([tmp_path / "out" / "photographs" / "a.png"], 300, "none")
     assert photograph.images[0, 0, 209, 0] == 255 and photograph.images[0, 0, 211, 0] == 0
 
 

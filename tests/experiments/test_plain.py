@@ -2,13 +2,14 @@
 
 import re
 
-import networks
 import numpy as np
 import pytest
 import tensorflow as tf
 import tf_slim as slim
 
-from slim_resnet import plain, resnet_v2
+from slim_resnet import resnet_v2
+from slim_resnet.experiments import plain
+from tests.helpers import networks
 
 tf1 = tf.compat.v1
 

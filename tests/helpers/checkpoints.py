@@ -9,10 +9,10 @@ import zlib
 import numpy as np
 import tensorflow as tf
 import tf_slim as slim
+from tf_slim.nets import resnet_v2 as slim_resnet_v2
 
 import slim_resnet.compat  # noqa: F401 (mends tf_slim)
 from slim_resnet import blog, resnet_v2
-from tf_slim.nets import resnet_v2 as slim_resnet_v2
 
 tf1 = tf.compat.v1
 V1, V2 = tf1.train.SaverDef.V1, tf1.train.SaverDef.V2
@@ -118,9 +118,9 @@ def write(path, build=None, version=V2, extra=(), change=None, also=None,
             change(values)
         session.run([v.initializer for v in variables],
                     {v.initializer.inputs[1]: values[v.op.name] for v in variables})
-        for version, prefix in {version: path, **(also or {})}.items():
+        for written, prefix in {version: path, **(also or {})}.items():
             os.makedirs(os.path.dirname(str(prefix)), exist_ok=True)
-            tf1.train.Saver(write_version=version, **saver_options).save(
+            tf1.train.Saver(write_version=written, **saver_options).save(
                 session, str(prefix), write_meta_graph=False, write_state=False)
         net, end_points = session.run([net, end_points])
     return Written(str(path), values, images, net, end_points)

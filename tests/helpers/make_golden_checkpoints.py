@@ -2,16 +2,17 @@
 
 Run once with each TensorFlow that is to have golden files, from the top folder::
 
-    PYTHONPATH=. python tests/make_golden_checkpoints.py
+    python -m tests.helpers.make_golden_checkpoints
 """
 
 import pathlib
 
-import checkpoints
 import numpy as np
 import tensorflow as tf
 
-DATA = pathlib.Path(__file__).parent / "data"
+from tests.helpers import checkpoints
+
+DATA = pathlib.Path(__file__).parents[1] / "data"
 
 
 def leftovers():

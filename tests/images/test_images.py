@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from slim_resnet import images
 from slim_resnet.errors import SlimResnetError
+from slim_resnet.images import reading
 
-DATA = os.path.join(os.path.dirname(__file__), "data", "images")
+DATA = os.path.join(os.path.dirname(__file__), "..", "data", "images")
 
 
 def pattern(height=12, width=16):
@@ -26,7 +26,7 @@ def contents_of(name):
 
 
 def decode(contents):
-    image = images.decode(contents)
+    image = reading.decode(contents)
     assert image.dtype == tf.uint8
     return image.numpy().astype(int)
 
@@ -91,7 +91,7 @@ def test_bmp_with_a_palette_has_the_palette_s_colours():
     assert len(np.unique(image.reshape(-1, 3), axis=0)) == 16
     assert np.abs(image - pattern()).mean() < 16
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-        np.testing.assert_array_equal(session.run(images.decode(contents)), image)
+        np.testing.assert_array_equal(session.run(reading.decode(contents)), image)
 
 
 @pytest.mark.parametrize("name", ["one_bit.bmp", "compressed"])
@@ -100,10 +100,10 @@ def test_bmp_that_tensorflow_would_misread_is_refused(name):
     if name == "compressed":
         contents = contents[:30] + b"\1" + contents[31:]
     with pytest.raises(tf.errors.InvalidArgumentError):
-        images.decode(contents)
+        reading.decode(contents)
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         with pytest.raises(tf.errors.InvalidArgumentError):
-            session.run(images.decode(contents))
+            session.run(reading.decode(contents))
 
 
 def bilinear(image, size):
@@ -124,7 +124,7 @@ def test_inception_preprocessing_by_hand(height, width, size):
     top, left = int((height - height * 0.875) / 2), int((width - width * 0.875) / 2)
     cropped = image[top:height - top, left:width - left]
     expected = 2 * (bilinear(cropped.astype(np.float64) / 255, size) - 0.5)
-    actual = images.preprocess(image, size)
+    actual = reading.preprocess(image, size)
     assert actual.dtype == tf.float32
     np.testing.assert_allclose(actual, expected, atol=2e-6)
 
@@ -132,35 +132,35 @@ def test_inception_preprocessing_by_hand(height, width, size):
 def test_preprocessing_is_exact_where_nothing_is_resized():
     image = random_image(3, 32, 32)
     expected = (image[2:30, 2:30] * np.float32(1 / 255) - np.float32(0.5)) * np.float32(2)
-    np.testing.assert_array_equal(images.preprocess(image, 28), expected)
+    np.testing.assert_array_equal(reading.preprocess(image, 28), expected)
 
 
 def test_preprocessing_none_only_resizes():
     image = random_image(4)
-    np.testing.assert_allclose(images.preprocess(image, 23, "none"),
+    np.testing.assert_allclose(reading.preprocess(image, 23, "none"),
                                bilinear(image.astype(np.float64), 23), atol=1e-3)
-    np.testing.assert_array_equal(images.preprocess(image[:, :40], 40, "none"), image[:, :40])
+    np.testing.assert_array_equal(reading.preprocess(image[:, :40], 40, "none"), image[:, :40])
 
 
 def test_unknown_preprocessing_is_named():
     with pytest.raises(SlimResnetError, match="no preprocessing 'vgg'.*inception, none"):
-        images.preprocess(random_image(5), 10, "vgg")
+        reading.preprocess(random_image(5), 10, "vgg")
 
 
 def test_find_images(tmp_path):
     for name in ("b.JPG", "a.png", "sub/c.gif", "notes.txt", ".hidden.png", ".git/d.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    found = images.find_images([tmp_path / "notes.txt", tmp_path])
+    found = reading.find_images([tmp_path / "notes.txt", tmp_path])
     assert [os.path.relpath(path, tmp_path) for path in found] == [
         "notes.txt", "a.png", "b.JPG", "sub/c.gif"]
 
 
 def test_find_images_names_what_is_missing(tmp_path):
     with pytest.raises(SlimResnetError, match="nowhere.png: no such file"):
-        images.find_images([tmp_path / "nowhere.png"])
+        reading.find_images([tmp_path / "nowhere.png"])
     with pytest.raises(SlimResnetError, match=f"{tmp_path}: holds no image"):
-        images.find_images([tmp_path])
+        reading.find_images([tmp_path])
 
 
 def test_reading_keeps_order_and_goes_on_behind_unreadable_files(tmp_path):
@@ -175,7 +175,7 @@ def test_reading_keeps_order_and_goes_on_behind_unreadable_files(tmp_path):
         write(tmp_path / f"{i}.png", contents)
     os.remove(paths[20])
 
-    batches = list(images.read_images(paths, 8, "none", batch_size=6, labels=range(40)))
+    batches = list(reading.read_images(paths, 8, "none", batch_size=6, labels=range(40)))
     assert [name for batch in batches for name in batch.names] == paths
     assert [len(batch.names) for batch in batches] == [6] * 6 + [4]
     causes = sum((batch.causes for batch in batches), [])
@@ -195,7 +195,7 @@ def test_names_that_are_not_utf_8(tmp_path):
     good, bad = (os.fsdecode(os.fsencode(tmp_path) + name) for name in (b"/\xff.png", b"/\xfe.png"))
     with open(good, "wb") as file:
         file.write(tf.io.encode_png(random_image(11)).numpy())
-    batch, = images.read_images([good, bad], 8)
+    batch, = reading.read_images([good, bad], 8)
     assert batch.names == [good, bad] and len(batch.images) == 1
     assert batch.causes[0] is None and "No such file" in batch.causes[1]
 
@@ -206,7 +206,7 @@ def test_shards_are_whole_batches_and_complete(tmp_path):
 
     def read(shard, skip=0):
         return [(batch.names, batch.images[:, 0, 0, 0].tolist()) for batch in
-                images.read_images(paths, 2, "none", 2, shard=shard, skip=skip)]
+                reading.read_images(paths, 2, "none", 2, shard=shard, skip=skip)]
 
     whole = read((0, 1))
     assert whole == [(paths[i:i + 2], list(range(i, min(i + 2, 11)))) for i in range(0, 11, 2)]
@@ -229,7 +229,7 @@ def test_what_can_be_read_at_the_second_attempt_is_taken():
     def elements():
         return tf.data.Dataset.from_tensor_slices(["0", "1", "2"]).enumerate()
 
-    (_, pictures, causes, labels), = images.run_batches(elements, prepare, 2, 3)
+    (_, pictures, causes, labels), = reading.run_batches(elements, prepare, 2, 3)
     assert sorted(attempts) == [0, 1, 1, 2] and causes == [None] * 3
     assert pictures[:, 0, 0, 0].tolist() == labels.tolist() == [0, 1, 2]
 
@@ -237,16 +237,16 @@ def test_what_can_be_read_at_the_second_attempt_is_taken():
 def test_load_images(tmp_path):
     pictures = [random_image(7), random_image(8)]
     paths = [write(tmp_path / f"{i}.png", tf.io.encode_png(p)) for i, p in enumerate(pictures)]
-    loaded = images.load_images(paths, 20)
+    loaded = reading.load_images(paths, 20)
     assert loaded.dtype == np.float32 and loaded.shape == (2, 20, 20, 3)
-    np.testing.assert_array_equal(loaded, [images.preprocess(p, 20) for p in pictures])
+    np.testing.assert_array_equal(loaded, [reading.preprocess(p, 20) for p in pictures])
     with tf.Graph().as_default():
-        np.testing.assert_array_equal(images.load_images(paths, 20), loaded)
+        np.testing.assert_array_equal(reading.load_images(paths, 20), loaded)
     write(tmp_path / "1.png", b"")
     with pytest.raises(SlimResnetError, match=r"1\.png: cannot be read: Input is empty"):
-        images.load_images(paths, 20)
+        reading.load_images(paths, 20)
     with pytest.raises(SlimResnetError, match="no image"):
-        images.load_images([], 20)
+        reading.load_images([], 20)
 
 
 def test_load_images_with_eager_execution_off(tmp_path):
@@ -256,4 +256,4 @@ def test_load_images_with_eager_execution_off(tmp_path):
               "sys.stdout.write(repr(float(images.load_images([sys.argv[1]], 20).sum())))")
     result = subprocess.run([sys.executable, "-c", script, path], capture_output=True, text=True,
                             check=True, timeout=300)
-    assert float(result.stdout) == float(images.load_images([path], 20).sum())
+    assert float(result.stdout) == float(reading.load_images([path], 20).sum())

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import pictures
-from slim_resnet import images
-from slim_resnet.photos import read_photos
+from slim_resnet.images import reading
+from slim_resnet.images.photos import read_photos
+from tests.helpers import pictures
 
 
 def write(path, array):
@@ -12,7 +12,7 @@ def write(path, array):
     return str(path)
 
 
-@pytest.mark.parametrize("preprocessing", images.PREPROCESSING)
+@pytest.mark.parametrize("preprocessing", reading.PREPROCESSING)
 def test_what_the_network_is_given_is_what_images_prepare(tmp_path, preprocessing):
     paths = [pictures.write_png(tmp_path / f"{i}.png", i) for i in range(3)]
     (tmp_path / "1.png").write_bytes((tmp_path / "1.png").read_bytes()[:90])
@@ -22,7 +22,7 @@ def test_what_the_network_is_given_is_what_images_prepare(tmp_path, preprocessin
     assert photos[1].cause.startswith("Invalid PNG data")
     for photo, i in ((photos[0], 0), (photos[2], 2)):
         np.testing.assert_array_equal(photo.prepared,
-                                      images.load_images([photo.path], 32, preprocessing)[0])
+                                      reading.load_images([photo.path], 32, preprocessing)[0])
         np.testing.assert_array_equal(photo.shown, pictures.picture(i))
         assert photo.cause is None
 
@@ -36,7 +36,7 @@ def test_what_is_shown_and_seen(tmp_path, height, width, shown):
     photo, = read_photos([path], 32)
     assert photo.shown.shape == (*shown, 3)
     # The first pixel that TensorFlow's crop keeps, read off the pixels themselves.
-    kept = tf.image.central_crop(tf.stack([y, x], -1), images.CENTRAL_FRACTION).numpy()
+    kept = tf.image.central_crop(tf.stack([y, x], -1), reading.CENTRAL_FRACTION).numpy()
     left, top, right, bottom = photo.cropped
     assert (top * height, left * width) == pytest.approx(tuple(kept[0, 0]))
     assert (bottom * height - 1, right * width - 1) == pytest.approx(tuple(kept[-1, -1]))

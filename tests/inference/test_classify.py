@@ -8,11 +8,13 @@ import shutil
 import numpy as np
 import pytest
 
-import checkpoints
-import pictures
-from slim_resnet import classify, commands, features, images, network
+from slim_resnet import commands
 from slim_resnet.cli import build_parser, main
 from slim_resnet.errors import SlimResnetError
+from slim_resnet.images import reading
+from slim_resnet.images.labels import read_labels
+from slim_resnet.inference import classification, features, network
+from tests.helpers import checkpoints, pictures
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +99,7 @@ def test_table_says_what_is_unreadable(slim, folder, capsys):
 
 
 def test_python_and_command_agree(slim, folder, readable, capsys):
-    results = list(classify.classify(slim.path, [folder], top=2, image_size=32))
+    results = list(classification.classify(slim.path, [folder], top=2, image_size=32))
     assert [result.cause is None for result in results] == [True, False, True, True]
     run(slim.path, folder, "--json", "--top", 2)
     rows = json.loads(capsys.readouterr().out)["images"]
@@ -105,29 +107,29 @@ def test_python_and_command_agree(slim, folder, readable, capsys):
 
 
 def test_preprocessing_none_reaches_the_network(slim, readable):
-    result, = classify.classify(slim.path, readable[:1], top=10, image_size=32,
+    result, = classification.classify(slim.path, readable[:1], top=10, image_size=32,
                                 preprocessing="none")
-    batch = images.load_images(readable[:1], 32, "none")
+    batch = reading.load_images(readable[:1], 32, "none")
     expected = pictures.run_with_saver(slim, checkpoints.slim_builder(), batch,
                                        lambda net, end_points: end_points["predictions"])[0, 0, 0]
     np.testing.assert_allclose(result.probabilities, expected[list(result.classes)], rtol=1e-5)
 
 
 def test_background_is_named(imagenet, readable, tmp_path):
-    result, = classify.classify(imagenet.path, readable[:1], image_size=32)
+    result, = classification.classify(imagenet.path, readable[:1], image_size=32)
     assert (result.classes[0], result.names[0], result.names[1]) == (0, "background", None)
     labels = tmp_path / "labels.txt"
     labels.write_text("\n".join(f"name {k}" for k in range(1, 1001)))
-    result, = classify.classify(imagenet.path, readable[:1], labels, image_size=32)
+    result, = classification.classify(imagenet.path, readable[:1], labels, image_size=32)
     assert result.names == ("background", *(f"name {k}" for k in result.classes[1:]))
 
 
 def test_labels_of_full_length_are_taken_as_they_are(tmp_path):
     path = tmp_path / "labels.txt"
     path.write_text("\n".join(map(str, range(1001))) + "\n\n")
-    assert classify.read_labels(path, 1001) == [str(k) for k in range(1001)]
+    assert read_labels(path, 1001) == [str(k) for k in range(1001)]
     path.write_bytes(b"\xef\xbb\xbfa\r\nb\r\n")
-    assert classify.read_labels(path, 2) == ["a", "b"]
+    assert read_labels(path, 2) == ["a", "b"]
 
 
 @pytest.mark.parametrize("text, num_classes, message", [
@@ -143,14 +145,14 @@ def test_bad_labels(tmp_path, text, num_classes, message):
     if text is not None:
         path.write_bytes(text)
     with pytest.raises(SlimResnetError, match=message):
-        classify.read_labels(path, num_classes)
+        read_labels(path, num_classes)
 
 
 def test_top_classes_break_ties_by_number():
-    classes, values = classify.top_classes([[0.1, 0.4, 0.1, 0.4], [0.7, 0.1, 0.1, 0.1]], 3)
+    classes, values = classification.top_classes([[0.1, 0.4, 0.1, 0.4], [0.7, 0.1, 0.1, 0.1]], 3)
     assert classes.tolist() == [[1, 3, 0], [0, 1, 2]]
     np.testing.assert_array_equal(values, [[0.4, 0.4, 0.1], [0.7, 0.1, 0.1]])
-    assert classify.top_classes([[0.5, 0.5]], 5)[0].shape == (1, 2)
+    assert classification.top_classes([[0.5, 0.5]], 5)[0].shape == (1, 2)
 
 
 @pytest.mark.parametrize("end_point, select", [
@@ -290,6 +292,6 @@ def test_progress_is_for_terminals(capsys, monkeypatch):
 def test_defaults_of_command_and_library_agree():
     arguments = build_parser().parse_args(["classify", "x", "y"])
     defaults = {name: parameter.default for name, parameter in
-                inspect.signature(classify.classify).parameters.items()}
+                inspect.signature(classification.classify).parameters.items()}
     assert (arguments.image_size, arguments.batch_size, arguments.preprocessing) == (
         defaults["image_size"], defaults["batch_size"], defaults["preprocessing"])

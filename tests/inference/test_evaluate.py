@@ -6,11 +6,11 @@ import pathlib
 import numpy as np
 import pytest
 
-import checkpoints
-import pictures
-from slim_resnet import evaluate, labelled as labelled_images, network
 from slim_resnet.cli import main
 from slim_resnet.errors import SlimResnetError
+from slim_resnet.images import labelled as labelled_images
+from slim_resnet.inference import evaluation, network
+from tests.helpers import checkpoints, pictures
 
 NUM_IMAGES = 12
 # Place of each image's label in the network's ranking: 7 of 12 right, 10 in the top five.
@@ -102,7 +102,7 @@ def test_table(slim, labelled, tmp_path, capsys):
 
 
 def test_python_gives_the_same(slim, labelled, class_folders):
-    result = evaluate.evaluate(slim.path, [class_folders], image_size=32)
+    result = evaluation.evaluate(slim.path, [class_folders], image_size=32)
     assert (result.num_images, len(result.unreadable)) == (12, 10)
     assert (result.top_1, result.top_5) == pytest.approx((7 / 12, 10 / 12))
 
@@ -203,13 +203,13 @@ def test_a_thousand_folders_are_behind_the_background(tmp_path):
 
 def test_ranks():
     scores = [[0.1, 0.9, 0.5], [1, 1, 1], [3, 1, 2]]
-    assert evaluate.ranks(scores, [2, 2, 0]).tolist() == [1, 2, 0]
-    assert evaluate.ranks(scores, [0, 0, 1]).tolist() == [2, 0, 2]
+    assert evaluation.ranks(scores, [2, 2, 0]).tolist() == [1, 2, 0]
+    assert evaluation.ranks(scores, [0, 0, 1]).tolist() == [2, 0, 2]
 
 
 def test_most_confused():
     confusion = np.array([[5, 2, 0], [0, 9, 0], [4, 0, 1]])
-    result = evaluate.Evaluation(21, 15 / 21, 1.0, confusion, (), False)
+    result = evaluation.Evaluation(21, 15 / 21, 1.0, confusion, (), False)
     assert result.most_confused() == [(2, 0, 4), (0, 1, 2)]
     assert result.most_confused(1) == [(2, 0, 4)]
     assert confusion[0, 0] == 5

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from slim_resnet import folding
+from slim_resnet.inference.folded import folding
 
 BFLOAT16 = tf.bfloat16.as_numpy_dtype
 

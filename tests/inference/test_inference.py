@@ -5,20 +5,21 @@ import contextlib
 import io
 import threading
 
-import checkpoints
-import hardware
-import networks
 import numpy as np
 import pytest
 import tensorflow as tf
 import tf_slim as slim
 
-from slim_resnet import blog, compat, environment, folded_network, images, inference_graph
-from slim_resnet import resnet_v2
+from slim_resnet import blog, compat, resnet_v2
 from slim_resnet.checkpoint import open_checkpoint, recognise
+from slim_resnet.common import environment
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.inference import InferenceModel
-from slim_resnet.network import Network
+from slim_resnet.images import reading
+from slim_resnet.inference.folded import graph as inference_graph
+from slim_resnet.inference.folded import network as folded_network
+from slim_resnet.inference.folded.model import InferenceModel
+from slim_resnet.inference.network import Network
+from tests.helpers import checkpoints, hardware, networks
 
 tf1 = tf.compat.v1
 
@@ -178,7 +179,7 @@ def test_table_of_blocks_with_other_strides(written):
 
 def test_uint8_is_prepared_as_images_are(written, model):
     pixels = np.random.default_rng(0).integers(0, 256, [2, 32, 32, 3], np.uint8)
-    prepared = np.stack([(images.tf.image.convert_image_dtype(image, tf.float32).numpy() - 0.5)
+    prepared = np.stack([(reading.tf.image.convert_image_dtype(image, tf.float32).numpy() - 0.5)
                          * 2 for image in pixels])
     np.testing.assert_array_equal(model(pixels).logits, model(prepared).logits)
     # And the borders of conv1, which are padded with 0 and not with -1.

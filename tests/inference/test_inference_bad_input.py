@@ -1,12 +1,12 @@
 """What an InferenceModel refuses: images, arguments and checkpoints, one clear error each."""
 
-import checkpoints
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.inference import InferenceModel
+from slim_resnet.inference.folded.model import InferenceModel
+from tests.helpers import checkpoints
 
 tf1 = tf.compat.v1
 

@@ -3,13 +3,15 @@
 import concurrent.futures
 import os
 
-import checkpoints
 import numpy as np
 import pytest
 
-from slim_resnet import compat, inference_cache, inference_graph
-from slim_resnet.checkpoint_reader import files_of
-from slim_resnet.inference import InferenceModel
+from slim_resnet import compat
+from slim_resnet.checkpoint.reader import files_of
+from slim_resnet.inference.folded import cache as inference_cache
+from slim_resnet.inference.folded import graph as inference_graph
+from slim_resnet.inference.folded.model import InferenceModel
+from tests.helpers import checkpoints
 
 
 @pytest.fixture
@@ -141,5 +143,6 @@ def test_no_cache_unless_asked_for(made, tmp_path):
 
 def test_onednn_is_part_of_the_key(made, monkeypatch):
     key = inference_cache.key_of(files_of(made.path), [])
-    monkeypatch.setattr(compat, "onednn_enabled", lambda on=compat.onednn_enabled(): not on)
+    on = compat.onednn_enabled()
+    monkeypatch.setattr(compat, "onednn_enabled", lambda: not on)
     assert inference_cache.key_of(files_of(made.path), []) != key

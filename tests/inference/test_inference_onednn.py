@@ -5,11 +5,11 @@ import os
 import subprocess
 import sys
 
-import checkpoints
 import numpy as np
 import pytest
 
-from slim_resnet.environment import FASTEST, child_environment
+from slim_resnet.common.environment import FASTEST, child_environment
+from tests.helpers import checkpoints
 
 THREADS = 40
 SCRIPT = """

@@ -4,16 +4,16 @@ import json
 import os
 import sys
 
-import checkpoints
-import hardware
 import numpy as np
-import pictures
 import pytest
 import tensorflow as tf
 
-from slim_resnet import accuracy, environment, records
+from slim_resnet.benchmark import records
 from slim_resnet.cli import main
 from slim_resnet.commands import optimize
+from slim_resnet.common import environment
+from slim_resnet.inference import accuracy
+from tests.helpers import checkpoints, hardware, pictures
 
 tf1 = tf.compat.v1
 

@@ -7,7 +7,7 @@ import resource
 import pytest
 
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.results import Results, data_sha256, read_rows
+from slim_resnet.inference.results import Results, data_sha256, read_rows
 
 NUM_IMAGES, BATCH_SIZE = 11, 3
 MADE_BY = {"format": "slim_resnet test 1", "checkpoint_sha256": "c", "data_sha256": "d",

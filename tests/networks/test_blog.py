@@ -1,7 +1,6 @@
 import inspect
 import re
 
-import networks
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -9,8 +8,9 @@ import tf_slim as slim
 from test_compat import python
 
 from slim_resnet import blog, resnet_v2
+from slim_resnet.end_points.costs import forward_cost
 from slim_resnet.errors import ArgScopeWarning
-from slim_resnet.graph_cost import forward_cost
+from tests.helpers import networks
 
 tf1 = tf.compat.v1
 

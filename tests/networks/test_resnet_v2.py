@@ -1,7 +1,6 @@
 import collections
 import inspect
 
-import networks
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -10,6 +9,7 @@ from tf_slim.nets import resnet_v2 as tf_slim_resnet_v2
 
 from slim_resnet import resnet_v2
 from slim_resnet.errors import ArgScopeWarning
+from tests.helpers import networks
 
 tf1 = tf.compat.v1
 

@@ -1,4 +1,3 @@
-import networks
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -6,6 +5,7 @@ import tf_slim as slim
 from tf_slim.nets import resnet_v2 as tf_slim_resnet_v2
 
 from slim_resnet import blog, resnet_v2
+from tests.helpers import networks
 
 tf1 = tf.compat.v1
 

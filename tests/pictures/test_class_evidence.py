@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-import checkpoints
-import networks
-from slim_resnet import class_evidence, looks, network
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.photos import Photo
+from slim_resnet.images.photos import Photo
+from slim_resnet.inference import network
+from slim_resnet.pictures import class_evidence, looks
+from tests.helpers import checkpoints, networks
 
 SIZE = 64
 

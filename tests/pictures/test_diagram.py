@@ -4,11 +4,12 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-import checkpoints
-from slim_resnet import diagram, resnet_v2
+from slim_resnet import resnet_v2
 from slim_resnet.blocks import Block, unit_groups
 from slim_resnet.cli import main
 from slim_resnet.errors import SlimResnetError
+from slim_resnet.pictures import diagram
+from tests.helpers import checkpoints
 
 SVG = "{http://www.w3.org/2000/svg}"
 

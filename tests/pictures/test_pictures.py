@@ -7,14 +7,15 @@ import types
 import numpy as np
 import pytest
 
-import drawn
-from slim_resnet import (class_evidence, depth_picture, evidence_picture, figures, sheets)
-from slim_resnet.classify import Result
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.looks import Look
-from slim_resnet.markup import shortened, text_width
-from slim_resnet.photos import Photo
-from slim_resnet.themes import THEMES
+from slim_resnet.images.photos import Photo
+from slim_resnet.inference.classification import Result
+from slim_resnet.pictures import class_evidence, depth, figures, sheets
+from slim_resnet.pictures import evidence as evidence_picture
+from slim_resnet.pictures.looks import Look
+from slim_resnet.pictures.markup import shortened, text_width
+from slim_resnet.pictures.themes import THEMES
+from tests.helpers import drawn
 
 themes = pytest.mark.parametrize("theme", THEMES)
 RNG = np.random.RandomState(0)
@@ -229,7 +230,7 @@ def statistics(numbers, units=2):
 @pytest.mark.parametrize("units", [1, 2, 60])
 def test_depth_can_be_read(units, theme):
     rows, summary = statistics(iter(RNG.normal(size=1000)), units)
-    figure = depth_picture.draw(rows, summary, theme=theme)
+    figure = depth.draw(rows, summary, theme=theme)
     words = drawn.readable(figure).words
     assert "End points of 3 images along the depth" in words
     assert {"block1", "block2", "units", "layers with ReLU", "layers without ReLU",
@@ -247,11 +248,11 @@ def test_depth_can_be_read(units, theme):
 
 def test_depth_marks_what_is_not_finite():
     rows, summary = statistics(iter([None, 1, None] + [0.5] * 40))
-    figure = depth_picture.draw(rows, summary)
+    figure = depth.draw(rows, summary)
     assert any("× marks 2 with NaN or infinite" in word for word in drawn.Drawn(figure).words)
     assert [line.get_xdata() for line in figure.axes[0].lines if line.get_marker() == "x"] == [
         [0], [2]]
-    depth_picture.draw(*statistics(iter([None] * 50)))
+    depth.draw(*statistics(iter([None] * 50)))
 
 
 def test_files_are_what_they_are_called(tmp_path):

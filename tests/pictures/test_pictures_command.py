@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-import checkpoints
-import pictures
-from slim_resnet import network
 from slim_resnet.cli import main
+from slim_resnet.inference import network
+from tests.helpers import checkpoints, pictures
 
 
 @pytest.fixture(scope="module")

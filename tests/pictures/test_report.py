@@ -8,11 +8,13 @@ import sys
 import numpy as np
 import pytest
 
-import checkpoints
-import pictures
-from reports import CLASS, record, write_report
-from slim_resnet import classify, end_points, network, report, sheets
 from slim_resnet.cli import build_parser, main
+from slim_resnet.end_points import table as end_points
+from slim_resnet.inference import classification, network
+from slim_resnet.pictures import sheets
+from slim_resnet.pictures.report import making as report
+from tests.helpers import checkpoints, pictures
+from tests.helpers.reports import CLASS, record, write_report
 
 VOID = {"meta", "link", "img", "br", "hr", "input", "source", "wbr"}
 
@@ -102,7 +104,8 @@ def test_what_a_reader_needs(page):
 
 
 def test_classes_are_those_of_classify(made, page):
-    results = list(classify.classify(made.checkpoint, made.images[:2], made.labels, image_size=32))
+    results = list(classification.classify(made.checkpoint, made.images[:2], made.labels,
+                                           image_size=32))
     articles = page.all("article")
     for result, article in zip(results, articles):
         for name, number, probability in zip(result.names, result.classes, result.probabilities):

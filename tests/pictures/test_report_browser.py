@@ -2,10 +2,11 @@
 
 import pytest
 
-import browser
-from reports import write_report
-from slim_resnet import diagram, resnet_v2
+from slim_resnet import resnet_v2
 from slim_resnet.blocks import Block
+from slim_resnet.pictures import diagram
+from tests.helpers import browser
+from tests.helpers.reports import write_report
 
 TAB, ENTER = ("Tab", 9), ("Enter", 13, "\r")
 

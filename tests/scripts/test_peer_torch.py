@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-import checkpoints
+from tests.helpers import checkpoints
 
 pytest.importorskip("torch", reason="torch is not installed")
 

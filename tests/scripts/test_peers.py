@@ -5,10 +5,11 @@ import json
 import numpy as np
 import pytest
 
-import checkpoints
-from slim_resnet import peer_engines, peer_process, peer_records, peers, plots
+from slim_resnet import peer_engines, peer_process, peer_records, peers
 from slim_resnet.cli import main
 from slim_resnet.errors import SlimResnetError
+from slim_resnet.pictures import plots
+from tests.helpers import checkpoints
 
 CPU = {"model": "a CPU", "flags": [], "cores": 2}
 

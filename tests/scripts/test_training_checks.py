@@ -10,8 +10,8 @@ import pytest
 import tensorflow as tf
 
 from slim_resnet import training_checks
-from slim_resnet.arrays import read_arrays
 from slim_resnet.cli import main
+from slim_resnet.common.arrays import read_arrays
 
 NUM_IMAGES = 50
 

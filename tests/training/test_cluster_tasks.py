@@ -5,16 +5,19 @@ import socket
 import threading
 import types
 
-import clusters
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from slim_resnet import cli, cluster_tasks, cluster_training, training
-from slim_resnet.cluster import Cluster
+from slim_resnet import cli
+from slim_resnet.common.cluster import Cluster
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.training_data import Input, open_data
-from slim_resnet.training_options import Options
+from slim_resnet.training import cluster as cluster_training
+from slim_resnet.training import run as training
+from slim_resnet.training import tasks as cluster_tasks
+from slim_resnet.training.data import Input, open_data
+from slim_resnet.training.options import Options
+from tests.helpers import clusters
 
 tf1 = tf.compat.v1
 

@@ -5,14 +5,14 @@ import subprocess
 import sys
 import time
 
-import clusters
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from slim_resnet import training
-from slim_resnet.training_graph import architecture_of, build_logits
-from slim_resnet.training_options import Options
+from slim_resnet.training import run as training
+from slim_resnet.training.graph import architecture_of, build_logits
+from slim_resnet.training.options import Options
+from tests.helpers import clusters
 
 tf1 = tf.compat.v1
 

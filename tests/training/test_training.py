@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import checkpoints
-import pictures
-from slim_resnet import training, training_folder, training_hooks
 from slim_resnet.checkpoint import open_checkpoint
 from slim_resnet.cli import main
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.training_options import Options
+from slim_resnet.training import folder as training_folder
+from slim_resnet.training import hooks as training_hooks
+from slim_resnet.training import run
+from slim_resnet.training.options import Options
+from tests.helpers import checkpoints, pictures
 
 tf1 = tf.compat.v1
 
@@ -51,7 +52,7 @@ class Stop(tf1.train.SessionRunHook):
 
 def train(data, output, options=OPTIONS, **arguments):
     arguments = {"save_steps": 2, "log_steps": 1, "evaluate": False, **arguments}
-    return training.train(options, [data], output, **arguments)
+    return run.train(options, [data], output, **arguments)
 
 
 def metrics(output):
@@ -130,7 +131,7 @@ def test_kill_leaves_a_run_that_goes_on(data, straight, tmp_path):
     words = ["train", data, "--output", tmp_path / "run", "--model", "resnet_v2", "--blocks",
              "1x1,2x1", "--image-size", "32", "--batch-size", "4", "--learning-rate", "0.02",
              "--ema-decay", "0.9", "--steps", STEPS, "--save-steps", "1", "--log-steps", "1"]
-    root = pathlib.Path(__file__).parents[1]
+    root = pathlib.Path(__file__).parents[2]
     child = subprocess.Popen([sys.executable, "-m", "slim_resnet", *map(str, words)],
                              env=dict(os.environ, PYTHONPATH=str(root)))
     deadline = time.monotonic() + 120

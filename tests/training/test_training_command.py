@@ -6,17 +6,17 @@ import json
 import numpy as np
 import pytest
 
-import checkpoints
-import pictures
-from slim_resnet import training, training_evaluation
 from slim_resnet.checkpoint import open_checkpoint, recognise
 from slim_resnet.cli import main
 from slim_resnet.commands import train as train_command
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.evaluate import evaluate
-from slim_resnet.training_evaluation import AVERAGED, BATCH, MOVING, Evaluated
-from slim_resnet.training_hooks import Progress
-from slim_resnet.training_options import Options, check, parse_blocks
+from slim_resnet.inference.evaluation import evaluate
+from slim_resnet.training import evaluation
+from slim_resnet.training import run as training
+from slim_resnet.training.evaluation import AVERAGED, BATCH, MOVING, Evaluated
+from slim_resnet.training.hooks import Progress
+from slim_resnet.training.options import Options, check, parse_blocks
+from tests.helpers import checkpoints, pictures
 
 CLASSES = ("dark", "light", "mid")
 
@@ -183,7 +183,7 @@ def test_without_a_terminal_a_line_a_minute(monkeypatch, capsys):
     clock = 0
     monkeypatch.setattr("time.monotonic", lambda: clock)
     on_progress = train_command._progress_lines()
-    for step, clock in enumerate([59, 60, 119, 120], 1):
+    for step, clock in enumerate([59, 60, 119, 120], 1):  # noqa: B007 (the lambda reads it)
         on_progress(Progress(step, 9, 0.5, 0.25, 10, 65))
     assert capsys.readouterr().err.splitlines() == [
         f"slim-resnet train: step {step} of 9  loss 0.5000  accuracy 0.250  10.0 images/s  "
@@ -194,7 +194,7 @@ def test_averages_that_have_not_converged_are_told():
     options = Options(steps=100, model="resnet_v2_50", batch_norm_decay=0.997)
 
     def warning(moving, batch, images=1000):
-        return training_evaluation.warning([Evaluated(MOVING, images, moving, 1.0, 0),
+        return evaluation.warning([Evaluated(MOVING, images, moving, 1.0, 0),
                                             Evaluated(BATCH, images, batch, 1.0, 0)], options)
 
     assert warning(0.95, 0.96) is None and warning(0.96, 0.2) is None

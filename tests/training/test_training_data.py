@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import pictures
-from slim_resnet import images, training_data
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.training_options import Options
+from slim_resnet.images import reading
+from slim_resnet.training import data as training_data
+from slim_resnet.training.options import Options
+from tests.helpers import pictures
 
 tf1 = tf.compat.v1
 
@@ -61,7 +62,7 @@ def batches(data, first=0, count=5, options=OPTIONS, **task):
 
 def which(prepared, pixels):
     """Returns the number of the picture that each prepared image is."""
-    known = np.stack([images.preprocess(picture, SIZE) for picture in pixels])
+    known = np.stack([reading.preprocess(picture, SIZE) for picture in pixels])
     flat = prepared.reshape(-1, 1, *known.shape[1:])
     distances = np.abs(flat - known).max(axis=(2, 3, 4))
     assert (distances.min(axis=1) < 1e-6).all()
@@ -111,7 +112,7 @@ def test_tasks_share_what_one_would_have(kind, augmentation, sources):
 def test_arrays_at_once_are_arrays_one_by_one(sources, pixels):
     """Batches of arrays are prepared together; files of the same pictures one at a time."""
     prepared, _ = batches(sources["npz"])
-    expected = np.stack([images.preprocess(pixels[k], SIZE) for k in which(prepared, pixels)])
+    expected = np.stack([reading.preprocess(pixels[k], SIZE) for k in which(prepared, pixels)])
     np.testing.assert_allclose(prepared.reshape(expected.shape), expected, atol=1e-6)
 
 

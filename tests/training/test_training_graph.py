@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tf_slim as slim
-
-import networks
-from slim_resnet import blog, compat, resnet_v2, training_graph
-from slim_resnet.errors import SlimResnetError
-from slim_resnet.training_options import Options, batch_norm_decay_for
 from tf_slim.nets import resnet_v2 as tf_slim_resnet_v2
+
+from slim_resnet import blog, compat, resnet_v2
+from slim_resnet.errors import SlimResnetError
+from slim_resnet.training import graph as training_graph
+from slim_resnet.training.options import Options, batch_norm_decay_for
+from tests.helpers import networks
 
 tf1 = tf.compat.v1
 

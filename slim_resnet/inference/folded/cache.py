@@ -17,8 +17,8 @@ import tensorflow as tf
 
 import slim_resnet
 from slim_resnet import compat
-from slim_resnet.environment import cpu
-from slim_resnet.files import sha256_of
+from slim_resnet.common.environment import cpu
+from slim_resnet.common.files import sha256_of
 
 tf1 = tf.compat.v1
 

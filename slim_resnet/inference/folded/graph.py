@@ -12,7 +12,8 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from slim_resnet import folding, resnet_utils
+from slim_resnet import resnet_utils
+from slim_resnet.inference.folded import folding
 
 tf1 = tf.compat.v1
 

@@ -5,8 +5,8 @@ import types
 
 import tensorflow as tf
 
+from slim_resnet.checkpoint.recognition import recognise
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.recognise import recognise
 
 tf1 = tf.compat.v1
 

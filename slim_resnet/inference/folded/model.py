@@ -20,14 +20,15 @@ import typing
 import numpy as np
 import tensorflow as tf
 
-from slim_resnet import compat, inference_cache
-from slim_resnet.checkpoint_reader import files_of, open_checkpoint
+from slim_resnet import compat
+from slim_resnet.checkpoint.reader import files_of, open_checkpoint
+from slim_resnet.checkpoint.recognition import recognise
+from slim_resnet.end_points.keys import check_end_points
 from slim_resnet.errors import SlimResnetError, cause_of
-from slim_resnet.features import check_end_points
-from slim_resnet.folded_network import checked_values, choose_precision, fold, with_blocks
-from slim_resnet.inference_graph import IMAGES, RAW_IMAGES, SCALED_IMAGES
-from slim_resnet.live_network import live_network
-from slim_resnet.recognise import recognise
+from slim_resnet.inference.folded import cache
+from slim_resnet.inference.folded.graph import IMAGES, RAW_IMAGES, SCALED_IMAGES
+from slim_resnet.inference.folded.live import live_network
+from slim_resnet.inference.folded.network import checked_values, choose_precision, fold, with_blocks
 from slim_resnet.resnet_utils import unit_arguments
 
 tf1 = tf.compat.v1
@@ -159,9 +160,9 @@ class InferenceModel:
             with _part(parts_s, "cache"):
                 table = blocks and [[block.scope, *map(unit_arguments, block.args)]
                                     for block in blocks]
-                key = inference_cache.key_of(files_of(path), [
+                key = cache.key_of(files_of(path), [
                     precision, end_points, image_size, output_stride, table])
-                entry = inference_cache.read(cache_dir, key)
+                entry = cache.read(cache_dir, key)
             if entry:
                 shown = getattr(path, "path", path)
                 fused = _Fused(entry.graph_def, entry.names, entry.tensor, entry.record)
@@ -169,7 +170,7 @@ class InferenceModel:
                     return cls(shown, precision, fused, parts_s, cached=True)
                 except (tf.errors.OpError, ValueError, KeyError):
                     pass  # Damaged; the next lines make it anew.
-            inference_cache.discard(cache_dir, key)
+            cache.discard(cache_dir, key)
         with open_checkpoint(path) as opened, _part(parts_s, "read_and_fold"):
             network = recognise(opened)
             if blocks is not None:
@@ -184,7 +185,7 @@ class InferenceModel:
         if cache_dir is not None:
             try:
                 with _part(parts_s, "write_cache"):
-                    model.cache_problem = inference_cache.write(
+                    model.cache_problem = cache.write(
                         cache_dir, key, fused.graph_def, model._session, fused.names,
                         fused.record)
             except BaseException:

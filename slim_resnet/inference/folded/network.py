@@ -5,10 +5,11 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from slim_resnet import compat, environment
+from slim_resnet import compat
+from slim_resnet.checkpoint.recognition import recognise
+from slim_resnet.common import environment
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.inference_graph import IMAGES, folded_graph
-from slim_resnet.recognise import recognise
+from slim_resnet.inference.folded.graph import IMAGES, folded_graph
 from slim_resnet.resnet_utils import unit_arguments
 
 

@@ -16,17 +16,23 @@ import typing
 
 import numpy as np
 
-from slim_resnet import (activations, class_evidence, depth_picture, end_points,
-                         evidence_picture, figures, images, looks, records, report_page, sheets)
-from slim_resnet.checkpoint import open_checkpoint
-from slim_resnet.classify import class_names
+from slim_resnet.benchmark import records
+from slim_resnet.checkpoint.description import description
+from slim_resnet.checkpoint.reader import open_checkpoint
+from slim_resnet.checkpoint.runs import settings_of
+from slim_resnet.end_points import activations, table
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.evidence_picture import class_label
-from slim_resnet.network import BATCH_SIZE, Network, classes_of
-from slim_resnet.photos import read_photos
-from slim_resnet.settings import settings_of
-from slim_resnet.themes import THEMES
-from slim_resnet.variables import description
+from slim_resnet.images import reading
+from slim_resnet.images.labels import class_names
+from slim_resnet.images.photos import read_photos
+from slim_resnet.images.settings import BATCH_SIZE
+from slim_resnet.inference.network import Network, classes_of
+from slim_resnet.pictures import class_evidence, figures, looks, sheets
+from slim_resnet.pictures import depth as depth_picture
+from slim_resnet.pictures import evidence as evidence_picture
+from slim_resnet.pictures.evidence import class_label
+from slim_resnet.pictures.report import page as report_page
+from slim_resnet.pictures.themes import THEMES
 
 # Every image adds some megabyte to the page.
 MAX_IMAGES = 20
@@ -83,7 +89,7 @@ def make(checkpoint, paths, labels=None, *, image_size=None, preprocessing=None,
     figures.figure_class()
     image_size, preprocessing, labels = settings_of(checkpoint, image_size, preprocessing, labels)
     timings = None if benchmark is None else _timings(benchmark)
-    paths = images.find_images(paths)
+    paths = reading.find_images(paths)
     with open_checkpoint(checkpoint) as opened:
         names = class_names(classes_of(opened), labels)
         network = Network(opened, image_size)
@@ -102,7 +108,7 @@ def make(checkpoint, paths, labels=None, *, image_size=None, preprocessing=None,
                     prepared.append(look.photo.prepared)
         except KeyboardInterrupt:
             interrupted = True
-        summary = end_points.summary(network.end_points)
+        summary = table.summary(network.end_points)
         rows = activations.statistics(network, (np.stack(prepared[at:at + batch_size]) for at in
                                                 range(0, len(prepared), batch_size)))
     page = report_page.Contents(
@@ -139,7 +145,8 @@ def _entry(look, place):
     caption = (f"Evidence for {label}: {height} × {width} places add up to "
                f"{look.contributions.sum():+.4f}; with the bias, {look.bias:+.4f}, the logit is "
                f"{look.logit:+.4f}.")
-    maps = [(key, _picture(lambda theme: sheets.feature_maps(values, key, theme=theme),
+    maps = [(key, _picture(lambda theme, key=key, values=values: sheets.feature_maps(
+        values, key, theme=theme),
                            f"Maps of the first channels of {key}, "
                            "{} by {} positions, {} channels.".format(*values.shape)))
             for key, values in look.maps.items()]

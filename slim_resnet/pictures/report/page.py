@@ -14,11 +14,11 @@ import string
 import typing
 
 import slim_resnet
-from slim_resnet import diagram
-from slim_resnet.evidence_picture import class_label
-from slim_resnet.markup import escaped
-from slim_resnet.themes import THEMES
-from slim_resnet.variables import description_items
+from slim_resnet.checkpoint.description import description_items
+from slim_resnet.pictures import diagram
+from slim_resnet.pictures.evidence import class_label
+from slim_resnet.pictures.markup import escaped
+from slim_resnet.pictures.themes import THEMES
 
 
 class Picture(typing.NamedTuple):
@@ -118,7 +118,7 @@ def render(contents):
 
 
 def _resource(name):
-    return importlib.resources.files("slim_resnet").joinpath("page", name).read_text("utf-8")
+    return importlib.resources.files(__package__).joinpath(name).read_text("utf-8")
 
 
 def _hash(text):

@@ -1,0 +1,7 @@
+"""The post's claim: networks timed, recorded and compared."""
+
+from slim_resnet.common.lazy import face
+
+__getattr__, __dir__, __all__ = face(__name__, {
+    "experiment": "Options run_benchmark",
+})

@@ -1,0 +1,90 @@
+"""What a training run leaves beside its checkpoints, and what they want to be used with.
+
+``training.json``  options, class names, image size; fixed once the run has begun
+``labels.txt``     class names, in slim's form: ``0:daisy``
+``metrics.jsonl``  a line for each logged step
+"""
+
+import os
+import typing
+
+from slim_resnet.common.files import read_json
+from slim_resnet.errors import SlimResnetError
+from slim_resnet.images.settings import IMAGE_SIZE
+
+FORMAT = "slim_resnet training 1"
+RECORD, LABELS, METRICS = "training.json", "labels.txt", "metrics.jsonl"
+# Prefix of a checkpoint, before "-" and its step.
+CHECKPOINT = "model.ckpt"
+
+
+class Settings(typing.NamedTuple):
+    """What `settings_of` returns.
+
+    Attributes:
+      image_size: Height and width in pixels.
+      preprocessing: One of `images.PREPROCESSING`.
+      labels: Labels file, or None.
+    """
+
+    image_size: int
+    preprocessing: str
+    labels: str | None
+
+
+def settings_of(checkpoint, image_size=None, preprocessing=None, labels=None):
+    """Fills in what was not asked for: as `training.train` recorded it, else as slim has it.
+
+    Args:
+      checkpoint: Anything that `slim_resnet.checkpoint` opens.
+      image_size: Height and width in pixels, or None.
+      preprocessing: One of `images.PREPROCESSING`, or None.
+      labels: Labels file, or None.
+
+    Raises:
+      SlimResnetError: A run's record beside the checkpoint is damaged.
+    """
+    folder, record = run_of(checkpoint)
+    known = (IMAGE_SIZE, "inception", None) if record is None else (
+        record["options"]["image_size"], record["options"]["preprocessing"],
+        os.path.join(folder, LABELS))
+    return Settings(*(asked if asked is not None else own for asked, own in
+                      zip((image_size, preprocessing, labels), known)))
+
+
+def read_record(folder):
+    """Returns what `write_record` wrote as a dict; None if the folder has no such file.
+
+    Raises:
+      SlimResnetError: It cannot be read or is something else.
+    """
+    path = os.path.join(folder, RECORD)
+    try:
+        return read_json(path, FORMAT, "the record of a slim-resnet train run")
+    except SlimResnetError as error:
+        if isinstance(error.__cause__, (FileNotFoundError, NotADirectoryError)):
+            return None
+        raise
+
+
+def run_of(checkpoint):
+    """Returns the folder and the record of the run that wrote a checkpoint.
+
+    Args:
+      checkpoint: The folder of a run, a checkpoint in it, or anything else.
+
+    Returns:
+      ``(folder, record)``; the record is None where no run of ours wrote it.
+    """
+    path = folder = os.fsdecode(getattr(checkpoint, "path", checkpoint))
+    if not os.path.isdir(path):
+        folder, name = os.path.split(path)
+        if not name.startswith(CHECKPOINT + "-"):
+            return folder, None
+    return folder, read_record(folder)
+
+
+def classes_of_run(checkpoint):
+    """Returns the names of classes of the run that wrote a checkpoint, or None."""
+    _, record = run_of(checkpoint)
+    return record and record["classes"]

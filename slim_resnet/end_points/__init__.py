@@ -1,0 +1,10 @@
+"""Into any slim network's end points: a table, their values, what each of them sees."""
+
+from slim_resnet.common.lazy import face
+
+__getattr__, __dir__, __all__ = face(__name__, {
+    "table": "LEVELS EndPoint own_ops select summary total",
+    "activations": "Statistics doubts statistics",
+    "receptive_field": "Sight sights",
+    "keys": "check_end_points nearest_keys",
+})

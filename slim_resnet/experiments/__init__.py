@@ -1,0 +1,1 @@
+"""The post's first point, and data to try things on."""

@@ -1,0 +1,11 @@
+"""A checkpoint at work: classes, layers and scores, and its folded, fastest form."""
+
+from slim_resnet.common.lazy import face
+
+__getattr__, __dir__, __all__ = face(__name__, {
+    "network": "BuiltNetwork Network open_network",
+    "classification": "Result classify",
+    "evaluation": "Evaluation evaluate",
+    "features": "write_features",
+    "folded.model": "InferenceModel Outputs",
+})

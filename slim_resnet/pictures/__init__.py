@@ -1,0 +1,1 @@
+"""Pictures of networks, of what they see, and of measurements."""
