@@ -121,10 +121,12 @@ def _extract_member(archive, member, path, folder):
                               "devices are not unpacked")
     if member.name.startswith("/") or ".." in parts or "\0" in member.name or not parts[-1]:
         raise SlimResnetError(f"{path}: its member {member.name!r} leads out of the archive")
+    # Messages show the name.
+    name = "".join(character if character.isprintable() else "_" for character in parts[-1])
     try:
-        target = open(os.path.join(folder, parts[-1]), "xb")
+        target = open(os.path.join(folder, name), "xb")
     except FileExistsError:
-        raise SlimResnetError(f"{path}: holds two files named {parts[-1]!r}") from None
+        raise SlimResnetError(f"{path}: holds two files named {name!r}") from None
     left = member.size
     with target, archive.extractfile(member) as source:
         while left:
