@@ -35,9 +35,11 @@ def header(name="a", kind=tarfile.REGTYPE, size=0):
 
 
 def test_many_empty_members(tmp_path):
-    members = b"".join(header(f"f{i}") for i in range(60000))
+    members = b"".join(header(f"f{i}") for i in range(1001))
     assert "more than 1,000 members" in refusal(tmp_path, gzip.compress(members))
     assert len(os.listdir(tmp_path / "folder")) == 1000
+    folders = header("folder", tarfile.DIRTYPE) * 60000
+    assert "more than 1,000 members" in refusal(tmp_path, gzip.compress(folders))
 
 
 def test_a_thousand_members_are_unpacked(tmp_path):
