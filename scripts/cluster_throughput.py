@@ -1,28 +1,34 @@
 """How the throughput of training grows from one worker to two on one machine.
 
-Every setting is ``slim-resnet train`` as it is, in processes of its own; times are those
-of the chief's summaries. A worker is held to one core, so that a second one has another to
-work on: a process that has all cores uses them by itself.
+Every setting is ``slim-resnet train`` as it is, in processes of its own: alone, with a
+parameter server and one worker, and with two. Times are those of the chief's summaries. A
+worker is held to one core, so that a second one has another to work on: a process that has
+all cores uses them by itself. Prints images a second.
 """
 
+import argparse
 import contextlib
 import glob
 import json
 import math
 import os
+import pathlib
 import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import typing
+from collections.abc import Callable
 
-import numpy as np
-import tensorflow as tf
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
+from slim_resnet import cli
+from slim_resnet.commands.options import positive_int
+from slim_resnet.common.environment import child_environment
+from slim_resnet.common.spread import median_ratio, spread
+from slim_resnet.common.tables import format_table
 from slim_resnet.errors import SlimResnetError
-
-tf1 = tf.compat.v1
 
 BLOCKS, IMAGE_SIZE, BATCH_SIZE = "16x1,32x1,64x1", 32, 32
 # Steps before the timed ones, and from one summary to the next.
@@ -59,7 +65,34 @@ SETTINGS = (
 )
 
 
-def measure(rounds, steps, on_row=lambda row: None):
+def build_parser() -> cli.Parser:
+    parser = cli.Parser(prog="cluster_throughput.py", description=__doc__)
+    parser.add_argument("--rounds", type=positive_int, default=3, metavar="N",
+                        help="runs of each setting, in turn (default: 3)")
+    parser.add_argument("--steps", type=positive_int, default=200, metavar="N",
+                        help="timed, of each run (default: 200)")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def run(arguments: argparse.Namespace) -> None:
+    def announce(name, rate):
+        print(f"cluster_throughput.py: {name}: {rate:.1f} images/s", file=sys.stderr, flush=True)
+
+    results, parameters = measure(arguments.rounds, arguments.steps, announce)
+    print("\n".join(format_table(
+        ["images a second", "min", "median", "max", "/ alone on one core", "/ 1 worker"],
+        [[name, *(f"{value:.1f}" for value in spread(values)),
+          *(f"{median_ratio(values, results[other]):.2f}"
+            for other in ("alone, one core", "1 worker"))]
+         for name, values in results.items()])))
+    print(f"{parameters} parameters, {4e-6 * parameters:.2f} MB, go to a worker in every step, and "
+          f"as many gradients back: a step takes {1000 * exchange_seconds(results):.1f} ms more "
+          "with a parameter server than alone on one core")
+
+
+def measure(rounds: int, steps: int, on_row: Callable[[str, float], None] = lambda *row: None
+            ) -> tuple[dict, int]:
     """Trains in each setting in turn, several times over.
 
     Args:
@@ -78,6 +111,7 @@ def measure(rounds, steps, on_row=lambda row: None):
     if not hasattr(os, "sched_setaffinity") or len(os.sched_getaffinity(0)) < 2:
         raise SlimResnetError("this measurement needs two cores and a system that holds processes "
                               "to cores, like Linux")
+    import numpy as np
     results = {setting.name: [] for setting in SETTINGS}
     with tempfile.TemporaryDirectory(prefix="slim_resnet-") as folder:
         rng = np.random.default_rng(0)
@@ -94,8 +128,9 @@ def measure(rounds, steps, on_row=lambda row: None):
         return results, num_parameters(output)
 
 
-def num_parameters(folder):
+def num_parameters(folder: str) -> int:
     """Returns the number of values of a run's network, optimizer's excluded."""
+    import tensorflow as tf
     shapes = tf.train.load_checkpoint(folder).get_variable_to_shape_map()
     return sum(math.prod(shape) for name, shape in shapes.items()
                if shape and not name.endswith("/Momentum"))
@@ -114,15 +149,12 @@ def _train(setting, data, output, steps):
         command += ["--cluster", _write_spec(output + ".json", len(setting.cores))]
     else:
         tasks = [(cores, []) for cores in setting.cores]
-    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    environment = dict(os.environ, PYTHONPATH=os.pathsep.join(
-        filter(None, [package, os.environ.get("PYTHONPATH")])))
     processes = []
     try:
         for cores, arguments in tasks:
             processes.append(subprocess.Popen(
                 [sys.executable, "-c", _RUN, ",".join(str(available[core]) for core in cores),
-                 *command, *arguments], env=environment, text=True,
+                 *command, *arguments], env=child_environment(), text=True,
                 stdout=subprocess.DEVNULL, stderr=subprocess.PIPE))
         for process in processes:
             _, said = process.communicate()
@@ -145,35 +177,22 @@ def _write_spec(path, num_workers):
     return path
 
 
-def step_seconds(folder):
+def step_seconds(folder: str) -> float:
     """Returns the seconds a step of a run took, from its summaries after `WARM_UP` steps."""
+    import tensorflow as tf
     times = sorted((event.step, event.wall_time)
                    for path in glob.glob(os.path.join(folder, "events.out.tfevents.*"))
-                   for event in tf1.train.summary_iterator(path)
+                   for event in tf.compat.v1.train.summary_iterator(path)
                    if event.HasField("summary") and event.step >= WARM_UP)
     (first, started), (last, ended) = times[0], times[-1]
     return (ended - started) / (last - first)
 
 
-def exchange_seconds(results):
+def exchange_seconds(results: dict) -> float:
     """Returns how much longer a step is with a parameter server than alone on one core."""
     return statistics.median(BATCH_SIZE / with_server - BATCH_SIZE / alone for with_server, alone
                              in zip(results["1 worker"], results["alone, one core"]))
 
 
-def table(results):
-    """Returns rows: a setting, images a second, and them over those of the others.
-
-    Args:
-      results: Of `measure`.
-
-    Returns:
-      Rows ``(name, min, median, max, over "alone, one core", over "1 worker")``; the last
-      two are medians of the rounds' ratios.
-    """
-    def over(name, other):
-        return statistics.median(a / b for a, b in zip(results[name], results[other]))
-
-    return [(name, min(values), statistics.median(values), max(values),
-             over(name, "alone, one core"), over(name, "1 worker"))
-            for name, values in results.items()]
+if __name__ == "__main__":
+    sys.exit(cli.run(build_parser()))

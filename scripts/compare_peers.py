@@ -1,7 +1,7 @@
 """Compare engines on one network: the same weights and images, in turn, in one run.
 
-    slim-resnet compare-peers --json peers.json --plot peers.png
-    slim-resnet compare-peers --checkpoint resnet_v2_50.ckpt --peers optimised openvino
+    python scripts/compare_peers.py --json peers.json --plot peers.png
+    python scripts/compare_peers.py --checkpoint resnet_v2_50.ckpt --peers optimised openvino
 
 Each engine is a process of its own. Times are medians over the rounds; "time / ours" is
 the median, round by round, of its time over that of our optimised network in whichever
@@ -11,20 +11,24 @@ process to the first result of the smallest batch, memory the peak so far as bat
 Relative error and top-1 are against our plain session in float32.
 """
 
-import json
+import argparse
+import pathlib
 import sys
 
-from slim_resnet.commands import positive_int
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from scripts.peers.comparison import ENGINES, Comparison, compare
+from slim_resnet import cli
+from slim_resnet.commands import options
+from slim_resnet.commands.options import positive_int
+from slim_resnet.commands.progress import step_counter, write_record
 from slim_resnet.common.environment import cpu
-from slim_resnet.common.files import atomic_write, check_writable
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.models import MODELS
-from slim_resnet.peers import ENGINES
-
-HELP = "compare the network's speed in several engines (extra: peers)"
 
 
-def add_arguments(parser):
+def build_parser() -> cli.Parser:
+    parser = cli.Parser(prog="compare_peers.py", description=__doc__)
     resnets = [name for name in MODELS if "resnet" in name]
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--model", choices=resnets, default="resnet_v2_152",
@@ -39,46 +43,38 @@ def add_arguments(parser):
     parser.add_argument("--threads", type=positive_int, metavar="N",
                         help="threads of every engine (default: one a core)")
     parser.add_argument("--image-size", type=positive_int, default=224, metavar="PIXELS")
-    parser.add_argument("--json", metavar="FILE", help="write the record")
-    parser.add_argument("--plot", metavar="FILE",
-                        help="images a second, as .png, .svg or .pdf (extra: plot)")
+    options.add_record(parser, "write the record", "images a second")
+    parser.set_defaults(run=run)
+    return parser
 
 
-def run(arguments):
-    from slim_resnet import peer_records, peers
-    from slim_resnet.pictures import plots
+def run(arguments: argparse.Namespace) -> int | None:
+    from scripts.peers import plot, records
     if arguments.checkpoint is None:
         MODELS[arguments.model].checked_image_size(arguments.image_size)
     for name in ("peers", "batch_sizes"):
         values = getattr(arguments, name)
         if len(set(values)) < len(values):
             raise SlimResnetError(f"--{name.replace('_', '-')} names one twice")
-    for path in filter(None, (arguments.json, arguments.plot)):
-        check_writable(path)
+    options.check_files(arguments.json, plot=arguments.plot)
+    record = compare(
+        Comparison(arguments.checkpoint or arguments.model, tuple(arguments.peers),
+                   tuple(arguments.batch_sizes), arguments.rounds,
+                   arguments.threads or cpu()["cores"], arguments.image_size),
+        _announce, step_counter("round"))
+    print("\n".join([*records.heading(record), "", *records.table(record), "",
+                     *records.conclusions(record)]))
+    write_record(record, arguments.json)
     if arguments.plot:
-        plots.check_plot_file(arguments.plot)
-    record = peers.compare(
-        peers.Options(arguments.checkpoint or arguments.model, tuple(arguments.peers),
-                      tuple(arguments.batch_sizes), arguments.rounds,
-                      arguments.threads or cpu()["cores"], arguments.image_size),
-        _announce, _count_round if sys.stderr.isatty() else None)
-    print("\n".join([*peer_records.heading(record), "", *peer_records.table(record), "",
-                     *peer_records.conclusions(record)]))
-    if arguments.json:
-        with atomic_write(arguments.json) as file:
-            json.dump(record, file, indent=1)
-            file.write("\n")
-    if arguments.plot:
-        plots.plot_peers(record, arguments.plot)
+        plot.plot(record, arguments.plot)
     if record["partial"]:
-        print("slim-resnet compare-peers: interrupted; these are the rounds before",
-              file=sys.stderr)
+        _announce("interrupted; these are the rounds before")
         return 130
 
 
 def _announce(message):
-    print(f"slim-resnet compare-peers: {message}", file=sys.stderr, flush=True)
+    print(f"compare_peers.py: {message}", file=sys.stderr, flush=True)
 
 
-def _count_round(done, total):
-    print(f"round {done} of {total}", end="\r", file=sys.stderr, flush=True)
+if __name__ == "__main__":
+    sys.exit(cli.run(build_parser()))

@@ -1,38 +1,111 @@
 """What is claimed of training, measured: killing loses nothing, fine-tuning helps, speed.
 
-Each check returns rows of plain data; `slim-resnet training-checks` prints them.
+    python scripts/training_checks.py kills        kill it at random moments, compare losses
+    python scripts/training_checks.py fine-tuning  digits 7 to 9, from a checkpoint of 0 to 6
+    python scripts/training_checks.py throughput   beside a bare loop of session.run(train_op)
+
+Exit status 1 if a claim does not hold: a step lost or a loss that differs by more than a
+thousandth; fine-tuning not ahead at equal steps; less than 0.95 of the bare loop.
 """
 
 import json
 import math
 import os
+import pathlib
 import random
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterable, Sequence
 
-import numpy as np
-import tensorflow as tf
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
+from slim_resnet import cli
 from slim_resnet.checkpoint.runs import METRICS
+from slim_resnet.commands.options import positive_int
+from slim_resnet.common.environment import child_environment
+from slim_resnet.common.tables import format_table
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.experiments import digits
-from slim_resnet.training import hooks
-from slim_resnet.training import run as training
-from slim_resnet.training.graph import architecture_of, build_logits, build_training_graph
-from slim_resnet.training.options import Options
-
-tf1 = tf.compat.v1
 
 BLOCKS = ((16, 1), (32, 1), (64, 1))
 # Losses of the same step that differ by less, relatively, are the same.
 SAME_LOSS = 1e-3
 
 
+def build_parser() -> cli.Parser:
+    parser = cli.Parser(prog="training_checks.py", description=__doc__)
+    checks = parser.add_subparsers(dest="check", metavar="CHECK")
+    kills = checks.add_parser("kills", help="kill a run at random moments")
+    kills.add_argument("--kills", type=positive_int, default=20, metavar="N",
+                       help="(default: %(default)s)")
+    kills.add_argument("--steps", type=positive_int, default=600, metavar="N",
+                       help="of the run (default: %(default)s)")
+    kills.add_argument("--seed", type=int, default=0, metavar="N",
+                       help="of the moments (default: %(default)s)")
+    fine_tuning = checks.add_parser("fine-tuning", help="from a checkpoint of other classes")
+    fine_tuning.add_argument("--steps", type=positive_int, nargs="+", default=[5, 10, 20],
+                             metavar="N", help="of the runs (default: 5 10 20)")
+    fine_tuning.add_argument("--seeds", type=positive_int, default=3, metavar="N",
+                             help="how many (default: %(default)s)")
+    throughput = checks.add_parser("throughput", help="beside a bare loop")
+    throughput.add_argument("--rounds", type=positive_int, default=5, metavar="N",
+                            help="both in turn (default: %(default)s)")
+    throughput.add_argument("--steps", type=positive_int, default=100, metavar="N",
+                            help="timed, of each (default: %(default)s)")
+    throughput.add_argument("--augmentation", choices=("inception", "flip", "none"),
+                            default="none", help="(default: %(default)s)")
+    for check, of_check in ((kills, _kills), (fine_tuning, _fine_tuning),
+                            (throughput, _throughput)):
+        check.set_defaults(run=of_check)
+    return parser
+
+
+def _kills(arguments):
+    result = check_kills(arguments.kills, arguments.steps, arguments.seed, _say)
+    print("\n".join(format_table(
+        ["kill", "s after start", "checkpoint before", "after", "steps lost"],
+        [[number, f"{row['seconds']:.2f}", row["kept_before"], row["kept"], row["lost"]]
+         for number, row in enumerate(result["kills"], 1)])))
+    worst = max(result["runs"])
+    print(f"{len(result['runs'])} runs came to their end; losses of all {arguments.steps} steps "
+          f"differ by at most {worst:.2g}, relatively, from those of the run left alone")
+    return int(worst > SAME_LOSS or any(row["lost"] for row in result["kills"]))
+
+
+def _fine_tuning(arguments):
+    rows = check_fine_tuning(arguments.steps, range(arguments.seeds), on_row=_say)
+    print("\n".join(format_table(
+        ["steps", "seed", "from scratch, top-1 %", "fine-tuned, top-1 %"],
+        [[row["steps"], row["seed"], f"{100 * row['from_scratch']:.1f}",
+          f"{100 * row['fine_tuned']:.1f}"]
+         for row in sorted(rows, key=lambda row: (row["steps"], row["seed"]))])))
+    return int(any(median_of(own, "fine_tuned") <= median_of(own, "from_scratch")
+                   for own in ([row for row in rows if row["steps"] == steps]
+                               for steps in arguments.steps)))
+
+
+def _throughput(arguments):
+    rows = check_throughput(arguments.rounds, arguments.steps,
+                                   augmentation=arguments.augmentation, on_row=_say)
+    print("\n".join(format_table(
+        ["round", "bare loop, images/s", "train, images/s", "ratio"],
+        [[number, f"{row['bare']:.1f}", f"{row['train']:.1f}", f"{row['ratio']:.3f}"]
+         for number, row in enumerate(rows, 1)])))
+    ratio = median_of(rows, "ratio")
+    print(f"median ratio {ratio:.3f}")
+    return int(ratio < 0.95)
+
+
+def _say(row):
+    if sys.stderr.isatty():
+        print("  ".join(f"{name} {value:.4g}" for name, value in row.items()), file=sys.stderr)
+
+
 def _random_arrays(path, num_images, num_classes=10, seed=0):
     """Writes images of noise, each class of its own brightness, as .npz."""
+    import numpy as np
     rng = np.random.RandomState(seed)
     labels = np.arange(num_images) % num_classes
     shades = labels[:, np.newaxis, np.newaxis, np.newaxis] * (200 // num_classes)
@@ -41,7 +114,8 @@ def _random_arrays(path, num_images, num_classes=10, seed=0):
     return path
 
 
-def check_kills(kills, steps=600, seed=0, on_kill=lambda row: None):
+def check_kills(kills: int, steps: int = 600, seed: int = 0,
+                on_kill: Callable[[dict], None] = lambda row: None) -> dict:
     """Kills ``slim-resnet train`` at random moments, starts it again, and compares.
 
     One run is left alone; the other is killed by SIGKILL after a time drawn anew each
@@ -97,10 +171,7 @@ def check_kills(kills, steps=600, seed=0, on_kill=lambda row: None):
 
 
 def _start(command, output):
-    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    environment = dict(os.environ, PYTHONPATH=os.pathsep.join(
-        filter(None, [package, os.environ.get("PYTHONPATH")])))
-    return subprocess.Popen([*command, "--output", output], env=environment, text=True,
+    return subprocess.Popen([*command, "--output", output], env=child_environment(), text=True,
                             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 
@@ -115,6 +186,7 @@ def _kept(output):
     """Returns the step of the last good checkpoint; 0 before there is one."""
     if not os.path.isdir(output):
         return 0
+    from slim_resnet.training import hooks
     return hooks.last_good_step(output, lambda line: None) or 0
 
 
@@ -147,8 +219,9 @@ def _difference(output, alone, steps):
     return max(abs(ours[step] - theirs[step]) / abs(theirs[step]) for step in ours)
 
 
-def check_fine_tuning(lengths=(5, 10, 20), seeds=(0, 1, 2), pretraining_steps=300,
-                      on_row=lambda row: None):
+def check_fine_tuning(lengths: Sequence[int] = (5, 10, 20), seeds: Sequence[int] = (0, 1, 2),
+                      pretraining_steps: int = 300,
+                      on_row: Callable[[dict], None] = lambda row: None) -> list[dict]:
     """Learns the digits 7 to 9 from nothing, and from a checkpoint of the digits 0 to 6.
 
     Args:
@@ -161,6 +234,8 @@ def check_fine_tuning(lengths=(5, 10, 20), seeds=(0, 1, 2), pretraining_steps=30
       Rows of ``seed``, ``steps``, ``from_scratch`` and ``fine_tuned``, the last two
       fractions of test images that are classified right, by moving statistics.
     """
+    from slim_resnet.training import run as training
+    from slim_resnet.training.options import Options
     rows = []
     with tempfile.TemporaryDirectory(prefix="slim_resnet-") as folder:
         files = _parts_of_digits(folder)
@@ -186,6 +261,9 @@ def check_fine_tuning(lengths=(5, 10, 20), seeds=(0, 1, 2), pretraining_steps=30
 
 def _parts_of_digits(folder):
     """Writes the digits below 7 (``old``) and the others (``new``), as .npz."""
+    import numpy as np
+
+    from slim_resnet.experiments import digits
     images, labels = digits.load_digits()
     files = {"old": {}, "new": {}}
     for part, chosen in zip(("train", "test"), digits.split(len(images))):
@@ -198,8 +276,8 @@ def _parts_of_digits(folder):
     return files
 
 
-def check_throughput(rounds=5, steps=100, batch_size=32, blocks=((16, 3), (32, 3), (64, 3)),
-                     augmentation="none", on_row=lambda row: None):
+def check_throughput(rounds: int = 5, steps: int = 100, augmentation: str = "none",
+                     on_row: Callable[[dict], None] = lambda row: None) -> list[dict]:
     """Times `training.train` and a bare loop of ``session.run(train_op)`` in turn.
 
     Both train the same network at 32 pixels. The bare loop has its only batch in a
@@ -209,17 +287,16 @@ def check_throughput(rounds=5, steps=100, batch_size=32, blocks=((16, 3), (32, 3
     Args:
       rounds: How often both.
       steps: Timed steps of each, after ten that are not.
-      batch_size: Images a step.
-      blocks: Of the network.
-      augmentation: See `training_options.Options`.
+      augmentation: See `training.Options`.
       on_row: Called with each row.
 
     Returns:
       Rows of ``bare`` and ``train``, images a second, and ``ratio``.
     """
+    from slim_resnet.training.options import Options
     burn_in, rows = 10, []
-    options = Options(steps=steps + burn_in, model="resnet_v2", blocks=blocks, image_size=32,
-                      augmentation=augmentation, batch_size=batch_size)
+    options = Options(steps=steps + burn_in, model="resnet_v2", blocks=((16, 3), (32, 3), (64, 3)),
+                      image_size=32, augmentation=augmentation, batch_size=32)
     with tempfile.TemporaryDirectory(prefix="slim_resnet-") as folder:
         data = _random_arrays(os.path.join(folder, "data.npz"), 1000)
         for number in range(rounds):
@@ -232,6 +309,11 @@ def check_throughput(rounds=5, steps=100, batch_size=32, blocks=((16, 3), (32, 3
 
 
 def _bare_rate(options, burn_in):
+    import numpy as np
+    import tensorflow as tf
+
+    from slim_resnet.training.graph import architecture_of, build_logits, build_training_graph
+    tf1 = tf.compat.v1
     with tf.Graph().as_default(), tf1.Session() as session:
         shape = [options.batch_size, options.image_size, options.image_size, 3]
         images = tf1.Variable(
@@ -250,12 +332,17 @@ def _bare_rate(options, burn_in):
 
 
 def _train_rate(options, data, output, burn_in):
+    from slim_resnet.training import run as training
     times = []
     training.train(options, [data], output, evaluate=False,
                    on_progress=lambda progress: times.append(time.perf_counter()))
     return (options.steps - burn_in) * options.batch_size / (times[-1] - times[burn_in - 1])
 
 
-def median_of(rows, name):
+def median_of(rows: Iterable[dict], name: str) -> float:
     """Returns the median over rows of one of their values."""
     return statistics.median(row[name] for row in rows)
+
+
+if __name__ == "__main__":
+    sys.exit(cli.run(build_parser()))
