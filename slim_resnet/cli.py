@@ -17,12 +17,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
 import slim_resnet
+from slim_resnet.commands import COMMANDS
 from slim_resnet.compat.import_hooks import around_import
 from slim_resnet.errors import SlimResnetError
-
-# A new command is a name here and a module of that name.
-COMMANDS = ("benchmark", "checkpoint", "classify", "evaluate", "export", "end-points", "pictures",
-            "report", "train", "degradation", "data")
 
 
 class Parser(argparse.ArgumentParser):

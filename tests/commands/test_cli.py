@@ -123,7 +123,7 @@ def test_verbose_goes_anywhere(words, verbose, monkeypatch):
 
 def test_options_that_several_commands_have_are_the_same():
     helps = {}
-    for words, parser in ALL.items():
+    for parser in ALL.values():
         for option in ("--labels", "--preprocessing", "--optimize", "--resume", "--cluster"):
             action = parser._option_string_actions.get(option)
             if action:

@@ -230,7 +230,8 @@ def test_defaults_of_commands_and_library_agree():
     arguments = parser.parse_args(["report", "x", "y", "--output", "z"])
     defaults = {name: parameter.default for name, parameter in
                 inspect.signature(report.make).parameters.items()}
-    for name in ("max_images", "image_size", "batch_size", "preprocessing", "end_points", "benchmark"):
+    for name in ("max_images", "image_size", "batch_size", "preprocessing", "end_points",
+                 "benchmark"):
         assert getattr(arguments, name) == defaults[name], name
     arguments = parser.parse_args(["pictures", "x", "y", "--output", "z"])
     assert arguments.max_channels == sheets.MAX_CHANNELS

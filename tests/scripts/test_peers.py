@@ -1,4 +1,4 @@
-"""scripts/compare_peers.py: engines on tiny networks, processes, and tables of made-up records."""
+"""compare_peers.py: engines on tiny networks, processes, and tables of made-up records."""
 
 import json
 
@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from scripts import compare_peers
-from scripts.peers import comparison, engines, plot, process, records
+from scripts.peers import comparison, engines, plot, records
+from scripts.peers import process as peer_process
 from slim_resnet import cli
 from slim_resnet.errors import SlimResnetError
 from tests.helpers import checkpoints
@@ -72,7 +73,7 @@ def test_every_engine_has_a_loader():
 def served(monkeypatch, loader, commands=()):
     monkeypatch.setitem(engines.LOADERS, "session", loader)
     answers = []
-    process.serve("session", {"files": {"image_size": 2}, "batch_sizes": [1, 3]}, commands,
+    peer_process.serve("session", {"files": {"image_size": 2}, "batch_sizes": [1, 3]}, commands,
                        answers.append)
     return answers
 
