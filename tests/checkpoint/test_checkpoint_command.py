@@ -1,7 +1,6 @@
 """``slim-resnet checkpoint describe`` and ``diff``, and the pure functions under them."""
 
 import json
-import os
 import pathlib
 
 import numpy as np
