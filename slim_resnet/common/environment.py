@@ -5,6 +5,7 @@ import os
 import platform
 
 import slim_resnet
+from slim_resnet.errors import SlimResnetError
 
 # What optimised networks compute in; auto is one of the other two.
 PRECISIONS = ("auto", "float32", "bfloat16")
@@ -40,6 +41,14 @@ def has_bfloat16(flags):
     return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(flags)
 
 
+def check_bfloat16():
+    """Raises `SlimResnetError` if this CPU does not multiply bfloat16 numbers in hardware."""
+    machine = cpu()
+    if not has_bfloat16(machine["flags"]):
+        raise SlimResnetError(f"precision bfloat16: this CPU ({machine['model']}) has neither "
+                              "avx512_bf16 nor amx_bf16; use float32")
+
+
 def memory_bytes(key):
     """Returns a memory figure of this process, such as ``VmRSS``, or ``VmHWM``: its peak.
 
@@ -56,9 +65,9 @@ def child_environment(**more):
     Args:
       **more: Variables beside this process's own.
     """
-    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    folder = os.path.dirname(os.path.dirname(os.path.abspath(slim_resnet.__file__)))
     return {**os.environ, **more, "PYTHONPATH": os.pathsep.join(
-        filter(None, [package, os.environ.get("PYTHONPATH")]))}
+        filter(None, [folder, os.environ.get("PYTHONPATH")]))}
 
 
 def environment():

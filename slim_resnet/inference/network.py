@@ -23,7 +23,7 @@ def classes_of(opened):
     num_classes = recognise(opened).num_classes
     if num_classes is None:
         raise SlimResnetError(f"{opened.path}: has no logits, so it cannot classify; its "
-                              "features can be had with slim-resnet classify --features")
+                              "features can be had with slim-resnet end-points --save")
     return num_classes
 
 

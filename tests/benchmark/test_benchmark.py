@@ -155,13 +155,13 @@ def test_threads_and_precision_reach_the_session():
 
 
 def test_bfloat16_runs_or_is_refused_by_what_the_cpu_has(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("slim_resnet.commands.benchmark.has_bfloat16",
+    monkeypatch.setattr("slim_resnet.common.environment.has_bfloat16",
                         lambda flags: hardware.HAS_BFLOAT16)
     if hardware.HAS_BFLOAT16:
         assert record_of(tmp_path, "--precision", "bfloat16")["options"]["precision"] == "bfloat16"
     else:
         run_cli(*SMALL, "--precision", "bfloat16", status=2)
-        assert "--precision bfloat16: this CPU" in one_error_line(capsys)
+        assert "precision bfloat16: this CPU" in one_error_line(capsys)
 
 
 def test_device_target_fetch_input_and_mode_options(tmp_path):

@@ -105,5 +105,5 @@ def test_chosen_keys(net):
                                       ("conv1", "block1", "block2")]
     assert looks.chosen_keys(net, ["*/block2", "global_pool"]) == ["resnet_v2_50/block2",
                                                                   "global_pool"]
-    with pytest.raises(SlimResnetError, match="'x' fits no end point; nearest: "):
+    with pytest.raises(SlimResnetError, match="no end point 'x'; nearest: "):
         looks.chosen_keys(net, ["x"])

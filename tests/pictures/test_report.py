@@ -148,7 +148,7 @@ def test_timings_are_those_of_the_record(page):
 def test_images_beyond_the_most_are_counted(made, tmp_path, capsys):
     output = tmp_path / "r.html"
     assert main(["report", made.checkpoint, *made.images[:2], made.images[0], "--output",
-                 str(output), "--image-size", "32", "--max-images", "1", "--keys",
+                 str(output), "--image-size", "32", "--max-images", "1", "--end-points",
                  "*/unit_1/bottleneck_v2"]) == 0
     assert capsys.readouterr().err == ("slim-resnet report: 2 of 3 images were left out; "
                                        "--max-images takes more\n")
@@ -186,7 +186,7 @@ def test_interrupt_keeps_what_there_is(made, tmp_path, capsys, monkeypatch):
 @pytest.mark.parametrize("options, message", [
     (["--benchmark", "{}/none.json"], "none.json: cannot be read"),
     (["--benchmark", "{}/half.json"], "the benchmark's record is incomplete or damaged"),
-    (["--keys", "nothing"], "'nothing' fits no end point; nearest"),
+    (["--end-points", "nothing"], "no end point 'nothing'; nearest"),
     (["--labels", "{}/none.txt"], "none.txt: cannot be read"),
     (["--output", "{}/none/r.html"], "none does not exist"),
     (["{}/none.png"], "none.png: no such file"),
@@ -230,7 +230,8 @@ def test_defaults_of_commands_and_library_agree():
     arguments = parser.parse_args(["report", "x", "y", "--output", "z"])
     defaults = {name: parameter.default for name, parameter in
                 inspect.signature(report.make).parameters.items()}
-    for name in ("max_images", "image_size", "batch_size", "preprocessing", "keys", "benchmark"):
+    for name in ("max_images", "image_size", "batch_size", "preprocessing", "end_points",
+                 "benchmark"):
         assert getattr(arguments, name) == defaults[name], name
     arguments = parser.parse_args(["pictures", "x", "y", "--output", "z"])
     assert arguments.max_channels == sheets.MAX_CHANNELS

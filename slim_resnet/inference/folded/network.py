@@ -23,12 +23,10 @@ def choose_precision(precision):
     if precision not in environment.PRECISIONS:
         raise SlimResnetError(f"there is no precision {precision!r}; choose one of "
                               f"{', '.join(environment.PRECISIONS)}")
-    machine = environment.cpu()
-    able = environment.has_bfloat16(machine["flags"])
-    if precision == "bfloat16" and not able:
-        raise SlimResnetError(f"precision bfloat16: this CPU ({machine['model']}) has neither "
-                              "avx512_bf16 nor amx_bf16; use float32")
+    if precision == "bfloat16":
+        environment.check_bfloat16()
     if precision == "auto":
+        able = environment.has_bfloat16(environment.cpu()["flags"])
         # Without oneDNN, TensorFlow widens every bfloat16 number and is slower than in float32.
         return "bfloat16" if able and compat.onednn_enabled() else "float32"
     return precision

@@ -59,7 +59,7 @@ class Report(typing.NamedTuple):
 
 
 def make(checkpoint, paths, labels=None, *, image_size=None, preprocessing=None,
-         batch_size=BATCH_SIZE, keys=None, max_images=MAX_IMAGES, benchmark=None,
+         batch_size=BATCH_SIZE, end_points=None, max_images=MAX_IMAGES, benchmark=None,
          progress=lambda items, total: items):
     """Makes the page.
 
@@ -72,7 +72,7 @@ def make(checkpoint, paths, labels=None, *, image_size=None, preprocessing=None,
         what the checkpoint was trained with, see `settings.settings_of`.
       preprocessing: One of `images.PREPROCESSING`, or None, likewise.
       batch_size: Images in a run of the network, for the statistics.
-      keys: Keys and patterns of end points whose maps are shown, the first `MOST_KEYS`
+      end_points: Keys and patterns of end points whose maps are shown, the first `MOST_KEYS`
         of them; None takes conv1 and the blocks.
       max_images: Images to show; the page says how many were left out.
       benchmark: A record of ``slim-resnet benchmark --json``, see
@@ -96,7 +96,7 @@ def make(checkpoint, paths, labels=None, *, image_size=None, preprocessing=None,
         described = description(opened, network.recognised, [
             dict(name=name, parameters=math.prod(shape)) for name, shape in opened.shapes.items()])
     with network:
-        chosen = looks.chosen_keys(network, keys)
+        chosen = looks.chosen_keys(network, end_points)
         photos = progress(read_photos(paths[:max_images], image_size, preprocessing),
                           min(len(paths), max_images))
         entries, prepared, interrupted = [], [], False

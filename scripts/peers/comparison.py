@@ -14,9 +14,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 
 import numpy as np
 
+from scripts.peers.engines import GEMM_SIZE
 from slim_resnet import timing
 from slim_resnet.common.environment import (
     FASTEST,
@@ -26,7 +28,6 @@ from slim_resnet.common.environment import (
     has_bfloat16,
 )
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.peer_engines import GEMM_SIZE
 
 FORMAT = "slim_resnet peers 1"
 
@@ -65,7 +66,7 @@ GEMM = "gemm"
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
+class Comparison:
     """What to compare and how.
 
     Attributes:
@@ -102,7 +103,7 @@ class EngineProcess:
         started = time.perf_counter()
         # A session of its own: Ctrl-C is for the parent, whose end ends it.
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "slim_resnet.peer_process", json.dumps([engine, arguments])],
+            [sys.executable, "-m", "scripts.peers.process", json.dumps([engine, arguments])],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr, text=True,
             start_new_session=True,
             env=child_environment(TF_CPP_MIN_LOG_LEVEL="3", **variables))
@@ -114,7 +115,7 @@ class EngineProcess:
         self.startup_s = time.perf_counter() - started
 
     def run(self, command, feed_dict=None):
-        """Has it do one command of `peer_process.serve`, and waits."""
+        """Has it do one command of `process.serve`, and waits."""
         try:
             print(json.dumps(command), file=self._process.stdin, flush=True)
         except BrokenPipeError:
@@ -139,16 +140,17 @@ class EngineProcess:
         self._stderr.close()
 
 
-def compare(options, announce=lambda message: None, on_step=None):
+def compare(options: Comparison, announce: Callable[[str], None] = lambda message: None,
+            on_step: Callable[[int, int], None] | None = None) -> dict:
     """Times the engines in turn.
 
     Args:
-      options: `Options`.
+      options: A `Comparison`.
       announce: Called with a line about what is going on.
       on_step: Called after a round with how many are over and how many there are.
 
     Returns:
-      The record, plain data; see `peer_records` for tables of it.
+      The record, plain data; see `records` for tables of it.
 
     Raises:
       SlimResnetError: The network cannot be had, or an engine's process ended early.
@@ -275,7 +277,7 @@ def _agree(entries, batch_size, folder, reference):
     return reference
 
 
-def agreement(outputs, reference):
+def agreement(outputs: np.ndarray, reference: np.ndarray) -> dict:
     """Compares logits ``[N, classes]``.
 
     Returns:

@@ -1,12 +1,13 @@
-"""Tables of what `slim_resnet.peers` measured: pure functions of its record."""
+"""Tables of what `comparison` measured: pure functions of its record."""
 
-import statistics
+from collections.abc import Container, Iterable
 
+from scripts.peers.comparison import OURS, PLAIN
+from slim_resnet.common.spread import median_ratio
 from slim_resnet.common.tables import format_table
-from slim_resnet.peers import OURS, PLAIN
 
 
-def heading(record):
+def heading(record: dict) -> list[str]:
     """Returns lines on the network, the machine and the limits that were measured."""
     network, options, machine = (record[key] for key in ("network", "options", "environment"))
     versions = machine["versions"]
@@ -24,24 +25,25 @@ def heading(record):
     return lines
 
 
-def ratio(ours, theirs):
+def ratio(ours: dict, theirs: dict) -> float:
     """Returns the median of ours / theirs, round by round; both ``batches`` of a run."""
-    return statistics.median(a / b for a, b in zip(ours["durations_s"], theirs["durations_s"]))
+    return median_ratio(ours["durations_s"], theirs["durations_s"])
 
 
-def measured(record, precision, batch_size):
+def measured(record: dict, precision: str, batch_size: int) -> list[tuple[dict, dict]]:
     """Returns ``[(run, its batch)]`` of one precision and batch size."""
     return [(run, batch) for run in record["runs"] if run["precision"] == precision
             for batch in run["batches"] if batch["batch_size"] == batch_size]
 
 
-def fastest(pairs, engines):
+def fastest(pairs: Iterable[tuple[dict, dict]], engines: Container[str]
+            ) -> tuple[dict, dict] | None:
     """Returns the ``(run, batch)`` of the least median among some engines, or None."""
     return min((pair for pair in pairs if pair[0]["engine"] in engines),
                key=lambda pair: pair[1]["median_s"], default=None)
 
 
-def table(record):
+def table(record: dict) -> list[str]:
     """Returns lines: a row for every engine, precision and batch size, and what is missing."""
     rows = []
     for precision, batch_size in _settings(record):
@@ -69,7 +71,7 @@ def table(record):
                     for one in record["unavailable"]]
 
 
-def conclusions(record):
+def conclusions(record: dict) -> list[str]:
     """Returns lines: ours against the plain session and the best peer, by setting."""
     lines = []
     for precision, batch_size in _settings(record):

@@ -1,4 +1,4 @@
-"""One engine of `slim_resnet.peer_engines` in this process; started by `slim_resnet.peers`.
+"""One engine of `engines` in this process; started by `comparison`.
 
 It is told what to do by a JSON object a line on standard input, and answers each with
 one on what was its standard output; whatever else is printed goes to standard error.
@@ -10,7 +10,7 @@ import sys
 
 import numpy as np
 
-from slim_resnet import peer_engines
+from scripts.peers import engines
 from slim_resnet.common.environment import memory_bytes
 from slim_resnet.errors import SlimResnetError
 
@@ -19,8 +19,8 @@ def serve(engine, arguments, commands, answer):
     """Loads an engine and does what it is told until ``commands`` end.
 
     Args:
-      engine: A key of `peer_engines.LOADERS`, or ``make_files``.
-      arguments: For its loader or `peer_engines.make_files`, by name; for a loader
+      engine: A key of `engines.LOADERS`, or ``make_files``.
+      arguments: For its loader or `engines.make_files`, by name; for a loader
         also ``batch_sizes``.
       commands: Yields ``{"batch_size": N}``, or with ``"save"`` the file that the
         outputs go to.
@@ -29,17 +29,17 @@ def serve(engine, arguments, commands, answer):
     """
     if engine == "make_files":
         try:
-            answer({"files": peer_engines.make_files(**arguments)})
+            answer({"files": engines.make_files(**arguments)})
         except SlimResnetError as error:
             answer({"unavailable": str(error)})
         return
     try:
         batch_sizes = arguments.pop("batch_sizes")
-        run = peer_engines.LOADERS[engine](**arguments)
-        images = peer_engines.images_for(max(batch_sizes), arguments["files"]["image_size"])
+        run = engines.LOADERS[engine](**arguments)
+        images = engines.images_for(max(batch_sizes), arguments["files"]["image_size"])
         run(images[:batch_sizes[0]])
     except ImportError as error:
-        answer({"unavailable": peer_engines.missing(error)})
+        answer({"unavailable": engines.missing(error)})
         return
     # Whatever a package raises over a model that it cannot take is a result, too.
     except Exception as error:

@@ -3,6 +3,8 @@
 Tensors are ``[N, channels, height, width]``, channels last in memory.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch.nn import functional
 
@@ -12,8 +14,8 @@ from slim_resnet.checkpoint.recognition import recognise
 from slim_resnet.inference.folded import folding
 
 
-def load(checkpoint, precision, threads):
-    """Returns a function from images ``[N, H, W, 3]`` to logits; see `peer_engines`."""
+def load(checkpoint: str, precision: str, threads: int) -> Callable:
+    """Returns a function from images ``[N, H, W, 3]`` to logits; see `engines`."""
     torch.set_num_threads(threads)
     dtype = getattr(torch, precision)
     with open_checkpoint(checkpoint) as opened:

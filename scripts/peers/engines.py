@@ -1,11 +1,10 @@
-"""The engines that `slim_resnet.peers` compares, each in a process of its own.
+"""The engines that `comparison` compares, each in a process of its own.
 
 An engine is a function ``load(files, precision, threads)`` that returns ``run(images)``:
 from prepared images ``[N, H, W, 3]`` to logits or, for Keras, probabilities. Packages are
 imported when an engine is loaded.
 """
 
-import contextlib
 import os
 
 import numpy as np
@@ -118,8 +117,8 @@ def load_openvino(files, precision, threads):
 
 def load_torch(files, precision, threads):
     """The folded network as a PyTorch module."""
-    from slim_resnet import peer_torch
-    return peer_torch.load(files["checkpoint"], precision, threads)
+    from scripts.peers import pytorch
+    return pytorch.load(files["checkpoint"], precision, threads)
 
 
 def load_gemm(files, precision, threads):
@@ -142,11 +141,13 @@ def _onnx(files):
     return files["onnx"]
 
 
-LOADERS = {name.removeprefix("load_"): loader for name, loader in list(globals().items())
-           if name.startswith("load_")}
+LOADERS = {"session": load_session, "optimised": load_optimised, "tf_slim": load_tf_slim,
+           "keras": load_keras, "onnxruntime": load_onnxruntime, "openvino": load_openvino,
+           "torch": load_torch, "gemm": load_gemm}
 
 
-def make_files(folder, network, image_size, num_classes, with_onnx):
+def make_files(folder: str, network: str, image_size: int, num_classes: int | None,
+               with_onnx: bool) -> dict:
     """Writes what the engines read: a checkpoint, unless one is given, and an ONNX model.
 
     Args:
@@ -162,6 +163,7 @@ def make_files(folder, network, image_size, num_classes, with_onnx):
     """
     import tensorflow as tf
 
+    from scripts.random_checkpoint import write
     from slim_resnet import compat, models
     from slim_resnet.checkpoint.reader import open_checkpoint
     from slim_resnet.checkpoint.recognition import recognise
@@ -170,14 +172,7 @@ def make_files(folder, network, image_size, num_classes, with_onnx):
     tf1 = tf.compat.v1
     checkpoint = network
     if network in models.MODELS:
-        checkpoint = os.path.join(folder, "network.ckpt")
-        with tf.Graph().as_default() as graph, tf1.Session(graph=graph) as session:
-            tf1.set_random_seed(0)
-            images = tf1.placeholder(tf.float32, [None, image_size, image_size, 3])
-            with contextlib.redirect_stdout(None):
-                models.find_model(network).build(images, num_classes, is_training=False)
-            session.run(tf1.global_variables_initializer())
-            tf1.train.Saver().save(session, checkpoint, write_meta_graph=False, write_state=False)
+        checkpoint = write(os.path.join(folder, "network.ckpt"), network, image_size, num_classes)
     with open_checkpoint(checkpoint) as opened, tf.Graph().as_default() as graph, \
          tf1.Session(graph=graph) as session:
         found = recognise(opened)
@@ -203,7 +198,7 @@ def _write_onnx(checkpoint, folder, image_size):
 
     from slim_resnet.checkpoint.reader import open_checkpoint
     from slim_resnet.checkpoint.recognition import recognise
-    from slim_resnet.export.formats import export_frozen
+    from slim_resnet.export import export_frozen
     with open_checkpoint(checkpoint) as opened:
         scope = recognise(opened).scope
         logits = f"{scope}/logits".lstrip("/")
@@ -219,13 +214,13 @@ def _write_onnx(checkpoint, folder, image_size):
     return path
 
 
-def missing(error):
+def missing(error: ImportError) -> str:
     """Returns the line that says what to install for an ``ImportError``."""
     extra = "torch" if error.name == "torch" else "'slim-resnet[peers]'"
     return f"needs {error.name}: pip install {extra}"
 
 
-def images_for(batch_size, image_size):
+def images_for(batch_size: int, image_size: int) -> np.ndarray:
     """Returns prepared images of random pixels, the same in every process."""
     return np.random.RandomState(0).uniform(
         -1, 1, [batch_size, image_size, image_size, 3]).astype(np.float32)
