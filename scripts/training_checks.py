@@ -235,7 +235,7 @@ def check_fine_tuning(lengths: Sequence[int] = (5, 10, 20), seeds: Sequence[int]
       fractions of test images that are classified right, by moving statistics.
     """
     from slim_resnet.training import run as training
-    from slim_resnet.training.options import Options
+    from slim_resnet.training.options import TrainingOptions
     rows = []
     with tempfile.TemporaryDirectory(prefix="slim_resnet-") as folder:
         files = _parts_of_digits(folder)
@@ -243,14 +243,14 @@ def check_fine_tuning(lengths: Sequence[int] = (5, 10, 20), seeds: Sequence[int]
             common = dict(image_size=32, augmentation="none", seed=seed)
             network = dict(model="resnet_v2", blocks=BLOCKS)
             before = os.path.join(folder, f"before-{seed}")
-            training.train(Options(steps=pretraining_steps, **network, **common),
+            training.train(TrainingOptions(steps=pretraining_steps, **network, **common),
                            [files["old"]["train"]], before, evaluate=False)
             for steps in lengths:
                 row = {"seed": seed, "steps": steps}
                 for name, start in (("from_scratch", network),
                                     ("fine_tuned", dict(checkpoint=before, exclude=("logits",)))):
                     outcome = training.train(
-                        Options(steps=steps, **start, **common), [files["new"]["train"]],
+                        TrainingOptions(steps=steps, **start, **common), [files["new"]["train"]],
                         os.path.join(folder, f"{name}-{seed}-{steps}"),
                         validation=[files["new"]["test"]])
                     row[name] = outcome.evaluations[0].top_1
@@ -287,16 +287,17 @@ def check_throughput(rounds: int = 5, steps: int = 100, augmentation: str = "non
     Args:
       rounds: How often both.
       steps: Timed steps of each, after ten that are not.
-      augmentation: See `training.Options`.
+      augmentation: See `TrainingOptions`.
       on_row: Called with each row.
 
     Returns:
       Rows of ``bare`` and ``train``, images a second, and ``ratio``.
     """
-    from slim_resnet.training.options import Options
+    from slim_resnet.training.options import TrainingOptions
     burn_in, rows = 10, []
-    options = Options(steps=steps + burn_in, model="resnet_v2", blocks=((16, 3), (32, 3), (64, 3)),
-                      image_size=32, augmentation=augmentation, batch_size=32)
+    options = TrainingOptions(steps=steps + burn_in, model="resnet_v2",
+                              blocks=((16, 3), (32, 3), (64, 3)), image_size=32,
+                              augmentation=augmentation, batch_size=32)
     with tempfile.TemporaryDirectory(prefix="slim_resnet-") as folder:
         data = _random_arrays(os.path.join(folder, "data.npz"), 1000)
         for number in range(rounds):

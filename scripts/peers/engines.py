@@ -198,7 +198,7 @@ def _write_onnx(checkpoint, folder, image_size):
 
     from slim_resnet.checkpoint.reader import open_checkpoint
     from slim_resnet.checkpoint.recognition import recognise
-    from slim_resnet.export.formats import export_frozen
+    from slim_resnet.export import export_frozen
     with open_checkpoint(checkpoint) as opened:
         scope = recognise(opened).scope
         logits = f"{scope}/logits".lstrip("/")

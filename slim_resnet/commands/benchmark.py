@@ -79,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int | None:
         def trace(text):
             with atomic_write(arguments.trace) as file:
                 file.write(text)
-    timed = experiment.Options(**timed)
+    timed = experiment.BenchmarkOptions(**timed)
     record = experiment.run_benchmark(timed, images_of_size, _announce, trace,
                                       progress.step_counter("step"))
     if len(record["runs"]) > 1:
@@ -128,7 +128,7 @@ def _check(arguments):
 
 
 def _check_optimize(arguments, names):
-    others = [name for name in names if "resnet_v2" not in name]
+    others = [name for name in names if not MODELS[name].foldable]
     if others:
         raise SlimResnetError(f"--optimize takes ResNets only, not {', '.join(others)}")
     for option, wanted in (("mode", "forward"), ("input", "feed"), ("fetch", "output"),

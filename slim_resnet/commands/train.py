@@ -29,8 +29,8 @@ from slim_resnet.common.cluster import PS, check_training_cluster, read_cluster
 from slim_resnet.common.environment import check_bfloat16
 from slim_resnet.common.tables import format_table
 from slim_resnet.errors import SlimResnetError
+from slim_resnet.models import FROM_BLOCKS, TRAINABLE
 from slim_resnet.training import options as training_options
-from slim_resnet.training.options import FREE_MODELS, NAMED_MODELS
 
 HELP = "train a network, or fine-tune a checkpoint"
 
@@ -62,16 +62,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                                help="a step is one task's batch, applied at once (default: one of "
                                "each task's, applied together)")
     parser.set_defaults(**{field.name: field.default
-                           for field in dataclasses.fields(training_options.Options)
+                           for field in dataclasses.fields(training_options.TrainingOptions)
                            if field.default is not dataclasses.MISSING})
 
 
 def _add_network(group):
-    group.add_argument("--model", choices=(*FREE_MODELS, *NAMED_MODELS), metavar="NAME",
-                       help=f"one of {', '.join((*FREE_MODELS, *NAMED_MODELS))} (default: the "
+    group.add_argument("--model", choices=TRAINABLE, metavar="NAME",
+                       help=f"one of {', '.join(TRAINABLE)} (default: the "
                        "network of --checkpoint)")
     group.add_argument("--blocks", metavar="DxU,...",
-                       help=f"for {' and '.join(FREE_MODELS)}: base depth x units of each block, "
+                       help=f"for {' and '.join(FROM_BLOCKS)}: base depth x units of each block, "
                        "like 16x3,32x3,64x3; all but the last halve height and width")
     group.add_argument("--no-root-block", dest="root_block", action="store_false",
                        help="begin with the first block, without conv1 and pool1")
@@ -185,12 +185,11 @@ def run(arguments: argparse.Namespace) -> int | None:
 
 def _options(arguments):
     values = {field.name: getattr(arguments, field.name)
-              for field in dataclasses.fields(training_options.Options)}
+              for field in dataclasses.fields(training_options.TrainingOptions)}
     if values["blocks"] is not None:
         values["blocks"] = training_options.parse_blocks(values["blocks"])
-    return training_options.Options(**{
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in values.items()})
+    return training_options.TrainingOptions(**{ name: tuple(value) if isinstance(value,
+                                            list) else value for name, value in values.items()})
 
 
 def table_lines(evaluations: Iterable) -> list[str]:
