@@ -93,18 +93,18 @@ def _kinds(arguments, found, path):
 
 
 def _draw_images(arguments, network, paths, names, keys, causes):
-    from slim_resnet.images import photos
+    from slim_resnet.images import display
     from slim_resnet.pictures import class_evidence, looks, sheets
     from slim_resnet.pictures import evidence as evidence_picture
     place = class_evidence.placement(network)
-    found = photos.read_photos(paths, arguments.image_size, arguments.preprocessing)
+    found = display.read_displayed(paths, arguments.image_size, arguments.preprocessing)
     done = 0
     try:
         for look in looks.look(network, commands.with_progress(found, len(paths)), keys, names,
                                evidence=names is not None):
-            if look.photo.cause:
-                causes.append((look.photo.path, look.photo.cause))
-            stem = f"{done + 1:0{len(str(len(paths)))}}-{_stem(look.photo.path)}"
+            if look.image.cause:
+                causes.append((look.image.path, look.image.cause))
+            stem = f"{done + 1:0{len(str(len(paths)))}}-{_stem(look.image.path)}"
             if look.result:
                 _write(arguments, f"{stem}-evidence",
                        evidence_picture.draw(look, place, theme=arguments.theme))

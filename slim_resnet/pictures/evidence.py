@@ -1,4 +1,4 @@
-"""One picture of what speaks for a class and where: photo, evidence on it, top classes.
+"""One picture of what speaks for a class and where: image, evidence on it, top classes.
 
 Needs the extra ``plot``.
 """
@@ -10,10 +10,10 @@ import numpy as np
 from slim_resnet.pictures import figures
 from slim_resnet.pictures.markup import shortened
 
-# In inches: the figure's width, margins, what bars add to it, and the most of a photo.
+# In inches: the figure's width, margins, what bars add to it, and the most of an image.
 _WIDTH, _LEFT, _TOP, _BARS = 8.1, 0.2, 1.05, 2.9
 _BESIDE, _STACKED = (3.3, 3.6), (6.4, 2.6)
-# Photos wider than this stand above their evidence and not beside it.
+# Images wider than this stand above their evidence and not beside it.
 _WIDE = 1.6
 
 
@@ -41,7 +41,7 @@ def draw(look, placement, *, theme="light", bars=True):
     Raises:
       SlimResnetError: There is no such theme, or no matplotlib.
     """
-    shown = look.photo.shown
+    shown = look.image.shown
     aspect = shown.shape[1] / shown.shape[0]
     most_width, most_height = _STACKED if aspect > _WIDE else _BESIDE
     width = max(0.3, min(most_width, most_height * aspect))
@@ -73,7 +73,7 @@ def draw(look, placement, *, theme="light", bars=True):
             axes = axes_at(_LEFT + dx, _TOP + dy, width, height)
             axes.imshow(picture, aspect="auto", interpolation="antialiased")
             axes.set_axis_off()
-        _frame(figure.axes[0], look.photo)
+        _frame(figure.axes[0], look.image)
         words(_LEFT, figure_height - 0.3, "Dashed frame: what the network sees. Colours are "
               "interpolated between the places.", fontsize=8, color=colours.muted)
         right = _LEFT + offset[0] + (width if stacked else max(width, 1.2)) + 0.15
@@ -85,11 +85,11 @@ def draw(look, placement, *, theme="light", bars=True):
 
 
 def _overlay(look, placement, largest, colours):
-    """Returns the grey photo, ``[height, width, 3]`` in [0, 1], coloured by its evidence."""
+    """Returns the grey image, ``[height, width, 3]`` in [0, 1], coloured by its evidence."""
     from matplotlib.colors import to_rgb
-    height, width = look.photo.shown.shape[:2]
-    size = look.photo.prepared.shape[0]
-    left, top, right, bottom = look.photo.cropped
+    height, width = look.image.shown.shape[:2]
+    size = look.image.prepared.shape[0]
+    left, top, right, bottom = look.image.cropped
     across, down = (((np.arange(count) + 0.5) / count - begin) / (end - begin)
                     for count, begin, end in ((width, left, right), (height, top, bottom)))
     evidence = _between(look.contributions, placement.positions(down * size - 0.5),
@@ -97,7 +97,7 @@ def _overlay(look, placement, largest, colours):
     strength = evidence / (largest or 1)
     outside = ~((down >= 0) & (down <= 1))[:, None] | ~((across >= 0) & (across <= 1))
     strength[outside] = 0
-    grey = (look.photo.shown @ [0.299, 0.587, 0.114] / 255)[..., None].repeat(3, -1)
+    grey = (look.image.shown @ [0.299, 0.587, 0.114] / 255)[..., None].repeat(3, -1)
     grey[outside] = 0.35 * grey[outside] + 0.65 * np.array(to_rgb(colours.background))
     colour = np.where(strength[..., None] > 0, to_rgb(colours.second), to_rgb(colours.main))
     alpha = 0.85 * np.abs(strength)[..., None]
@@ -111,11 +111,11 @@ def _between(values, rows, columns):
     return np.stack([np.interp(columns, np.arange(width), row) for row in values])
 
 
-def _frame(axes, photo):
-    """Draws on the photo what the network sees of it."""
+def _frame(axes, image):
+    """Draws on the image what the network sees of it."""
     from matplotlib.patches import Rectangle
-    height, width = photo.shown.shape[:2]
-    left, top, right, bottom = photo.cropped
+    height, width = image.shown.shape[:2]
+    left, top, right, bottom = image.cropped
     for colour, style in (("black", "-"), ("white", (0, (4, 4)))):
         axes.add_patch(Rectangle((left * width - 0.5, top * height - 0.5), (right - left) * width,
                                  (bottom - top) * height, fill=False, edgecolor=colour,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.images.photos import Photo
+from slim_resnet.images.display import DisplayedImage
 from slim_resnet.inference import network
 from slim_resnet.pictures import class_evidence, looks
 from tests.helpers import checkpoints, networks
@@ -58,12 +58,13 @@ def test_by_hand():
 
 def test_look_gives_the_first_class_s_evidence(net, written):
     images = batch()
-    photos = [Photo("a", images[0], np.zeros([4, 4, 3], np.uint8)), Photo("b", None, cause="bad"),
-              Photo("c", images[1], np.zeros([4, 4, 3], np.uint8))]
+    pixels = np.zeros([4, 4, 3], np.uint8)
+    displayed = [DisplayedImage("a", images[0], pixels), DisplayedImage("b", None, cause="bad"),
+                 DisplayedImage("c", images[1], pixels)]
     key = "resnet_v2_50/block1"
-    found = list(looks.look(net, photos, [key], top=3))
+    found = list(looks.look(net, displayed, [key], top=3))
     logits, features = net.logits(images), net.features(key, images)
-    assert found[1].result is None and found[1].photo.cause == "bad"
+    assert found[1].result is None and found[1].image.cause == "bad"
     for look, one_logits, one_features in zip(found[::2], logits, features):
         first = int(np.argmax(one_logits))
         assert look.result.classes == tuple(np.argsort(-one_logits)[:3].tolist())
@@ -96,7 +97,8 @@ def test_network_without_logits_has_no_evidence(tmp_path):
     with network.Network(written.path, 32) as net:
         with pytest.raises(SlimResnetError, match="has no logits"):
             class_evidence.logit_parameters(net)
-        look, = looks.look(net, [Photo("a", batch(size=32)[0])], ["global_pool"], evidence=False)
+        look, = looks.look(net, [DisplayedImage("a", batch(size=32)[0])], ["global_pool"],
+                           evidence=False)
         assert look.result is None and look.maps["global_pool"].shape == (1, 1, 8)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.images.photos import Photo
+from slim_resnet.images.display import DisplayedImage
 from slim_resnet.inference.classification import Result
 from slim_resnet.pictures import class_evidence, depth, figures, sheets
 from slim_resnet.pictures import evidence as evidence_picture
@@ -151,9 +151,9 @@ def look(height, width, names=("cat", "dog", None), contributions=None):
     shown = np.full([height, width, 3], 128, np.uint8)
     result = Result("folder/photo.jpg", tuple(range(7, 7 + len(names))), tuple(names),
                     tuple(np.linspace(0.6, 0.1, len(names))))
-    photo = Photo("folder/photo.jpg", np.zeros([299, 299, 3], np.float32), shown,
-                  (0.0625, 0.0625, 0.9375, 0.9375))
-    return Look(photo, result, contributions, float(contributions.sum()) + 0.25, 0.25)
+    image = DisplayedImage("folder/photo.jpg", np.zeros([299, 299, 3], np.float32), shown,
+                           (0.0625, 0.0625, 0.9375, 0.9375))
+    return Look(image, result, contributions, float(contributions.sum()) + 0.25, 0.25)
 
 
 PLACE = class_evidence.Placement(32, 2)
@@ -162,7 +162,7 @@ PLACE = class_evidence.Placement(32, 2)
 @themes
 @pytest.mark.parametrize("height, width", [(320, 480), (480, 320), (12, 480), (480, 12), (1, 480),
                                            (1, 1), (480, 480)])
-def test_evidence_of_photos_of_any_shape_can_be_read(height, width, theme):
+def test_evidence_of_images_of_any_shape_can_be_read(height, width, theme):
     bars = theme == "light"
     figure = evidence_picture.draw(look(height, width), PLACE, theme=theme, bars=bars)
     seen = drawn.readable(figure)
@@ -171,8 +171,8 @@ def test_evidence_of_photos_of_any_shape_can_be_read(height, width, theme):
     for word in ("dog (8)", "class 9", "0.3500"):
         assert (word in seen.words) == bars
     assert tuple(seen.image[0, 0]) == background(theme)
-    photo, evidence = (axes.images[0].get_array() for axes in figure.axes[:2])
-    assert photo.shape == evidence.shape == (height, width, 3)
+    image, evidence = (axes.images[0].get_array() for axes in figure.axes[:2])
+    assert image.shape == evidence.shape == (height, width, 3)
 
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
@@ -197,7 +197,7 @@ def test_evidence_is_coloured_by_sign_and_strength_where_it_is():
     np.testing.assert_allclose(at(2, 7), 0.85 * vermilion + 0.15 * grey, atol=0.03)
     np.testing.assert_allclose(at(8, 1), 0.425 * blue + 0.575 * grey, atol=0.03)
     np.testing.assert_allclose(at(5, 4), grey, atol=0.01)
-    # Outside of what the network sees the photo fades.
+    # Outside of what the network sees the image fades.
     np.testing.assert_allclose(evidence[5, 5], 0.35 * grey + 0.65, atol=0.01)
 
 

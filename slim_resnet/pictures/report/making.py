@@ -24,7 +24,7 @@ from slim_resnet.end_points import activations, table
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.images import reading
 from slim_resnet.images.labels import class_names
-from slim_resnet.images.photos import read_photos
+from slim_resnet.images.display import read_displayed
 from slim_resnet.images.settings import BATCH_SIZE
 from slim_resnet.inference.network import Network, classes_of
 from slim_resnet.pictures import class_evidence, figures, looks, sheets
@@ -77,7 +77,7 @@ def make(checkpoint, paths, labels=None, *, image_size=None, preprocessing=None,
       max_images: Images to show; the page says how many were left out.
       benchmark: A record of ``slim-resnet benchmark --json``, see
         `records.read_record`, or None.
-      progress: Called with the photos to come and their number; yields them.
+      progress: Called with the images to come and their number; yields them.
 
     Returns:
       A `Report`.
@@ -97,15 +97,15 @@ def make(checkpoint, paths, labels=None, *, image_size=None, preprocessing=None,
             dict(name=name, parameters=math.prod(shape)) for name, shape in opened.shapes.items()])
     with network:
         chosen = looks.chosen_keys(network, keys)
-        photos = progress(read_photos(paths[:max_images], image_size, preprocessing),
+        images = progress(read_displayed(paths[:max_images], image_size, preprocessing),
                           min(len(paths), max_images))
         entries, prepared, interrupted = [], [], False
         place = class_evidence.placement(network)
         try:
-            for look in looks.look(network, photos, chosen[:MOST_KEYS], names):
+            for look in looks.look(network, images, chosen[:MOST_KEYS], names):
                 entries.append(_entry(look, place))
                 if look.result:
-                    prepared.append(look.photo.prepared)
+                    prepared.append(look.image.prepared)
         except KeyboardInterrupt:
             interrupted = True
         summary = table.summary(network.end_points)
@@ -134,13 +134,13 @@ def _timings(record):
 
 
 def _entry(look, place):
-    if look.photo.cause:
-        return report_page.Entry(look.photo.path, cause=look.photo.cause)
+    if look.image.cause:
+        return report_page.Entry(look.image.path, cause=look.image.cause)
     result = look.result
     label = class_label(result.names[0], result.classes[0])
     evidence = _picture(
         lambda theme: evidence_picture.draw(look, place, theme=theme, bars=False),
-        f"The photo, and on it the places that speak for and against {label}")
+        f"The image, and on it the places that speak for and against {label}")
     height, width = look.contributions.shape
     caption = (f"Evidence for {label}: {height} × {width} places add up to "
                f"{look.contributions.sum():+.4f}; with the bias, {look.bias:+.4f}, the logit is "
@@ -150,7 +150,7 @@ def _entry(look, place):
                            f"Maps of the first channels of {key}, "
                            "{} by {} positions, {} channels.".format(*values.shape)))
             for key, values in look.maps.items()]
-    return report_page.Entry(look.photo.path, result=result, evidence=evidence,
+    return report_page.Entry(look.image.path, result=result, evidence=evidence,
                              caption=caption, maps=maps)
 
 

@@ -15,7 +15,7 @@ tf1 = tf.compat.v1
 SHOWN_SIZE = 480
 
 
-class Photo(typing.NamedTuple):
+class DisplayedImage(typing.NamedTuple):
     """One image file, read or not.
 
     Attributes:
@@ -36,7 +36,7 @@ class Photo(typing.NamedTuple):
     cause: str | None = None
 
 
-def read_photos(paths, image_size, preprocessing="inception"):
+def read_displayed(paths, image_size, preprocessing="inception"):
     """Reads image files, one after the other.
 
     Args:
@@ -45,7 +45,7 @@ def read_photos(paths, image_size, preprocessing="inception"):
       preprocessing: See `images.preprocess`.
 
     Yields:
-      A `Photo` for every path, in order. One that cannot be read has its cause.
+      A `DisplayedImage` for every path, in order. One that cannot be read has its cause.
     """
     graph = tf.Graph()
     with graph.as_default():
@@ -58,18 +58,19 @@ def read_photos(paths, image_size, preprocessing="inception"):
             try:
                 values = session.run(read, {file: os.fsencode(path)})
             except tf.errors.OpError as error:
-                yield Photo(path, None, cause=cause_of(error.message))
+                yield DisplayedImage(path, None, cause=cause_of(error.message))
                 continue
             except UnicodeDecodeError as error:
                 # TensorFlow's message quotes a name that is not UTF-8.
-                yield Photo(path, None, cause=cause_of(error.object.decode("utf-8", "replace")))
+                yield DisplayedImage(path, None,
+                                     cause=cause_of(error.object.decode("utf-8", "replace")))
                 continue
             prepared, shown, (height, width) = values
             cropped = (0.0, 0.0, 1.0, 1.0)
             if preprocessing == "inception":
                 x, y = _cut_away(width), _cut_away(height)
                 cropped = (x, y, 1 - x, 1 - y)
-            yield Photo(path, prepared, shown, cropped)
+            yield DisplayedImage(path, prepared, shown, cropped)
 
 
 def _shown(image):
