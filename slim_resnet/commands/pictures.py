@@ -56,7 +56,7 @@ def run(arguments):
     from slim_resnet.images import reading
     from slim_resnet.images.labels import class_names
     from slim_resnet.inference.network import Network, classes_of
-    from slim_resnet.pictures import looks
+    from slim_resnet.pictures import inspection
     paths = reading.find_images(arguments.images)
     with open_checkpoint(arguments.checkpoint) as opened:
         kinds = _kinds(arguments, recognise(opened), opened.path)
@@ -67,7 +67,7 @@ def run(arguments):
         network = Network(opened, arguments.image_size)
     causes, status = [], 0
     with network:
-        keys = looks.chosen_keys(network, arguments.keys) if "maps" in kinds else []
+        keys = inspection.chosen_keys(network, arguments.keys) if "maps" in kinds else []
         if "filters" in kinds:
             from slim_resnet.pictures import sheets
             _write(arguments, "filters", sheets.first_filters(network.variable("conv1/weights"),
@@ -94,21 +94,22 @@ def _kinds(arguments, found, path):
 
 def _draw_images(arguments, network, paths, names, keys, causes):
     from slim_resnet.images import display
-    from slim_resnet.pictures import class_evidence, looks, sheets
+    from slim_resnet.pictures import class_evidence, inspection, sheets
     from slim_resnet.pictures import evidence as evidence_picture
     place = class_evidence.placement(network)
     found = display.read_displayed(paths, arguments.image_size, arguments.preprocessing)
     done = 0
     try:
-        for look in looks.look(network, commands.with_progress(found, len(paths)), keys, names,
-                               evidence=names is not None):
-            if look.image.cause:
-                causes.append((look.image.path, look.image.cause))
-            stem = f"{done + 1:0{len(str(len(paths)))}}-{_stem(look.image.path)}"
-            if look.result:
+        for inspected in inspection.inspect_images(
+                network, commands.with_progress(found, len(paths)), keys, names,
+                evidence=names is not None):
+            if inspected.image.cause:
+                causes.append((inspected.image.path, inspected.image.cause))
+            stem = f"{done + 1:0{len(str(len(paths)))}}-{_stem(inspected.image.path)}"
+            if inspected.result:
                 _write(arguments, f"{stem}-evidence",
-                       evidence_picture.draw(look, place, theme=arguments.theme))
-            for key, values in look.maps.items():
+                       evidence_picture.draw(inspected, place, theme=arguments.theme))
+            for key, values in inspected.maps.items():
                 _write(arguments, f"{stem}-{key[-80:].replace('/', '-')}",
                        sheets.feature_maps(values, key, max_channels=arguments.max_channels,
                                            theme=arguments.theme))

@@ -22,7 +22,7 @@ def class_label(name, number):
     return f"class {number}" if name is None else f"{name} ({number})"
 
 
-def draw(look, placement, *, theme="light", bars=True):
+def draw(inspected, placement, *, theme="light", bars=True):
     """Draws the evidence for an image's most probable class beside the image.
 
     Colours say which way and how far a place moves the logit: vermilion (orange on
@@ -30,7 +30,7 @@ def draw(look, placement, *, theme="light", bars=True):
     interpolated; its positions stand on the pixels in the middle of what they see.
 
     Args:
-      look: A `looks.Look` with evidence.
+      inspected: An `inspection.Inspection` with evidence.
       placement: A `class_evidence.Placement`.
       theme: ``light`` or ``dark``.
       bars: Whether the most probable classes are drawn too.
@@ -41,7 +41,7 @@ def draw(look, placement, *, theme="light", bars=True):
     Raises:
       SlimResnetError: There is no such theme, or no matplotlib.
     """
-    shown = look.image.shown
+    shown = inspected.image.shown
     aspect = shown.shape[1] / shown.shape[0]
     most_width, most_height = _STACKED if aspect > _WIDE else _BESIDE
     width = max(0.3, min(most_width, most_height * aspect))
@@ -58,22 +58,22 @@ def draw(look, placement, *, theme="light", bars=True):
         def words(left, top, text, **style):
             figure.text(left / figure_width, 1 - top / figure_height, text, va="top", **style)
 
-        result = look.result
+        result = inspected.result
         label = class_label(result.names[0], result.classes[0])
         words(_LEFT, 0.12, shortened(os.path.basename(result.path), 55, keep_end=True),
               fontsize=12, fontweight="bold")
         words(_LEFT, 0.42, f"Evidence for {shortened(label, 44)}: "
-              f"sum {look.contributions.sum():+.4f}, bias {look.bias:+.4f}, "
-              f"logit {look.logit:+.4f}", fontsize=9.5, color=colours.muted)
-        largest = float(np.abs(look.contributions).max())
-        pictures = ((shown, "photo"), (_overlay(look, placement, largest, colours),
-                                       "evidence, {} × {}".format(*look.contributions.shape)))
+              f"sum {inspected.contributions.sum():+.4f}, bias {inspected.bias:+.4f}, "
+              f"logit {inspected.logit:+.4f}", fontsize=9.5, color=colours.muted)
+        largest = float(np.abs(inspected.contributions).max())
+        pictures = ((shown, "photo"), (_overlay(inspected, placement, largest, colours),
+                                       "evidence, {} × {}".format(*inspected.contributions.shape)))
         for (picture, caption), (dx, dy) in zip(pictures, ((0, 0), offset)):
             words(_LEFT + dx, _TOP - 0.22 + dy, caption, fontsize=9, color=colours.muted)
             axes = axes_at(_LEFT + dx, _TOP + dy, width, height)
             axes.imshow(picture, aspect="auto", interpolation="antialiased")
             axes.set_axis_off()
-        _frame(figure.axes[0], look.image)
+        _frame(figure.axes[0], inspected.image)
         words(_LEFT, figure_height - 0.3, "Dashed frame: what the network sees. Colours are "
               "interpolated between the places.", fontsize=8, color=colours.muted)
         right = _LEFT + offset[0] + (width if stacked else max(width, 1.2)) + 0.15
@@ -84,20 +84,20 @@ def draw(look, placement, *, theme="light", bars=True):
     return figure
 
 
-def _overlay(look, placement, largest, colours):
+def _overlay(inspected, placement, largest, colours):
     """Returns the grey image, ``[height, width, 3]`` in [0, 1], coloured by its evidence."""
     from matplotlib.colors import to_rgb
-    height, width = look.image.shown.shape[:2]
-    size = look.image.prepared.shape[0]
-    left, top, right, bottom = look.image.cropped
+    height, width = inspected.image.shown.shape[:2]
+    size = inspected.image.prepared.shape[0]
+    left, top, right, bottom = inspected.image.cropped
     across, down = (((np.arange(count) + 0.5) / count - begin) / (end - begin)
                     for count, begin, end in ((width, left, right), (height, top, bottom)))
-    evidence = _between(look.contributions, placement.positions(down * size - 0.5),
+    evidence = _between(inspected.contributions, placement.positions(down * size - 0.5),
                         placement.positions(across * size - 0.5))
     strength = evidence / (largest or 1)
     outside = ~((down >= 0) & (down <= 1))[:, None] | ~((across >= 0) & (across <= 1))
     strength[outside] = 0
-    grey = (look.image.shown @ [0.299, 0.587, 0.114] / 255)[..., None].repeat(3, -1)
+    grey = (inspected.image.shown @ [0.299, 0.587, 0.114] / 255)[..., None].repeat(3, -1)
     grey[outside] = 0.35 * grey[outside] + 0.65 * np.array(to_rgb(colours.background))
     colour = np.where(strength[..., None] > 0, to_rgb(colours.second), to_rgb(colours.main))
     alpha = 0.85 * np.abs(strength)[..., None]

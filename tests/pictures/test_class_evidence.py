@@ -6,7 +6,7 @@ import pytest
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.images.display import DisplayedImage
 from slim_resnet.inference import network
-from slim_resnet.pictures import class_evidence, looks
+from slim_resnet.pictures import class_evidence, inspection
 from tests.helpers import checkpoints, networks
 
 SIZE = 64
@@ -56,22 +56,23 @@ def test_by_hand():
         [[1, 2], [3, 4]], [[-.25, -.25], [-.25, -.25]]])
 
 
-def test_look_gives_the_first_class_s_evidence(net, written):
+def test_inspection_gives_the_first_class_s_evidence(net, written):
     images = batch()
     pixels = np.zeros([4, 4, 3], np.uint8)
     displayed = [DisplayedImage("a", images[0], pixels), DisplayedImage("b", None, cause="bad"),
                  DisplayedImage("c", images[1], pixels)]
     key = "resnet_v2_50/block1"
-    found = list(looks.look(net, displayed, [key], top=3))
+    found = list(inspection.inspect_images(net, displayed, [key], top=3))
     logits, features = net.logits(images), net.features(key, images)
     assert found[1].result is None and found[1].image.cause == "bad"
-    for look, one_logits, one_features in zip(found[::2], logits, features):
+    for inspected, one_logits, one_features in zip(found[::2], logits, features):
         first = int(np.argmax(one_logits))
-        assert look.result.classes == tuple(np.argsort(-one_logits)[:3].tolist())
-        assert look.logit == pytest.approx(one_logits[first], abs=1e-5)
-        assert look.bias == written.values["resnet_v2_50/logits/biases"][first]
-        assert look.contributions.sum() + look.bias == pytest.approx(look.logit, abs=1e-4)
-        np.testing.assert_allclose(look.maps[key], one_features, rtol=1e-4, atol=1e-5)
+        assert inspected.result.classes == tuple(np.argsort(-one_logits)[:3].tolist())
+        assert inspected.logit == pytest.approx(one_logits[first], abs=1e-5)
+        assert inspected.bias == written.values["resnet_v2_50/logits/biases"][first]
+        assert inspected.contributions.sum() + inspected.bias == pytest.approx(
+            inspected.logit, abs=1e-4)
+        np.testing.assert_allclose(inspected.maps[key], one_features, rtol=1e-4, atol=1e-5)
 
 
 def test_placement_is_where_a_pixel_is_seen(net):
@@ -97,15 +98,15 @@ def test_network_without_logits_has_no_evidence(tmp_path):
     with network.Network(written.path, 32) as net:
         with pytest.raises(SlimResnetError, match="has no logits"):
             class_evidence.logit_parameters(net)
-        look, = looks.look(net, [DisplayedImage("a", batch(size=32)[0])], ["global_pool"],
-                           evidence=False)
-        assert look.result is None and look.maps["global_pool"].shape == (1, 1, 8)
+        image = DisplayedImage("a", batch(size=32)[0])
+        inspected, = inspection.inspect_images(net, [image], ["global_pool"], evidence=False)
+        assert inspected.result is None and inspected.maps["global_pool"].shape == (1, 1, 8)
 
 
 def test_chosen_keys(net):
-    assert looks.chosen_keys(net) == [f"resnet_v2_50/{name}" for name in
-                                      ("conv1", "block1", "block2")]
-    assert looks.chosen_keys(net, ["*/block2", "global_pool"]) == ["resnet_v2_50/block2",
-                                                                  "global_pool"]
+    assert inspection.chosen_keys(net) == [f"resnet_v2_50/{name}" for name in
+                                           ("conv1", "block1", "block2")]
+    assert inspection.chosen_keys(net, ["*/block2", "global_pool"]) == [
+        "resnet_v2_50/block2", "global_pool"]
     with pytest.raises(SlimResnetError, match="'x' fits no end point; nearest: "):
-        looks.chosen_keys(net, ["x"])
+        inspection.chosen_keys(net, ["x"])

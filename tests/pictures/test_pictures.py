@@ -12,7 +12,7 @@ from slim_resnet.images.display import DisplayedImage
 from slim_resnet.inference.classification import Result
 from slim_resnet.pictures import class_evidence, depth, figures, sheets
 from slim_resnet.pictures import evidence as evidence_picture
-from slim_resnet.pictures.looks import Look
+from slim_resnet.pictures.inspection import Inspection
 from slim_resnet.pictures.markup import shortened, text_width
 from slim_resnet.pictures.themes import THEMES
 from tests.helpers import drawn
@@ -145,7 +145,7 @@ NAMES = {"long": "a very long name of a class, with $dollars$ and {braces}_" * 3
          "wide": "类别" * 30, "short": "cat", "none": None}
 
 
-def look(height, width, names=("cat", "dog", None), contributions=None):
+def inspected(height, width, names=("cat", "dog", None), contributions=None):
     contributions = (np.linspace(-1, 3, 100).reshape(10, 10) if contributions is None
                      else contributions)
     shown = np.full([height, width, 3], 128, np.uint8)
@@ -153,7 +153,7 @@ def look(height, width, names=("cat", "dog", None), contributions=None):
                     tuple(np.linspace(0.6, 0.1, len(names))))
     image = DisplayedImage("folder/photo.jpg", np.zeros([299, 299, 3], np.float32), shown,
                            (0.0625, 0.0625, 0.9375, 0.9375))
-    return Look(image, result, contributions, float(contributions.sum()) + 0.25, 0.25)
+    return Inspection(image, result, contributions, float(contributions.sum()) + 0.25, 0.25)
 
 
 PLACE = class_evidence.Placement(32, 2)
@@ -164,7 +164,7 @@ PLACE = class_evidence.Placement(32, 2)
                                            (1, 1), (480, 480)])
 def test_evidence_of_images_of_any_shape_can_be_read(height, width, theme):
     bars = theme == "light"
-    figure = evidence_picture.draw(look(height, width), PLACE, theme=theme, bars=bars)
+    figure = evidence_picture.draw(inspected(height, width), PLACE, theme=theme, bars=bars)
     seen = drawn.readable(figure)
     assert "photo.jpg" in seen.words and "evidence, 10 × 10" in seen.words
     assert "Evidence for cat (7): sum +100.0000, bias +0.2500, logit +100.2500" in seen.words
@@ -177,13 +177,13 @@ def test_evidence_of_images_of_any_shape_can_be_read(height, width, theme):
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
 def test_names_of_any_length_can_be_read(name):
-    drawn.readable(evidence_picture.draw(look(300, 400, [name] * 5), PLACE))
+    drawn.readable(evidence_picture.draw(inspected(300, 400, [name] * 5), PLACE))
 
 
 def test_evidence_is_coloured_by_sign_and_strength_where_it_is():
     contributions = np.zeros([10, 10])
     contributions[2, 7], contributions[8, 1] = 2, -1
-    found = look(400, 800, contributions=contributions)
+    found = inspected(400, 800, contributions=contributions)
     evidence = np.asarray(evidence_picture.draw(found, PLACE).axes[1].images[0].get_array())
     grey = 128 / 255
 

@@ -27,7 +27,7 @@ from slim_resnet.images.labels import class_names
 from slim_resnet.images.display import read_displayed
 from slim_resnet.images.settings import BATCH_SIZE
 from slim_resnet.inference.network import Network, classes_of
-from slim_resnet.pictures import class_evidence, figures, looks, sheets
+from slim_resnet.pictures import class_evidence, figures, inspection, sheets
 from slim_resnet.pictures import depth as depth_picture
 from slim_resnet.pictures import evidence as evidence_picture
 from slim_resnet.pictures.evidence import class_label
@@ -96,16 +96,16 @@ def make(checkpoint, paths, labels=None, *, image_size=None, preprocessing=None,
         described = description(opened, network.recognised, [
             dict(name=name, parameters=math.prod(shape)) for name, shape in opened.shapes.items()])
     with network:
-        chosen = looks.chosen_keys(network, keys)
+        chosen = inspection.chosen_keys(network, keys)
         images = progress(read_displayed(paths[:max_images], image_size, preprocessing),
                           min(len(paths), max_images))
         entries, prepared, interrupted = [], [], False
         place = class_evidence.placement(network)
         try:
-            for look in looks.look(network, images, chosen[:MOST_KEYS], names):
-                entries.append(_entry(look, place))
-                if look.result:
-                    prepared.append(look.image.prepared)
+            for inspected in inspection.inspect_images(network, images, chosen[:MOST_KEYS], names):
+                entries.append(_entry(inspected, place))
+                if inspected.result:
+                    prepared.append(inspected.image.prepared)
         except KeyboardInterrupt:
             interrupted = True
         summary = table.summary(network.end_points)
@@ -133,24 +133,24 @@ def _timings(record):
                               f"{type(error).__name__} at {error}") from error
 
 
-def _entry(look, place):
-    if look.image.cause:
-        return report_page.Entry(look.image.path, cause=look.image.cause)
-    result = look.result
+def _entry(inspected, place):
+    if inspected.image.cause:
+        return report_page.Entry(inspected.image.path, cause=inspected.image.cause)
+    result = inspected.result
     label = class_label(result.names[0], result.classes[0])
     evidence = _picture(
-        lambda theme: evidence_picture.draw(look, place, theme=theme, bars=False),
+        lambda theme: evidence_picture.draw(inspected, place, theme=theme, bars=False),
         f"The image, and on it the places that speak for and against {label}")
-    height, width = look.contributions.shape
+    height, width = inspected.contributions.shape
     caption = (f"Evidence for {label}: {height} × {width} places add up to "
-               f"{look.contributions.sum():+.4f}; with the bias, {look.bias:+.4f}, the logit is "
-               f"{look.logit:+.4f}.")
+               f"{inspected.contributions.sum():+.4f}; with the bias, {inspected.bias:+.4f}, the "
+               f"logit is {inspected.logit:+.4f}.")
     maps = [(key, _picture(lambda theme, key=key, values=values: sheets.feature_maps(
         values, key, theme=theme),
                            f"Maps of the first channels of {key}, "
                            "{} by {} positions, {} channels.".format(*values.shape)))
-            for key, values in look.maps.items()]
-    return report_page.Entry(look.image.path, result=result, evidence=evidence,
+            for key, values in inspected.maps.items()]
+    return report_page.Entry(inspected.image.path, result=result, evidence=evidence,
                              caption=caption, maps=maps)
 
 

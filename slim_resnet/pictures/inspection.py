@@ -2,15 +2,16 @@
 
 From Python, everything that a picture is drawn from::
 
-    from slim_resnet import evidence_picture, looks, sheets
-    from slim_resnet.class_evidence import placement
-    from slim_resnet.network import Network
     from slim_resnet.images.display import read_displayed
+    from slim_resnet.inference import Network
+    from slim_resnet.pictures import class_evidence, evidence, inspection, sheets
 
     with Network("resnet_v2_50.ckpt") as network:
-        for look in looks.look(network, read_displayed(["photo.jpg"], 299), ["resnet_v2_50/block2"]):
-            evidence_picture.draw(look, placement(network)).savefig("evidence.png")
-            for key, values in look.maps.items():
+        images = read_displayed(["photo.jpg"], 299)
+        for inspected in inspection.inspect_images(network, images, ["resnet_v2_50/block2"]):
+            figure = evidence.draw(inspected, class_evidence.placement(network))
+            figure.savefig("evidence.png")
+            for key, values in inspected.maps.items():
                 sheets.feature_maps(values, key).savefig("maps.png")
 """
 
@@ -25,7 +26,7 @@ from slim_resnet.inference.classification import Result, top_classes
 from slim_resnet.pictures import class_evidence
 
 
-class Look(typing.NamedTuple):
+class Inspection(typing.NamedTuple):
     """What a network makes of one image.
 
     Attributes:
@@ -46,7 +47,7 @@ class Look(typing.NamedTuple):
     maps: dict = {}
 
 
-def look(network, images, keys=(), names=None, *, top=5, evidence=True):
+def inspect_images(network, images, keys=(), names=None, *, top=5, evidence=True):
     """Runs images through a network, each alone.
 
     Args:
@@ -59,7 +60,7 @@ def look(network, images, keys=(), names=None, *, top=5, evidence=True):
         logits.
 
     Yields:
-      A `Look` for every image, in order.
+      An `Inspection` for every image, in order.
 
     Raises:
       SlimResnetError: There is no such end point, the network has no logits, or what it
@@ -72,17 +73,17 @@ def look(network, images, keys=(), names=None, *, top=5, evidence=True):
         names = names or class_names(network.num_classes)
     for image in images:
         if image.cause:
-            yield Look(image)
+            yield Inspection(image)
             continue
         batch = image.prepared[np.newaxis]
         maps = {key: value[0] for key, value in network.run(fetched, batch).items()}
         if not evidence:
-            yield Look(image, maps=maps)
+            yield Inspection(image, maps=maps)
             continue
         last_maps, logits, probabilities = network.evidence_inputs(batch)
         (classes,), (best,) = top_classes(probabilities, top)
         first = classes[0]
-        yield Look(
+        yield Inspection(
             image, Result(image.path, tuple(classes.tolist()), tuple(names[k] for k in classes),
                           tuple(best.tolist())),
             class_evidence.contributions(last_maps[0], weights, [first])[0],
