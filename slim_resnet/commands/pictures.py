@@ -48,8 +48,8 @@ def add_arguments(parser):
 def run(arguments):
     if arguments.keys and arguments.kinds and "maps" not in arguments.kinds:
         raise SlimResnetError("--keys says which maps to draw, and --kinds has no maps")
-    from slim_resnet.pictures import figures
-    figures.figure_class()
+    from slim_resnet.pictures import drawing
+    drawing.figure_class()
     check_folder(arguments.output)
     from slim_resnet.checkpoint.reader import open_checkpoint
     from slim_resnet.checkpoint.recognition import recognise
@@ -138,9 +138,9 @@ def _stem(path):
 
 
 def _write(arguments, name, figure):
-    from slim_resnet.pictures import figures
+    from slim_resnet.pictures import drawing
     os.makedirs(arguments.output, exist_ok=True)
     path = os.path.join(arguments.output, f"{name}.png")
     with atomic_write(path, "wb") as file:
-        file.write(figures.encoded(figure))
+        file.write(drawing.encoded(figure))
     print(commands.printable(path), flush=True)

@@ -40,8 +40,8 @@ def add_arguments(parser):
 
 def run(arguments):
     check_writable(arguments.output)
-    from slim_resnet.pictures import figures
-    figures.figure_class()
+    from slim_resnet.pictures import drawing
+    drawing.figure_class()
     benchmark = records.read_record(arguments.benchmark) if arguments.benchmark else None
     from slim_resnet.pictures.report import making
     page = making.make(

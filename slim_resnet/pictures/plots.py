@@ -6,7 +6,7 @@ import statistics
 from slim_resnet.common.files import atomic_write
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.experiments import degradation_records
-from slim_resnet.pictures.figures import figure_class
+from slim_resnet.pictures.drawing import figure_class
 from slim_resnet.pictures.themes import COLOURS
 
 FORMATS = ("png", "svg", "pdf")

@@ -13,7 +13,7 @@ import math
 import numpy as np
 
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.pictures import figures
+from slim_resnet.pictures import drawing
 from slim_resnet.pictures.markup import shortened
 from slim_resnet.pictures.themes import COLOURS
 
@@ -160,7 +160,7 @@ def _grid(tiles, title, subtitle, noun, theme, colour_scale=False):
                  _MAX_TILE / max(height, width))
     grid_width, grid_height = inches * across, max(0.9, inches * down)
     figure_height = _TOP + grid_height + _BOTTOM
-    with figures.drawing(theme, _WIDTH, figure_height, layout=None) as (figure, colours):
+    with drawing.themed_figure(theme, _WIDTH, figure_height, layout=None) as (figure, colours):
         def axes_at(left, width, height):
             return figure.add_axes([left / _WIDTH, (_BOTTOM + grid_height - height) / figure_height,
                                     width / _WIDTH, height / figure_height])

@@ -10,7 +10,7 @@ import pytest
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.images.display import DisplayedImage
 from slim_resnet.inference.classification import Result
-from slim_resnet.pictures import class_evidence, depth, figures, sheets
+from slim_resnet.pictures import class_evidence, depth, drawing, sheets
 from slim_resnet.pictures import evidence as evidence_picture
 from slim_resnet.pictures.inspection import Inspection
 from slim_resnet.pictures.markup import shortened, text_width
@@ -257,8 +257,8 @@ def test_depth_marks_what_is_not_finite():
 
 def test_files_are_what_they_are_called(tmp_path):
     figure = sheets.feature_maps(RNG.normal(size=(8, 8, 4)), "k")
-    assert figures.encoded(figure).startswith(b"\x89PNG")
-    webp = figures.encoded(figure, "webp")
+    assert drawing.encoded(figure).startswith(b"\x89PNG")
+    webp = drawing.encoded(figure, "webp")
     assert webp[:4] == b"RIFF" and webp[8:12] == b"WEBP"
 
 

@@ -23,11 +23,11 @@ from slim_resnet.checkpoint.runs import settings_of
 from slim_resnet.end_points import activations, table
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.images import reading
-from slim_resnet.images.labels import class_names
 from slim_resnet.images.display import read_displayed
+from slim_resnet.images.labels import class_names
 from slim_resnet.images.settings import BATCH_SIZE
 from slim_resnet.inference.network import Network, classes_of
-from slim_resnet.pictures import class_evidence, figures, inspection, sheets
+from slim_resnet.pictures import class_evidence, drawing, inspection, sheets
 from slim_resnet.pictures import depth as depth_picture
 from slim_resnet.pictures import evidence as evidence_picture
 from slim_resnet.pictures.evidence import class_label
@@ -86,7 +86,7 @@ def make(checkpoint, paths, labels=None, *, image_size=None, preprocessing=None,
       SlimResnetError: Checkpoint, labels, paths, keys or record are at fault, or
         matplotlib is missing.
     """
-    figures.figure_class()
+    drawing.figure_class()
     image_size, preprocessing, labels = settings_of(checkpoint, image_size, preprocessing, labels)
     timings = None if benchmark is None else _timings(benchmark)
     paths = reading.find_images(paths)
@@ -157,7 +157,7 @@ def _entry(inspected, place):
 def _picture(draw, alt):
     """Draws one picture in every theme; ``draw(theme)`` returns the figure."""
     drawn = {theme: draw(theme) for theme in THEMES}
-    width, height = (round(length * figures.DPI)
+    width, height = (round(length * drawing.DPI)
                      for length in drawn["light"].get_size_inches())
-    return report_page.Picture({theme: figures.encoded(figure, "webp")
+    return report_page.Picture({theme: drawing.encoded(figure, "webp")
                                 for theme, figure in drawn.items()}, width, height, alt)
