@@ -69,9 +69,9 @@ def run(arguments):
     with network:
         keys = inspection.chosen_keys(network, arguments.keys) if "maps" in kinds else []
         if "filters" in kinds:
-            from slim_resnet.pictures import sheets
-            _write(arguments, "filters", sheets.first_filters(network.variable("conv1/weights"),
-                                                              theme=arguments.theme))
+            from slim_resnet.pictures import feature_maps
+            _write(arguments, "filters", feature_maps.draw_filters(
+                network.variable("conv1/weights"), theme=arguments.theme))
         if keys or "evidence" in kinds:
             status = _draw_images(arguments, network, paths, names if "evidence" in kinds else None,
                                   keys, causes)
@@ -94,7 +94,7 @@ def _kinds(arguments, found, path):
 
 def _draw_images(arguments, network, paths, names, keys, causes):
     from slim_resnet.images import display
-    from slim_resnet.pictures import class_evidence, inspection, sheets
+    from slim_resnet.pictures import class_evidence, feature_maps, inspection
     from slim_resnet.pictures import evidence as evidence_picture
     place = class_evidence.placement(network)
     found = display.read_displayed(paths, arguments.image_size, arguments.preprocessing)
@@ -111,8 +111,8 @@ def _draw_images(arguments, network, paths, names, keys, causes):
                        evidence_picture.draw(inspected, place, theme=arguments.theme))
             for key, values in inspected.maps.items():
                 _write(arguments, f"{stem}-{key[-80:].replace('/', '-')}",
-                       sheets.feature_maps(values, key, max_channels=arguments.max_channels,
-                                           theme=arguments.theme))
+                       feature_maps.draw(values, key, max_channels=arguments.max_channels,
+                                         theme=arguments.theme))
             done += 1
     except KeyboardInterrupt:
         return commands.report_interrupted("pictures", done, len(paths))

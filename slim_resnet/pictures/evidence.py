@@ -50,7 +50,8 @@ def draw(inspected, placement, *, theme="light", bars=True):
     offset = (0, height + 0.35) if stacked else (max(width, 1.2) + 0.3, 0)
     figure_width = _WIDTH + (_BARS + 0.4) * bars
     figure_height = max(_TOP + height + offset[1] + 0.45, 4.2 if bars else 3.7)
-    with drawing.themed_figure(theme, figure_width, figure_height, layout=None) as (figure, colours):
+    with drawing.themed_figure(theme, figure_width, figure_height, layout=None) as (
+            figure, colours):
         def axes_at(left, top, width, height):
             return figure.add_axes([left / figure_width, 1 - (top + height) / figure_height,
                                     width / figure_width, height / figure_height])

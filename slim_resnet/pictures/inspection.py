@@ -4,7 +4,7 @@ From Python, everything that a picture is drawn from::
 
     from slim_resnet.images.display import read_displayed
     from slim_resnet.inference import Network
-    from slim_resnet.pictures import class_evidence, evidence, inspection, sheets
+    from slim_resnet.pictures import class_evidence, evidence, feature_maps, inspection
 
     with Network("resnet_v2_50.ckpt") as network:
         images = read_displayed(["photo.jpg"], 299)
@@ -12,7 +12,7 @@ From Python, everything that a picture is drawn from::
             figure = evidence.draw(inspected, class_evidence.placement(network))
             figure.savefig("evidence.png")
             for key, values in inspected.maps.items():
-                sheets.feature_maps(values, key).savefig("maps.png")
+                feature_maps.draw(values, key).savefig("maps.png")
 """
 
 import typing

@@ -11,7 +11,7 @@ import pytest
 from slim_resnet.cli import build_parser, main
 from slim_resnet.end_points import table as end_points
 from slim_resnet.inference import classification, network
-from slim_resnet.pictures import sheets
+from slim_resnet.pictures import feature_maps
 from slim_resnet.pictures.report import making as report
 from tests.helpers import checkpoints, pictures
 from tests.helpers.reports import CLASS, record, write_report
@@ -233,4 +233,4 @@ def test_defaults_of_commands_and_library_agree():
     for name in ("max_images", "image_size", "batch_size", "preprocessing", "keys", "benchmark"):
         assert getattr(arguments, name) == defaults[name], name
     arguments = parser.parse_args(["pictures", "x", "y", "--output", "z"])
-    assert arguments.max_channels == sheets.MAX_CHANNELS
+    assert arguments.max_channels == feature_maps.MAX_CHANNELS

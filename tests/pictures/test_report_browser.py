@@ -160,7 +160,7 @@ def test_screen_readers_are_told(page):
         assert names(role) and all(name.strip() for name in names(role)), role
     assert names("searchbox") == ["Search"] and names("combobox") == ["Show"]
     assert set(names("main", "banner", "contentinfo", "navigation")) == {"", "Sections"}
-    # Two photos' evidence and maps, the statistics, and the one diagram that is shown.
+    # Two images' evidence and maps, the statistics, and the one diagram that is shown.
     assert len(names("image")) == 2 * 4 + 1 + 1
     assert any(name.startswith("Diagram of resnet_v2_50") for name in names("image"))
     headings = page.evaluate("Array.from(document.querySelectorAll('h1,h2,h3'))"

@@ -27,7 +27,7 @@ from slim_resnet.images.display import read_displayed
 from slim_resnet.images.labels import class_names
 from slim_resnet.images.settings import BATCH_SIZE
 from slim_resnet.inference.network import Network, classes_of
-from slim_resnet.pictures import class_evidence, drawing, inspection, sheets
+from slim_resnet.pictures import class_evidence, drawing, feature_maps, inspection
 from slim_resnet.pictures import depth as depth_picture
 from slim_resnet.pictures import evidence as evidence_picture
 from slim_resnet.pictures.evidence import class_label
@@ -145,8 +145,8 @@ def _entry(inspected, place):
     caption = (f"Evidence for {label}: {height} × {width} places add up to "
                f"{inspected.contributions.sum():+.4f}; with the bias, {inspected.bias:+.4f}, the "
                f"logit is {inspected.logit:+.4f}.")
-    maps = [(key, _picture(lambda theme, key=key, values=values: sheets.feature_maps(
-        values, key, theme=theme),
+    maps = [(key, _picture(lambda theme, key=key, values=values:
+                           feature_maps.draw(values, key, theme=theme),
                            f"Maps of the first channels of {key}, "
                            "{} by {} positions, {} channels.".format(*values.shape)))
             for key, values in inspected.maps.items()]

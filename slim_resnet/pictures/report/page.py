@@ -166,12 +166,12 @@ def _image(entry):
         f'<tr><th scope="row" class="name">{escaped(class_label(class_name, number))}</th>'
         f'<td class="number">{probability:.4f}</td></tr>' for class_name, number, probability in
         zip(entry.result.names, entry.result.classes, entry.result.probabilities))
-    sheets = "".join(_figure(picture, key) for key, picture in entry.maps)
+    maps = "".join(_figure(picture, key) for key, picture in entry.maps)
     return (f'<article><h3>{name}</h3><div class="seen">{_figure(entry.evidence, entry.caption)}'
             "<table><caption>Most probable classes</caption><thead><tr>"
             '<th scope="col">class</th><th scope="col" class="number">probability</th></tr>'
             f"</thead><tbody>{rows}</tbody></table></div><details><summary>Feature maps of "
-            f'{len(entry.maps)} end points</summary><div class="sheets">{sheets}</div></details>'
+            f'{len(entry.maps)} end points</summary><div class="maps">{maps}</div></details>'
             "</article>")
 
 
