@@ -94,9 +94,8 @@ def _kinds(arguments, found, path):
 
 def _draw_images(arguments, network, paths, names, keys, causes):
     from slim_resnet.images import display
-    from slim_resnet.pictures import class_evidence, feature_maps, inspection
-    from slim_resnet.pictures import evidence as evidence_picture
-    place = class_evidence.placement(network)
+    from slim_resnet.pictures import class_activation, class_evidence, feature_maps, inspection
+    place = class_activation.placement(network)
     found = display.read_displayed(paths, arguments.image_size, arguments.preprocessing)
     done = 0
     try:
@@ -108,7 +107,7 @@ def _draw_images(arguments, network, paths, names, keys, causes):
             stem = f"{done + 1:0{len(str(len(paths)))}}-{_stem(inspected.image.path)}"
             if inspected.result:
                 _write(arguments, f"{stem}-evidence",
-                       evidence_picture.draw(inspected, place, theme=arguments.theme))
+                       class_evidence.draw(inspected, place, theme=arguments.theme))
             for key, values in inspected.maps.items():
                 _write(arguments, f"{stem}-{key[-80:].replace('/', '-')}",
                        feature_maps.draw(values, key, max_channels=arguments.max_channels,
@@ -121,13 +120,13 @@ def _draw_images(arguments, network, paths, names, keys, causes):
 
 def _draw_depth(arguments, network, paths, causes):
     from slim_resnet.end_points import activations, table
-    from slim_resnet.pictures import depth
+    from slim_resnet.pictures import depth_profile
     # The same files are read once more, so the same are unreadable.
     causes.clear()
     batches = commands.readable_batches(arguments, paths, causes)
     rows = activations.statistics(network, batches)
     if rows:
-        _write(arguments, "depth", depth.draw(
+        _write(arguments, "depth", depth_profile.draw(
             rows, table.summary(network.end_points), theme=arguments.theme))
     done = len(causes) + (rows[0].images if rows else 0)
     return 0 if done == len(paths) else commands.report_interrupted("pictures", done, len(paths))

@@ -4,12 +4,12 @@ From Python, everything that a picture is drawn from::
 
     from slim_resnet.images.display import read_displayed
     from slim_resnet.inference import Network
-    from slim_resnet.pictures import class_evidence, evidence, feature_maps, inspection
+    from slim_resnet.pictures import class_activation, class_evidence, feature_maps, inspection
 
     with Network("resnet_v2_50.ckpt") as network:
         images = read_displayed(["photo.jpg"], 299)
         for inspected in inspection.inspect_images(network, images, ["resnet_v2_50/block2"]):
-            figure = evidence.draw(inspected, class_evidence.placement(network))
+            figure = class_evidence.draw(inspected, class_activation.placement(network))
             figure.savefig("evidence.png")
             for key, values in inspected.maps.items():
                 feature_maps.draw(values, key).savefig("maps.png")
@@ -23,7 +23,7 @@ from slim_resnet.end_points.keys import check_end_points
 from slim_resnet.end_points.table import select, summary
 from slim_resnet.images.labels import class_names
 from slim_resnet.inference.classification import Result, top_classes
-from slim_resnet.pictures import class_evidence
+from slim_resnet.pictures import class_activation
 
 
 class Inspection(typing.NamedTuple):
@@ -33,7 +33,7 @@ class Inspection(typing.NamedTuple):
       image: A `display.DisplayedImage`; if it is unreadable, nothing else is there.
       result: Its top classes, a `classify.Result`; None if they were not asked for.
       contributions: ``[height, width]``: what each place adds to the first class's
-        logit, see `class_evidence.contributions`; None without ``result``.
+        logit, see `class_activation.contributions`; None without ``result``.
       logit: The first class's logit.
       bias: Its bias.
       maps: Maps keys to the values of end points, ``[height, width, channels]``.
@@ -69,7 +69,7 @@ def inspect_images(network, images, keys=(), names=None, *, top=5, evidence=True
     check_end_points(keys, network.end_points)
     fetched = {key: network.end_points[key] for key in keys}
     if evidence:
-        weights, biases = class_evidence.logit_parameters(network)
+        weights, biases = class_activation.logit_parameters(network)
         names = names or class_names(network.num_classes)
     for image in images:
         if image.cause:
@@ -86,7 +86,7 @@ def inspect_images(network, images, keys=(), names=None, *, top=5, evidence=True
         yield Inspection(
             image, Result(image.path, tuple(classes.tolist()), tuple(names[k] for k in classes),
                           tuple(best.tolist())),
-            class_evidence.contributions(last_maps[0], weights, [first])[0],
+            class_activation.contributions(last_maps[0], weights, [first])[0],
             float(logits[0, first]), float(biases[first]), maps)
 
 

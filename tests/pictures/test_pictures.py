@@ -10,8 +10,13 @@ import pytest
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.images.display import DisplayedImage
 from slim_resnet.inference.classification import Result
-from slim_resnet.pictures import class_evidence, depth, drawing, feature_maps
-from slim_resnet.pictures import evidence as evidence_picture
+from slim_resnet.pictures import (
+    class_activation,
+    class_evidence,
+    depth_profile,
+    drawing,
+    feature_maps,
+)
 from slim_resnet.pictures.inspection import Inspection
 from slim_resnet.pictures.markup import shortened, text_width
 from slim_resnet.pictures.themes import THEMES
@@ -156,7 +161,7 @@ def inspected(height, width, names=("cat", "dog", None), contributions=None):
     return Inspection(image, result, contributions, float(contributions.sum()) + 0.25, 0.25)
 
 
-PLACE = class_evidence.Placement(32, 2)
+PLACE = class_activation.Placement(32, 2)
 
 
 @themes
@@ -164,7 +169,7 @@ PLACE = class_evidence.Placement(32, 2)
                                            (1, 1), (480, 480)])
 def test_evidence_of_images_of_any_shape_can_be_read(height, width, theme):
     bars = theme == "light"
-    figure = evidence_picture.draw(inspected(height, width), PLACE, theme=theme, bars=bars)
+    figure = class_evidence.draw(inspected(height, width), PLACE, theme=theme, bars=bars)
     seen = drawn.readable(figure)
     assert "photo.jpg" in seen.words and "evidence, 10 × 10" in seen.words
     assert "Evidence for cat (7): sum +100.0000, bias +0.2500, logit +100.2500" in seen.words
@@ -177,14 +182,14 @@ def test_evidence_of_images_of_any_shape_can_be_read(height, width, theme):
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
 def test_names_of_any_length_can_be_read(name):
-    drawn.readable(evidence_picture.draw(inspected(300, 400, [name] * 5), PLACE))
+    drawn.readable(class_evidence.draw(inspected(300, 400, [name] * 5), PLACE))
 
 
 def test_evidence_is_coloured_by_sign_and_strength_where_it_is():
     contributions = np.zeros([10, 10])
     contributions[2, 7], contributions[8, 1] = 2, -1
     found = inspected(400, 800, contributions=contributions)
-    evidence = np.asarray(evidence_picture.draw(found, PLACE).axes[1].images[0].get_array())
+    evidence = np.asarray(class_evidence.draw(found, PLACE).axes[1].images[0].get_array())
     grey = 128 / 255
 
     def at(row, column):
@@ -230,7 +235,7 @@ def statistics(numbers, units=2):
 @pytest.mark.parametrize("units", [1, 2, 60])
 def test_depth_can_be_read(units, theme):
     rows, summary = statistics(iter(RNG.normal(size=1000)), units)
-    figure = depth.draw(rows, summary, theme=theme)
+    figure = depth_profile.draw(rows, summary, theme=theme)
     words = drawn.readable(figure).words
     assert "End points of 3 images along the depth" in words
     assert {"block1", "block2", "units", "layers with ReLU", "layers without ReLU",
@@ -248,11 +253,11 @@ def test_depth_can_be_read(units, theme):
 
 def test_depth_marks_what_is_not_finite():
     rows, summary = statistics(iter([None, 1, None] + [0.5] * 40))
-    figure = depth.draw(rows, summary)
+    figure = depth_profile.draw(rows, summary)
     assert any("× marks 2 with NaN or infinite" in word for word in drawn.Drawn(figure).words)
     assert [line.get_xdata() for line in figure.axes[0].lines if line.get_marker() == "x"] == [
         [0], [2]]
-    depth.draw(*statistics(iter([None] * 50)))
+    depth_profile.draw(*statistics(iter([None] * 50)))
 
 
 def test_files_are_what_they_are_called(tmp_path):

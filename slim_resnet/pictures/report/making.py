@@ -27,10 +27,15 @@ from slim_resnet.images.display import read_displayed
 from slim_resnet.images.labels import class_names
 from slim_resnet.images.settings import BATCH_SIZE
 from slim_resnet.inference.network import Network, classes_of
-from slim_resnet.pictures import class_evidence, drawing, feature_maps, inspection
-from slim_resnet.pictures import depth as depth_picture
-from slim_resnet.pictures import evidence as evidence_picture
-from slim_resnet.pictures.evidence import class_label
+from slim_resnet.pictures import (
+    class_activation,
+    class_evidence,
+    depth_profile,
+    drawing,
+    feature_maps,
+    inspection,
+)
+from slim_resnet.pictures.class_evidence import class_label
 from slim_resnet.pictures.report import page as report_page
 from slim_resnet.pictures.themes import THEMES
 
@@ -100,7 +105,7 @@ def make(checkpoint, paths, labels=None, *, image_size=None, preprocessing=None,
         images = progress(read_displayed(paths[:max_images], image_size, preprocessing),
                           min(len(paths), max_images))
         entries, prepared, interrupted = [], [], False
-        place = class_evidence.placement(network)
+        place = class_activation.placement(network)
         try:
             for inspected in inspection.inspect_images(network, images, chosen[:MOST_KEYS], names):
                 entries.append(_entry(inspected, place))
@@ -116,7 +121,7 @@ def make(checkpoint, paths, labels=None, *, image_size=None, preprocessing=None,
         preprocessing=preprocessing, entries=entries, keys_left_out=len(chosen[MOST_KEYS:]),
         images_left_out=len(paths) - len(entries), summary=summary, statistics=rows,
         doubts=activations.doubts(rows), timings=timings,
-        depth=_picture(lambda theme: depth_picture.draw(rows, summary, theme=theme),
+        depth=_picture(lambda theme: depth_profile.draw(rows, summary, theme=theme),
                        "Mean and standard deviation of the end points and the share of zeros "
                        "after each ReLU, in graph order; the same numbers are in the table of "
                        "end points.") if rows else None)
@@ -139,7 +144,7 @@ def _entry(inspected, place):
     result = inspected.result
     label = class_label(result.names[0], result.classes[0])
     evidence = _picture(
-        lambda theme: evidence_picture.draw(inspected, place, theme=theme, bars=False),
+        lambda theme: class_evidence.draw(inspected, place, theme=theme, bars=False),
         f"The image, and on it the places that speak for and against {label}")
     height, width = inspected.contributions.shape
     caption = (f"Evidence for {label}: {height} × {width} places add up to "

@@ -3,7 +3,7 @@
 From Python::
 
     rows = activations.statistics(network, batches)
-    figure = depth_picture.draw(rows, end_points.summary(network.end_points))
+    figure = depth_profile.draw(rows, end_points.summary(network.end_points))
 
 Needs the extra ``plot``.
 """

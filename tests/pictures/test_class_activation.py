@@ -6,7 +6,7 @@ import pytest
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.images.display import DisplayedImage
 from slim_resnet.inference import network
-from slim_resnet.pictures import class_evidence, inspection
+from slim_resnet.pictures import class_activation, inspection
 from tests.helpers import checkpoints, networks
 
 SIZE = 64
@@ -29,11 +29,11 @@ def batch(seed=1, size=SIZE):
 
 def assert_explains(net, images):
     maps, logits, probabilities = net.evidence_inputs(images)
-    weights, biases = class_evidence.logit_parameters(net)
+    weights, biases = class_activation.logit_parameters(net)
     classes = range(net.num_classes)
     assert np.ptp(logits) > 0.1
     for one_maps, one_logits in zip(maps, logits):
-        evidence = class_evidence.contributions(one_maps, weights, classes)
+        evidence = class_activation.contributions(one_maps, weights, classes)
         assert evidence.shape == (len(classes), *one_maps.shape[:2])
         np.testing.assert_allclose(evidence.sum((1, 2)) + biases, one_logits, rtol=0, atol=1e-4)
     np.testing.assert_allclose(probabilities, net.probabilities(images), rtol=1e-6)
@@ -52,7 +52,7 @@ def test_blog_s_places_add_up_too(tmp_path):
 def test_by_hand():
     maps = np.array([[[1., 2.], [3., 4.]], [[5., 6.], [7., 8.]]])
     weights = np.array([[1., 10., 0.], [-1., 0., 2.]])
-    np.testing.assert_array_equal(class_evidence.contributions(maps, weights, [2, 0]), [
+    np.testing.assert_array_equal(class_activation.contributions(maps, weights, [2, 0]), [
         [[1, 2], [3, 4]], [[-.25, -.25], [-.25, -.25]]])
 
 
@@ -77,7 +77,7 @@ def test_inspection_gives_the_first_class_s_evidence(net, written):
 
 def test_placement_is_where_a_pixel_is_seen(net):
     # A single bright pixel changes the last maps around the position that stands on it.
-    place = class_evidence.placement(net)
+    place = class_activation.placement(net)
     assert place.stride == 8
     dark = np.zeros([1, SIZE, SIZE, 3], np.float32)
     for pixel in (18, 26, 34):
@@ -97,7 +97,7 @@ def test_network_without_logits_has_no_evidence(tmp_path):
     written = checkpoints.write(tmp_path / "net.ckpt", checkpoints.slim_builder(num_classes=None))
     with network.Network(written.path, 32) as net:
         with pytest.raises(SlimResnetError, match="has no logits"):
-            class_evidence.logit_parameters(net)
+            class_activation.logit_parameters(net)
         image = DisplayedImage("a", batch(size=32)[0])
         inspected, = inspection.inspect_images(net, [image], ["global_pool"], evidence=False)
         assert inspected.result is None and inspected.maps["global_pool"].shape == (1, 1, 8)
