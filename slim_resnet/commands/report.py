@@ -43,7 +43,7 @@ def run(arguments):
     from slim_resnet.pictures import drawing
     drawing.figure_class()
     benchmark = records.read_record(arguments.benchmark) if arguments.benchmark else None
-    from slim_resnet.pictures.report import making
+    from slim_resnet.report import making
     page = making.make(
         arguments.checkpoint, arguments.images, arguments.labels,
         image_size=arguments.image_size, preprocessing=arguments.preprocessing,

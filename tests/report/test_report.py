@@ -12,7 +12,7 @@ from slim_resnet.cli import build_parser, main
 from slim_resnet.end_points import table as end_points
 from slim_resnet.inference import classification, network
 from slim_resnet.pictures import feature_maps
-from slim_resnet.pictures.report import making as report
+from slim_resnet.report import making as report
 from tests.helpers import checkpoints, pictures
 from tests.helpers.reports import CLASS, record, write_report
 

@@ -36,8 +36,8 @@ from slim_resnet.pictures import (
     inspection,
 )
 from slim_resnet.pictures.class_evidence import class_label
-from slim_resnet.pictures.report import page as report_page
 from slim_resnet.pictures.themes import THEMES
+from slim_resnet.report import page as report_page
 
 # Every image adds some megabyte to the page.
 MAX_IMAGES = 20
