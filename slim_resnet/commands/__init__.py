@@ -266,10 +266,10 @@ def write_features(command, checkpoint, names, end_points, output, arguments, op
     from slim_resnet.commands import optimize
     from slim_resnet.common import files
     from slim_resnet.end_points.keys import check_end_points
-    from slim_resnet.images import reading
+    from slim_resnet.images import finding
     from slim_resnet.inference import features
     files.check_writable(output)
-    paths = reading.find_images(names)
+    paths = finding.find_images(names)
     with optimize.opened_network(checkpoint, arguments.image_size, options, arguments, command,
                                  end_points.values()) as network:
         check_end_points(end_points.values(), network.end_points)

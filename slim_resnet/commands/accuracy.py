@@ -38,9 +38,9 @@ def run(arguments):
         check_writable(arguments.plot)
         plots.check_plot_file(arguments.plot)
     optimize.turn_onednn_on(arguments.verbose, "accuracy")
-    from slim_resnet.images import reading
+    from slim_resnet.images import finding
     from slim_resnet.inference import accuracy
-    paths = reading.find_images(arguments.images)
+    paths = finding.find_images(arguments.images)
     result = accuracy.measure(
         arguments.checkpoint, paths, precision=arguments.precision,
         image_size=arguments.image_size, preprocessing=arguments.preprocessing,

@@ -156,8 +156,8 @@ def _image_batches(folder, batch_size, image_sizes):
     """Decodes the images now; returns a function from image size to batch."""
     import numpy as np
 
-    from slim_resnet.images import reading
-    paths = reading.find_images([folder])
+    from slim_resnet.images import finding, reading
+    paths = finding.find_images([folder])
     if len(paths) != batch_size:
         _announce(f"{len(paths)} images in {folder}, "
                   + ("repeated" if len(paths) < batch_size else "cut")

@@ -76,9 +76,9 @@ def run(arguments):
 
 def _print_classes(arguments, options):
     from slim_resnet.checkpoint.reader import open_checkpoint
-    from slim_resnet.images import reading
+    from slim_resnet.images import finding, reading
     from slim_resnet.inference import classification
-    paths = reading.find_images(arguments.images)
+    paths = finding.find_images(arguments.images)
     with contextlib.ExitStack() as stack:
         with open_checkpoint(arguments.checkpoint) as opened:
             names = _class_names(arguments, opened)
@@ -119,9 +119,9 @@ def _print_classes(arguments, options):
 
 def _write_classes(arguments, options):
     from slim_resnet.checkpoint.reader import open_checkpoint
-    from slim_resnet.images import reading
+    from slim_resnet.images import finding, reading
     from slim_resnet.inference import classification
-    paths = reading.find_images(arguments.images)
+    paths = finding.find_images(arguments.images)
     top = arguments.top or TOP
     with contextlib.ExitStack() as stack:
         with open_checkpoint(arguments.checkpoint) as opened:

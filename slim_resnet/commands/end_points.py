@@ -178,10 +178,10 @@ def _costs(row):
 
 def _statistics(arguments):
     from slim_resnet.end_points import activations, tensorboard
-    from slim_resnet.images import reading
+    from slim_resnet.images import finding
     from slim_resnet.inference.network import Network
 
-    paths, unreadable = reading.find_images(arguments.images), []
+    paths, unreadable = finding.find_images(arguments.images), []
     with Network(arguments.network, arguments.image_size) as network, \
          contextlib.ExitStack() as stack:
         keys = [row.key for row in _rows(arguments, network.end_points)]

@@ -48,7 +48,7 @@ def run(arguments):
     commands.check_output_options(arguments)
     from slim_resnet.checkpoint.reader import open_checkpoint
     from slim_resnet.checkpoint.runs import classes_of_run
-    from slim_resnet.images import labelled
+    from slim_resnet.images import find_data, read_source
     from slim_resnet.inference import evaluation
     from slim_resnet.inference.network import classes_of
     results, shard, skip, network = None, (0, 1), 0, None
@@ -56,7 +56,7 @@ def run(arguments):
         with open_checkpoint(arguments.checkpoint) as opened:
             num_classes = classes_of(opened)
             classes = classes_of_run(arguments.checkpoint)
-            data = labelled.find_data(arguments.data, num_classes, classes)
+            data = find_data(arguments.data, num_classes, classes)
             if arguments.output:
                 results = commands.open_results(arguments, "evaluate", opened, data.files)
                 shard, skip = results.shard, results.batches_done
@@ -65,23 +65,24 @@ def run(arguments):
                     opened, arguments.image_size, options, arguments, "evaluate"))
         batches = []
         if network:
-            batches = evaluation.judge_batches(network, data.read(
-                arguments.image_size, arguments.preprocessing, arguments.batch_size, shard, skip))
+            batches = evaluation.judge_batches(network, read_source(
+                data, arguments.image_size, arguments.preprocessing, arguments.batch_size, shard,
+                skip))
         if results:
-            whole, status = commands.write_results("evaluate", results, batches, data.total,
+            whole, status = commands.write_results("evaluate", results, batches, data.num_images,
                                                    network)
             if not whole:
                 return status
             judgements = (evaluation.Judgement(**row) for row in read_rows(arguments.output))
         else:
             judgements = commands.with_progress(itertools.chain.from_iterable(batches),
-                                                data.total)
+                                                data.num_images)
         started = time.perf_counter()
         result = evaluation.count(judgements, num_classes)
     if arguments.json:
-        print(json.dumps(_document(arguments, result, data.names)))
+        print(json.dumps(_document(arguments, result, data.classes)))
     else:
-        print("\n".join(table_lines(result, data.names)))
+        print("\n".join(table_lines(result, data.classes)))
     if results:
         return status
     commands.report_busy("evaluate", result.num_images + len(result.unreadable),

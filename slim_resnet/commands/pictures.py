@@ -53,11 +53,11 @@ def run(arguments):
     check_folder(arguments.output)
     from slim_resnet.checkpoint.reader import open_checkpoint
     from slim_resnet.checkpoint.recognition import recognise
-    from slim_resnet.images import reading
+    from slim_resnet.images import finding
     from slim_resnet.images.labels import class_names
     from slim_resnet.inference.network import Network, classes_of
     from slim_resnet.pictures import inspection
-    paths = reading.find_images(arguments.images)
+    paths = finding.find_images(arguments.images)
     with open_checkpoint(arguments.checkpoint) as opened:
         kinds = _kinds(arguments, recognise(opened), opened.path)
         names = None

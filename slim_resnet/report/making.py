@@ -22,7 +22,7 @@ from slim_resnet.checkpoint.reader import open_checkpoint
 from slim_resnet.checkpoint.runs import settings_of
 from slim_resnet.end_points import activations, table
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.images import reading
+from slim_resnet.images import finding
 from slim_resnet.images.display import read_displayed
 from slim_resnet.images.labels import class_names
 from slim_resnet.images.settings import BATCH_SIZE
@@ -94,7 +94,7 @@ def make(checkpoint, paths, labels=None, *, image_size=None, preprocessing=None,
     drawing.figure_class()
     image_size, preprocessing, labels = settings_of(checkpoint, image_size, preprocessing, labels)
     timings = None if benchmark is None else _timings(benchmark)
-    paths = reading.find_images(paths)
+    paths = finding.find_images(paths)
     with open_checkpoint(checkpoint) as opened:
         names = class_names(classes_of(opened), labels)
         network = Network(opened, image_size)

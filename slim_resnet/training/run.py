@@ -68,9 +68,9 @@ def train(options, data, output, *, validation=None, save_seconds=SAVE_SECONDS, 
 
     Args:
       options: `training_options.Options`.
-      data: Images to train on, see `labelled.kind_of_data`.
+      data: Images to train on, see `finding.kind_of_data`.
       output: Folder of the run; made if it is not there.
-      validation: Images to evaluate on at the end, see `labelled.kind_of_data`;
+      validation: Images to evaluate on at the end, see `finding.kind_of_data`;
         None evaluates on some of those trained on.
       save_seconds: Seconds from one checkpoint to the next.
       save_steps: Steps from one to the next, instead of seconds.

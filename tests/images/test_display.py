@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from slim_resnet.images import reading
+from slim_resnet.images import preparation, reading
 from slim_resnet.images.display import read_displayed
 from tests.helpers import pictures
 
@@ -12,7 +12,7 @@ def write(path, array):
     return str(path)
 
 
-@pytest.mark.parametrize("preprocessing", reading.PREPROCESSING)
+@pytest.mark.parametrize("preprocessing", preparation.PREPARATIONS)
 def test_what_the_network_is_given_is_what_images_prepare(tmp_path, preprocessing):
     paths = [pictures.write_png(tmp_path / f"{i}.png", i) for i in range(3)]
     (tmp_path / "1.png").write_bytes((tmp_path / "1.png").read_bytes()[:90])
@@ -36,7 +36,7 @@ def test_what_is_shown_and_seen(tmp_path, height, width, shown):
     image, = read_displayed([path], 32)
     assert image.shown.shape == (*shown, 3)
     # The first pixel that TensorFlow's crop keeps, read off the pixels themselves.
-    kept = tf.image.central_crop(tf.stack([y, x], -1), reading.CENTRAL_FRACTION).numpy()
+    kept = tf.image.central_crop(tf.stack([y, x], -1), preparation.CENTRAL_FRACTION).numpy()
     left, top, right, bottom = image.cropped
     assert (top * height, left * width) == pytest.approx(tuple(kept[0, 0]))
     assert (bottom * height - 1, right * width - 1) == pytest.approx(tuple(kept[-1, -1]))
