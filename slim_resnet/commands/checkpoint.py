@@ -54,7 +54,7 @@ def _describe(arguments):
             shape = checkpoint.shapes[name]
             rows.append(dict(name=name, shape=list(shape), dtype=checkpoint.dtypes[name],
                              parameters=math.prod(shape),
-                             **(description.variable_statistics(value) if arguments.stats else {})))
+                             **(description.value_statistics(value) if arguments.stats else {})))
         record = description.description(checkpoint, recognised, rows)
     print(json.dumps(record, indent=1, allow_nan=False) if arguments.json
           else "\n".join(description.description_lines(record)))

@@ -2,7 +2,7 @@
 
 From Python::
 
-    rows = activations.activation_statistics(network, batches)
+    rows = activations.layer_statistics(network, batches)
     figure = depth_profile.draw(rows, end_points.summary(network.end_points))
 
 Needs the extra ``plot``.

@@ -114,7 +114,7 @@ def make(checkpoint, paths, labels=None, *, image_size=None, preprocessing=None,
         except KeyboardInterrupt:
             interrupted = True
         summary = table.summary(network.end_points)
-        rows = activations.activation_statistics(
+        rows = activations.layer_statistics(
             network, (np.stack(prepared[at:at + batch_size])
                       for at in range(0, len(prepared), batch_size)))
     page = report_page.Contents(
