@@ -19,7 +19,7 @@ from slim_resnet.errors import SlimResnetError, cause_of
 from slim_resnet.images import labelled
 from slim_resnet.images.sources import Arrays, ImageFiles, Opened, Records
 from slim_resnet.training.augmentation import augment
-from slim_resnet.training.options import Options
+from slim_resnet.training.options import TrainingOptions
 
 tf1 = tf.compat.v1
 
@@ -71,7 +71,7 @@ class Input:
 
     Args:
       source: What `open_data` returned.
-      options: `options.Options`.
+      options: `TrainingOptions`.
       task: Which of ``num_tasks`` equal parts of every step's images is taken, where
         several workers share them.
       num_tasks: Number of parts, of ``options.batch_size`` images each.
@@ -81,7 +81,7 @@ class Input:
       labels: int64 ``[batch_size]``.
     """
 
-    def __init__(self, source: ImageFiles | Arrays | Records, options: Options,
+    def __init__(self, source: ImageFiles | Arrays | Records, options: TrainingOptions,
                  task: int = 0, num_tasks: int = 1) -> None:
         self._source, self._options, self._num_tasks = source, options, num_tasks
         self._first_step = tf1.placeholder(tf.int64, [])

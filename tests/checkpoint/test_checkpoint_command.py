@@ -135,8 +135,7 @@ def test_statistics():
     nothing = dict(mean=None, std=None, min=None, max=None, nan=0, inf=0)
     assert description.value_statistics(np.float32([1, 2, 3, 6])) == dict(
         mean=3.0, std=np.sqrt(3.5), min=1.0, max=6.0, nan=0, inf=0)
-    assert description.value_statistics(np.float16([np.nan, np.inf])) == dict(
-        nothing, nan=1, inf=1)
+    assert description.value_statistics(np.float16([np.nan, np.inf])) == dict(nothing, nan=1, inf=1)
     assert description.value_statistics(np.zeros([0, 3])) == nothing
     assert description.value_statistics(np.array([b"text"], object)) == nothing
     assert description.value_statistics(np.asarray(b"text")) == nothing

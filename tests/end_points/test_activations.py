@@ -34,8 +34,7 @@ def batches_of(images, size):
 
 def test_statistics_are_numpy_s(network):
     images = images_of(7)
-    rows = {row.key: row
-            for row in activations.layer_statistics(network, batches_of(images, 3))}
+    rows = {row.key: row for row in activations.layer_statistics(network, batches_of(images, 3))}
     values = network.run(network.end_points, images)
     assert set(rows) == set(values)
     for key, array in values.items():
