@@ -26,7 +26,7 @@ _DEFAULTS = records.DegradationOptions()
 def add_arguments(parser):
     what = parser.add_argument_group("what is trained")
     what.add_argument("--cifar10", metavar="FILE",
-                      help="train on CIFAR-10: its python or binary archive (default: "
+                      help="train on CIFAR-10: its binary archive (default: "
                       "scikit-learn's digits; extra: experiments)")
     what.add_argument("--layers", type=positive_int, nargs="+", default=_DEFAULTS.layers,
                       metavar="N", help="depths, each three times a number of units and one "
