@@ -234,19 +234,19 @@ def run_session(graph, batches, saver, options, output, step, *, save_seconds=SA
       ``(step, interrupted)``.
     """
     stop = training_hooks.StopOnSignalHook()
-    all_hooks = [*hooks, training_hooks.InputHook(graph, batches),
-                 tf1.train.StopAtStepHook(last_step=options.steps), stop]
+    all_hooks = [*hooks, training_hooks.InputHook(graph, batches)]
     closing = contextlib.ExitStack()
     if is_chief:
         log = training_hooks.LogHook(graph, output, options, log_steps, on_progress)
         closing.callback(log.close)
         for name in ("cross_entropy", "total_loss", "accuracy", "learning_rate"):
             tf1.summary.scalar(name, getattr(graph, name))
-        all_hooks[-2:-2] = [
+        all_hooks += [
             log,
             tf1.train.SummarySaverHook(save_steps=log_steps, output_dir=output,
                                        summary_op=tf1.summary.merge_all()),
             training_hooks.SaveHook(graph, output, saver, save_seconds, save_steps, log.flush)]
+    all_hooks += [tf1.train.StopAtStepHook(last_step=options.steps), stop]
     closing.callback(stop.restore)
     failure = None
     with closing:
