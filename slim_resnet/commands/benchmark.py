@@ -96,8 +96,8 @@ def run(arguments):
             json.dump(record, file, indent=1)
             file.write("\n")
     if arguments.plot:
-        from slim_resnet.pictures import plots
-        plots.plot_benchmark(record, arguments.plot)
+        from slim_resnet.benchmark.plot import plot_benchmark
+        plot_benchmark(record, arguments.plot)
     partial = len(record["runs"]) < len(options.models) or any(
         one["partial"] for one in record["runs"])
     return 130 if partial else 0

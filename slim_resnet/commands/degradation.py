@@ -95,7 +95,8 @@ def run(arguments):
     _, lines = records.verdict(runs, record["data_set"]["chance_error_percent"])
     print("\n".join([*records.error_table(runs), "", *lines]))
     if arguments.plot:
-        plots.plot_degradation(runs, data_set.name, arguments.plot)
+        from slim_resnet.experiments.degradation_plot import plot_degradation
+        plot_degradation(runs, data_set.name, arguments.plot)
     return 130 if interrupted else 0
 
 
