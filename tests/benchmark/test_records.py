@@ -5,7 +5,7 @@ import pytest
 from slim_resnet.benchmark import records
 from slim_resnet.common.tables import format_table
 from slim_resnet.errors import SlimResnetError
-from tests.helpers.records import record
+from tests.helpers.timing_records import record
 
 
 def test_ratios_are_medians_step_by_step():

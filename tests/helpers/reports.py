@@ -9,7 +9,7 @@ import typing
 
 from slim_resnet.cli import main
 from tests.helpers import checkpoints, pictures
-from tests.helpers.records import record
+from tests.helpers.timing_records import record
 
 CLASS = "</script><script>window.hacked = 1</script> $x$ & a long name"
 FILE = '<img src=x onerror="alert(1)">&amp;.png'

@@ -1,4 +1,4 @@
-"""Records of the benchmark to test with, of given durations."""
+"""Records of benchmarks, with times that a test can work out by hand."""
 
 from slim_resnet.benchmark import records
 from slim_resnet.timing import statistics
