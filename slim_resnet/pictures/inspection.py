@@ -31,7 +31,7 @@ class Inspection(typing.NamedTuple):
 
     Attributes:
       image: A `display.DisplayedImage`; if it is unreadable, nothing else is there.
-      result: Its top classes, a `classify.Result`; None if they were not asked for.
+      result: Its top classes, a `classification.Result`; None if they were not asked for.
       contributions: ``[height, width]``: what each place adds to the first class's
         logit, see `class_activation.contributions`; None without ``result``.
       logit: The first class's logit.
@@ -54,7 +54,7 @@ def inspect_images(network, images, keys=(), names=None, *, top=5, evidence=True
       network: A `network.Network`.
       images: Yields `display.DisplayedImage` of its image size.
       keys: End points whose values are wanted, NaN and infinite ones too.
-      names: Of the classes, see `classify.class_names`; None takes what is known.
+      names: Of the classes, see `labels.class_names`; None takes what is known.
       top: Classes an image.
       evidence: Whether classes and evidence are wanted; False for a network without
         logits.

@@ -71,10 +71,10 @@ def make(checkpoint, paths, labels=None, *, image_size=None, preprocessing=None,
     Args:
       checkpoint: Anything that `slim_resnet.checkpoint` opens.
       paths: Image files and folders, see `images.find_images`.
-      labels: Labels file, see `classify.read_labels`; None takes that of the run that
+      labels: Labels file, see `labels.read_labels`; None takes that of the run that
         wrote the checkpoint, if there is one.
       image_size: Height and width that images are resized to, in pixels; None takes
-        what the checkpoint was trained with, see `settings.settings_of`.
+        what the checkpoint was trained with, see `runs.settings_of`.
       preprocessing: One of `images.PREPROCESSING`, or None, likewise.
       batch_size: Images in a run of the network, for the statistics.
       keys: Keys and patterns of end points whose maps are shown, the first `MOST_KEYS`

@@ -43,7 +43,7 @@ class Entry(typing.NamedTuple):
     Attributes:
       path: Its file.
       cause: Why it is unreadable; then there is nothing else.
-      result: Its `classify.Result`.
+      result: Its `classification.Result`.
       evidence: A `Picture`.
       caption: What it shows, in numbers.
       maps: A list of ``(key, Picture)``.
@@ -62,8 +62,8 @@ class Contents:
     """All that the page shows.
 
     Attributes:
-      description: Of the checkpoint, see `variables.description`.
-      recognised: Its `recognise.Recognised`.
+      description: Of the checkpoint, see `description.description`.
+      recognised: Its `recognition.Recognised`.
       image_size: Height and width of the images in pixels.
       preprocessing: One of `images.PREPROCESSING`.
       entries: A list of `Entry`.

@@ -82,7 +82,7 @@ def evaluate_run(options, architecture, folder, classes, data, most_images=None)
 
     Args:
       options: `TrainingOptions`.
-      architecture: The `training_graph.Architecture`.
+      architecture: The `graph.Architecture`.
       folder: Folder of the run.
       classes: Names of its classes.
       data: See `finding.kind_of_data`.

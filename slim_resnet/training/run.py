@@ -52,7 +52,7 @@ class Outcome(typing.NamedTuple):
     Attributes:
       step: Steps that are over.
       interrupted: Whether Ctrl-C ended it before its last step.
-      evaluations: What `training_evaluation.evaluate_run` returned, if it did.
+      evaluations: What `evaluation.evaluate_run` returned, if it did.
     """
 
     step: int
@@ -132,7 +132,7 @@ def prepare_folder(output, options, source, on_message=lambda line: None, worker
     Args:
       output: Folder of the run.
       options: `TrainingOptions`.
-      source: What `training_data.open_data` returned.
+      source: What `data.open_data` returned.
       on_message: Called with a line for people.
       workers: How many train together, and how; kept with the options.
 
@@ -160,7 +160,7 @@ def prepare_folder(output, options, source, on_message=lambda line: None, worker
 
 
 def build_graph(batches, num_classes, architecture, options, wrap_optimizer=None):
-    """Builds the `training_graph.TrainingGraph` of a network on a `training_data.Input`."""
+    """Builds the `graph.TrainingGraph` of a network on a `data.Input`."""
     return build_training_graph(
         batches.images, batches.labels, num_classes,
         lambda images: build_logits(images, num_classes, architecture, options,
@@ -217,15 +217,15 @@ def run_session(graph, batches, saver, options, output, step, *, save_seconds=SA
     """Runs the steps that are left in a ``MonitoredTrainingSession``.
 
     Args:
-      graph: The `training_graph.TrainingGraph`.
-      batches: Its `training_data.Input`.
+      graph: The `graph.TrainingGraph`.
+      batches: Its `data.Input`.
       saver: Of `make_saver`; needs no checkpoint where this is not the chief.
       options: `TrainingOptions`.
       output: Folder of the run.
       step: What `first_step` returned.
       save_seconds: See `train`, as are ``save_steps``, ``log_steps``, ``hooks`` and
         ``on_progress``.
-      is_chief: Whether to initialise, log and save; see `slim_resnet.cluster_training`.
+      is_chief: Whether to initialise, log and save; see `training.cluster`.
       target: ``grpc://HOST:PORT`` of this task's server; empty for this process alone.
       config: The session's ``ConfigProto``; None makes that of the options.
       stop_grace_seconds: How long threads of the session are waited for at its end.
