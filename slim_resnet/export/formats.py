@@ -24,8 +24,9 @@ from slim_resnet.checkpoint.runs import settings_of
 from slim_resnet.common import files
 from slim_resnet.end_points.keys import check_end_points
 from slim_resnet.errors import SlimResnetError, cause_of
-from slim_resnet.images import reading
+from slim_resnet.images.decoding import decode
 from slim_resnet.images.labels import read_labels
+from slim_resnet.images.preparation import preprocess
 from slim_resnet.inference.folded import network as folded_network
 from slim_resnet.inference.network import build_network
 
@@ -90,8 +91,8 @@ def export_saved_model(checkpoint, output, *, end_points=None, image_size=None,
         record = dict(metadata(recognised, chosen), image_size_pixels=image_size,
                       preprocessing=preprocessing)
         signatures = _signatures(opened, recognised, session, build, end_points, labels,
-                                 lambda contents: reading.preprocess(
-                                     reading.decode(contents), image_size, preprocessing))
+                                 lambda contents: preprocess(
+                                     decode(contents), image_size, preprocessing))
         with _temporary_folder(output) as folder:
             made = os.path.join(folder, "saved_model")
             builder = tf1.saved_model.Builder(made)

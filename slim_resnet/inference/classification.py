@@ -15,7 +15,7 @@ import numpy as np
 
 from slim_resnet.checkpoint.reader import open_checkpoint
 from slim_resnet.checkpoint.runs import settings_of
-from slim_resnet.images import reading
+from slim_resnet.images import finding, reading
 from slim_resnet.images.labels import class_names
 from slim_resnet.images.settings import BATCH_SIZE
 from slim_resnet.inference.network import Network, classes_of
@@ -104,7 +104,7 @@ def classify(checkpoint, paths, labels=None, top=5, *, batch_size=BATCH_SIZE,
     Raises:
       SlimResnetError: Checkpoint, labels or paths are at fault.
     """
-    paths = reading.find_images(paths)
+    paths = finding.find_images(paths)
     image_size, preprocessing, labels = settings_of(checkpoint, image_size, preprocessing, labels)
     with open_checkpoint(checkpoint) as opened:
         names = class_names(classes_of(opened), labels)
