@@ -56,8 +56,8 @@ def test_keys_and_theme_and_labels(written, photo, tmp_path, capsys):
     labels = tmp_path / "labels.txt"
     labels.write_text("\n".join(f"name {k}" for k in range(10)))
     assert run(written.path, photo, "--output", tmp_path, "--kinds", "maps", "evidence",
-               "--end-points", "*/unit_1/bottleneck_v2", "predictions", "--theme", "dark", "--labels", labels,
-               "--max-channels", 2) == 0
+               "--end-points", "*/unit_1/bottleneck_v2", "predictions", "--theme", "dark",
+               "--labels", labels, "--max-channels", 2) == 0
     names = [f"1-photo-{name}.png" for name in (
         "evidence", "resnet_v2_50-block1-unit_1-bottleneck_v2",
         "resnet_v2_50-block2-unit_1-bottleneck_v2", "predictions")]
