@@ -93,7 +93,8 @@ def _signatures(opened, recognised, session, build, end_points, labels, prepare)
             raise SlimResnetError(f"{labels}: names classes, but {opened.path} has no logits")
         prepared = tf1.placeholder(tf.float32, shape, "images")
         _, _, known = build(opened, prepared, session)
-        return {"end_points": _signature({"images": prepared}, chosen_end_points(end_points, known))}
+        return {"end_points": _signature({"images": prepared},
+                                         chosen_end_points(end_points, known))}
     names = None if labels is None else read_labels(labels, recognised.num_classes)
     image_bytes = tf1.placeholder(tf.string, [None], "image_bytes")
     decoded = tf.map_fn(prepare, image_bytes, fn_output_signature=tf.float32)
