@@ -48,7 +48,7 @@ class Evaluated(typing.NamedTuple):
 
 
 class _TrainedNetwork:
-    """A run's network in one way of using it; what `evaluate.judge_batches` takes."""
+    """A run's network in one way of using it; a `protocol.ScoringNetwork`."""
 
     def __init__(self, how, options, architecture, num_classes, folder):
         self.num_classes = num_classes
