@@ -7,11 +7,13 @@ to the logit less its bias.
 """
 
 import typing
+from collections.abc import Iterable
 
 import numpy as np
 
 from slim_resnet.end_points.receptive_field import sights
 from slim_resnet.errors import SlimResnetError
+from slim_resnet.inference.network import Network
 
 
 class Placement(typing.NamedTuple):
@@ -26,12 +28,12 @@ class Placement(typing.NamedTuple):
     stride: float
     centre: float
 
-    def positions(self, pixels):
+    def positions(self, pixels: float | np.ndarray) -> float | np.ndarray:
         """Returns where coordinates on the images lie between the map's positions."""
         return (pixels - self.centre) / self.stride
 
 
-def contributions(maps, weights, classes):
+def contributions(maps: np.ndarray, weights: np.ndarray, classes: Iterable[int]) -> np.ndarray:
     """Splits logits into what each place of the image adds to them.
 
     Args:
@@ -48,7 +50,7 @@ def contributions(maps, weights, classes):
     return np.moveaxis(np.asarray(maps, np.float64) @ chosen, -1, 0) / (height * width)
 
 
-def logit_parameters(network):
+def logit_parameters(network: Network) -> tuple[np.ndarray, np.ndarray]:
     """Returns the logits' ``weights [channels, classes]`` and ``biases [classes]``.
 
     Args:
@@ -62,7 +64,7 @@ def logit_parameters(network):
     return network.variable("logits/weights")[0, 0], network.variable("logits/biases")
 
 
-def placement(network):
+def placement(network: Network) -> Placement:
     """Returns the `Placement` of a `network.Network`'s last maps on its images."""
     operations = network.last_maps.graph.get_operations()
     sight = sights(operations)[network.last_maps.op][0]

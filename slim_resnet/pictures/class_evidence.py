@@ -4,11 +4,17 @@ Needs the extra ``plot``.
 """
 
 import os
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from slim_resnet.pictures import drawing
+from slim_resnet.pictures.class_activation import Placement
+from slim_resnet.pictures.inspection import Inspection
 from slim_resnet.pictures.markup import shortened
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # In inches: the figure's width, margins, what bars add to it, and the most of an image.
 _WIDTH, _LEFT, _TOP, _BARS = 8.1, 0.2, 1.05, 2.9
@@ -17,12 +23,13 @@ _BESIDE, _STACKED = (3.3, 3.6), (6.4, 2.6)
 _WIDE = 1.6
 
 
-def class_label(name, number):
+def class_label(name: str | None, number: int) -> str:
     """Returns how a class is called: its name and number, or its number alone."""
     return f"class {number}" if name is None else f"{name} ({number})"
 
 
-def draw(inspected, placement, *, theme="light", bars=True):
+def draw(inspected: Inspection, placement: Placement, *, theme: str = "light",
+         bars: bool = True) -> "Figure":
     """Draws the evidence for an image's most probable class beside the image.
 
     Colours say which way and how far a place moves the logit: vermilion (orange on

@@ -9,14 +9,20 @@ Needs the extra ``plot``.
 """
 
 import itertools
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from slim_resnet.end_points.activations import Statistics
+from slim_resnet.end_points.table import EndPoint
 from slim_resnet.pictures import drawing
 from slim_resnet.pictures.markup import shortened
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-def draw(rows, summary, *, theme="light"):
+
+def draw(rows: list[Statistics], summary: list[EndPoint], *, theme: str = "light") -> "Figure":
     """Draws mean, standard deviation and zeros of end points in graph order.
 
     The outputs of units, which are sums, what a ReLU makes, and all else are three

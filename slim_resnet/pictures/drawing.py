@@ -3,14 +3,19 @@
 import contextlib
 import io
 import warnings
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.pictures.themes import THEMES
+from slim_resnet.pictures.themes import THEMES, Theme
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 DPI = 100
 
 
-def figure_class():
+def figure_class() -> "type[Figure]":
     """Returns matplotlib's ``Figure``, which needs no display.
 
     Raises:
@@ -24,7 +29,8 @@ def figure_class():
 
 
 @contextlib.contextmanager
-def themed_figure(theme, width, height, layout="constrained"):
+def themed_figure(theme: str, width: float, height: float,
+                  layout: str | None = "constrained") -> Iterator[tuple["Figure", Theme]]:
     """Makes a figure in a theme's colours and lays it out when the ``with`` block ends.
 
     Args:
@@ -61,7 +67,7 @@ def themed_figure(theme, width, height, layout="constrained"):
             drawn.draw_without_rendering()
 
 
-def encoded(figure, format="png"):
+def encoded(figure: "Figure", format: str = "png") -> bytes:
     """Returns a figure as the bytes of a file of that format."""
     buffer = io.BytesIO()
     with _missing_letters_as_boxes():

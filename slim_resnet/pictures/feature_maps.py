@@ -9,6 +9,7 @@ Needs the extra ``plot``.
 """
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from slim_resnet.errors import SlimResnetError
 from slim_resnet.pictures import drawing
 from slim_resnet.pictures.markup import shortened
 from slim_resnet.pictures.themes import COLOURS
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 MAX_CHANNELS = 64
 # More could not be told apart on one screen.
@@ -29,7 +33,8 @@ _WIDTH, _MAX_HEIGHT, _MAX_TILE = 9.0, 7.0, 3.5
 _LEFT, _RIGHT, _TOP, _BOTTOM = 0.5, 1.5, 0.75, 0.6
 
 
-def draw(values, key, *, max_channels=MAX_CHANNELS, theme="light"):
+def draw(values: np.ndarray, key: str, *, max_channels: int = MAX_CHANNELS,
+         theme: str = "light") -> "Figure":
     """Draws the channels of one end point as a grid of maps.
 
     Each map is scaled from its 1st to its 99th percentile; maps of a single position
@@ -69,7 +74,7 @@ def draw(values, key, *, max_channels=MAX_CHANNELS, theme="light"):
                  colour_scale=True)
 
 
-def draw_filters(weights, *, max_filters=256, theme="light"):
+def draw_filters(weights: np.ndarray, *, max_filters: int = 256, theme: str = "light") -> "Figure":
     """Draws the filters of the first convolution as the network holds them.
 
     Filters of images with three channels are drawn in colour: grey is 0, and the

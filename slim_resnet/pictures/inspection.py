@@ -16,13 +16,16 @@ From Python, everything that a picture is drawn from::
 """
 
 import typing
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
 from slim_resnet.end_points.keys import check_end_points
 from slim_resnet.end_points.table import select, summary
+from slim_resnet.images.display import DisplayedImage
 from slim_resnet.images.labels import class_names
 from slim_resnet.inference.classification import Result, top_classes
+from slim_resnet.inference.network import Network
 from slim_resnet.pictures import class_activation
 
 
@@ -47,7 +50,9 @@ class Inspection(typing.NamedTuple):
     maps: dict = {}
 
 
-def inspect_images(network, images, keys=(), names=None, *, top=5, evidence=True):
+def inspect_images(network: Network, images: Iterable[DisplayedImage], keys: Iterable[str] = (),
+                   names: list[str | None] | None = None, *, top: int = 5,
+                   evidence: bool = True) -> Iterator[Inspection]:
     """Runs images through a network, each alone.
 
     Args:
@@ -90,7 +95,7 @@ def inspect_images(network, images, keys=(), names=None, *, top=5, evidence=True
             float(logits[0, first]), float(biases[first]), maps)
 
 
-def chosen_keys(network, patterns=None):
+def chosen_keys(network: Network, patterns: list[str] | None = None) -> list[str]:
     """Returns keys of end points that have maps, in graph order.
 
     Args:

@@ -12,13 +12,15 @@ Needs the extra ``plot``.
 """
 
 import math
+import os
 import typing
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
 from slim_resnet.benchmark import records
 from slim_resnet.checkpoint.description import description
-from slim_resnet.checkpoint.reader import open_checkpoint
+from slim_resnet.checkpoint.reader import Checkpoint, open_checkpoint
 from slim_resnet.checkpoint.runs import settings_of
 from slim_resnet.end_points import activations, table
 from slim_resnet.errors import SlimResnetError
@@ -63,9 +65,12 @@ class Report(typing.NamedTuple):
     interrupted: bool
 
 
-def make(checkpoint, paths, labels=None, *, image_size=None, preprocessing=None,
-         batch_size=BATCH_SIZE, end_points=None, max_images=MAX_IMAGES, benchmark=None,
-         progress=lambda items, total: items):
+def make(checkpoint: str | os.PathLike | Checkpoint, paths: Iterable[str | os.PathLike],
+         labels: str | os.PathLike | None = None, *, image_size: int | None = None,
+         preprocessing: str | None = None, batch_size: int = BATCH_SIZE,
+         end_points: list[str] | None = None, max_images: int = MAX_IMAGES,
+         benchmark: dict | None = None,
+         progress: Callable[[Iterable, int], Iterable] = lambda items, total: items) -> Report:
     """Makes the page.
 
     Args:

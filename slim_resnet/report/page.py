@@ -90,7 +90,7 @@ class Contents:
     timings: tuple | None
 
 
-def render(contents):
+def render(contents: Contents) -> str:
     """Returns the page's HTML for `Contents`."""
     sections = {"Recognised": _recognised(contents), "Diagram": _diagram(contents),
                 "Images": _images(contents), "Statistics": _statistics(contents),

@@ -8,7 +8,9 @@ badly: its averages have not converged.
 import dataclasses
 import itertools
 import math
+import os
 import typing
+from collections.abc import Sequence
 
 import tensorflow as tf
 
@@ -16,8 +18,8 @@ from slim_resnet.checkpoint.restoring import restore
 from slim_resnet.images.labelled import find_data
 from slim_resnet.images.reading import read_source
 from slim_resnet.inference.evaluation import count, judge_batches
-from slim_resnet.training.graph import build_logits
-from slim_resnet.training.options import batch_norm_decay_for
+from slim_resnet.training.graph import Architecture, build_logits
+from slim_resnet.training.options import TrainingOptions, batch_norm_decay_for
 
 tf1 = tf.compat.v1
 
@@ -74,7 +76,9 @@ class _TrainedNetwork:
         return self._session.run(self._logits, {self._images: images})
 
 
-def evaluate_run(options, architecture, folder, classes, data, most_images=None):
+def evaluate_run(options: TrainingOptions, architecture: Architecture, folder: str | os.PathLike,
+                 classes: list[str], data: Sequence[str | os.PathLike],
+                 most_images: int | None = None) -> tuple[Evaluated, ...]:
     """Evaluates the last checkpoint of a run in each way of using it.
 
     Batch statistics are those of whole batches of ``options.batch_size`` images in an
@@ -117,7 +121,7 @@ def _whole(batches, batch_size):
             yield batch
 
 
-def warning(evaluations, options):
+def warning(evaluations: tuple[Evaluated, ...], options: TrainingOptions) -> str | None:
     """Returns what to say of the averages, or None if they have converged.
 
     Args:
