@@ -3,6 +3,8 @@
 import contextlib
 import os
 import re
+from collections.abc import Collection, Iterator
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -30,7 +32,8 @@ class Checkpoint:
       file_bytes: Size of the unpacked files together.
     """
 
-    def __init__(self, path, prefix, format, reader, files, file_bytes, in_parts=()):
+    def __init__(self, path: str, prefix: str, format: str, reader: Any, files: list[str],
+                 file_bytes: int, in_parts: Collection[str] = ()) -> None:
         self.path, self.prefix, self.format, self._reader = path, prefix, format, reader
         self.files, self._in_parts = files, in_parts
         shapes, dtypes = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
@@ -38,7 +41,7 @@ class Checkpoint:
         self.dtypes = {name: dtypes[name].base_dtype.name for name in self.shapes}
         self.file_bytes = file_bytes
 
-    def tensor(self, name):
+    def tensor(self, name: str) -> np.ndarray:
         """Reads a variable's value, verifying its checksum.
 
         Returns:
@@ -65,8 +68,12 @@ class Checkpoint:
                 dtypes=[tf.as_dtype(self.dtypes[name])]))[0]
 
 
+# What `open_checkpoint` takes.
+CheckpointLike = str | os.PathLike | Checkpoint
+
+
 @contextlib.contextmanager
-def open_checkpoint(path):
+def open_checkpoint(path: CheckpointLike) -> Iterator[Checkpoint]:
     """Opens a checkpoint for as long as the ``with`` block lasts.
 
     Args:
@@ -155,7 +162,7 @@ def _checked(found):
     return ()
 
 
-def files_of(checkpoint):
+def files_of(checkpoint: CheckpointLike) -> list[str]:
     """Returns the files that `open_checkpoint` would read, without reading them."""
     if isinstance(checkpoint, Checkpoint):
         return checkpoint.files
