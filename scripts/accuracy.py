@@ -40,9 +40,9 @@ def build_parser() -> cli.Parser:
 
 def run(arguments: argparse.Namespace) -> int:
     optimize.turn_onednn_on(False, "accuracy.py")
-    from slim_resnet.images import reading
+    from slim_resnet.images import finding
     from slim_resnet.inference import accuracy
-    paths, rows = reading.find_images(arguments.images), []
+    paths, rows = finding.find_images(arguments.images), []
     for name in arguments.models:
         with tempfile.TemporaryDirectory(prefix="slim_resnet-") as folder:
             checkpoint = random_checkpoint.write(os.path.join(folder, "net.ckpt"), name,

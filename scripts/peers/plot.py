@@ -1,6 +1,6 @@
 """A picture of what `comparison` measured; needs the extra ``plot``."""
 
-from slim_resnet.pictures.figures import figure_class
+from slim_resnet.pictures.drawing import figure_class
 from slim_resnet.pictures.plots import save
 from slim_resnet.pictures.themes import COLOURS
 

@@ -90,8 +90,8 @@ def run(arguments: argparse.Namespace) -> int | None:
         print("\n".join(["", *records.claim_table([record])]))
     progress.write_record(record, arguments.json)
     if arguments.plot:
-        from slim_resnet.pictures import plots
-        plots.plot_benchmark(record, arguments.plot)
+        from slim_resnet.benchmark.plot import plot_benchmark
+        plot_benchmark(record, arguments.plot)
     partial = len(record["runs"]) < len(timed.models) or any(
         one["partial"] for one in record["runs"])
     return 130 if partial else 0
@@ -144,8 +144,8 @@ def _image_batches(folder, batch_size, image_sizes):
     """Decodes the images now; returns a function from image size to batch."""
     import numpy as np
 
-    from slim_resnet.images import reading
-    paths = reading.find_images([folder])
+    from slim_resnet.images import finding, reading
+    paths = finding.find_images([folder])
     if len(paths) != batch_size:
         _announce(f"{len(paths)} images in {folder}, "
                   + ("repeated" if len(paths) < batch_size else "cut")

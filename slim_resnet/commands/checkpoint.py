@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int | None:
 
 
 def _describe(arguments):
-    from slim_resnet.checkpoint import description as variables
+    from slim_resnet.checkpoint import description
     from slim_resnet.checkpoint.reader import open_checkpoint
     from slim_resnet.checkpoint.recognition import recognise
 
@@ -50,19 +50,19 @@ def _describe(arguments):
             shape = checkpoint.shapes[name]
             rows.append(dict(name=name, shape=list(shape), dtype=checkpoint.dtypes[name],
                              parameters=math.prod(shape),
-                             **(variables.value_statistics(value) if arguments.stats else {})))
-        record = variables.description(checkpoint, recognised, rows)
+                             **(description.value_statistics(value) if arguments.stats else {})))
+        record = description.description(checkpoint, recognised, rows)
     print(json.dumps(record, indent=1, allow_nan=False) if arguments.json
-          else "\n".join(variables.description_lines(record)))
+          else "\n".join(description.description_lines(record)))
 
 
 def _diff(arguments):
-    from slim_resnet.checkpoint import description as variables
+    from slim_resnet.checkpoint import description
     from slim_resnet.checkpoint.reader import open_checkpoint
 
     with open_checkpoint(arguments.path) as a, open_checkpoint(arguments.other) as b:
         names = sorted({**a.shapes, **b.shapes})
-        record = variables.difference(
+        record = description.difference(
             a, b, with_progress(names, len(names), "variables"))
     equal = not any(record[key] for key in ("only_in_a", "only_in_b", "shapes", "dtypes", "values"))
     if arguments.json:
@@ -71,5 +71,5 @@ def _diff(arguments):
                 row["largest"] = "infinity"
         print(json.dumps(dict(record, same=equal), indent=1, allow_nan=False))
     else:
-        print("\n".join(variables.difference_lines(record)))
+        print("\n".join(description.difference_lines(record)))
     return 0 if equal else 1

@@ -51,9 +51,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json and arguments.output:
         raise SlimResnetError("--json prints and --output writes; leave one out")
     from slim_resnet.checkpoint.reader import open_checkpoint
-    from slim_resnet.images import reading
+    from slim_resnet.images import finding, reading
     from slim_resnet.inference import classification
-    paths = reading.find_images(arguments.images)
+    paths = finding.find_images(arguments.images)
     results, shard, skip = None, (0, 1), 0
     with contextlib.ExitStack() as stack:
         with open_checkpoint(arguments.checkpoint) as opened:

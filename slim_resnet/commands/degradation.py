@@ -26,7 +26,7 @@ _DEFAULTS = records.DegradationOptions()
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     what = parser.add_argument_group("what is trained")
     what.add_argument("--cifar10", metavar="FILE",
-                      help="train on CIFAR-10: its python or binary archive (default: "
+                      help="train on CIFAR-10: its binary archive (default: "
                       "scikit-learn's digits; extra: experiments)")
     what.add_argument("--layers", type=positive_int, nargs="+", default=_DEFAULTS.layers,
                       metavar="N", help="depths, each three times a number of units and one "
@@ -88,8 +88,8 @@ def run(arguments: argparse.Namespace) -> int:
     _, lines = records.verdict(runs, record["data_set"]["chance_error_percent"])
     print("\n".join([*records.error_table(runs), "", *lines]))
     if arguments.plot:
-        from slim_resnet.pictures import plots
-        plots.plot_degradation(runs, data_set.name, arguments.plot)
+        from slim_resnet.experiments.degradation_plot import plot_degradation
+        plot_degradation(runs, data_set.name, arguments.plot)
     return 130 if interrupted else 0
 
 

@@ -107,9 +107,9 @@ def _save(arguments):
     from slim_resnet.checkpoint.reader import open_checkpoint
     from slim_resnet.common.files import atomic_write
     from slim_resnet.end_points.keys import choose
-    from slim_resnet.images import reading
+    from slim_resnet.images import finding
     from slim_resnet.inference import features
-    paths = reading.find_images(arguments.images)
+    paths = finding.find_images(arguments.images)
     with contextlib.ExitStack() as stack:
         with open_checkpoint(arguments.checkpoint) as opened:
             keys = (choose(arguments.end_points, _built(opened, arguments.image_size))
@@ -202,10 +202,10 @@ def _costs(row):
 
 def _statistics(arguments):
     from slim_resnet.end_points import activations, tensorboard
-    from slim_resnet.images import reading
+    from slim_resnet.images import finding
     from slim_resnet.inference.network import Network
 
-    paths, unreadable = reading.find_images(arguments.images), []
+    paths, unreadable = finding.find_images(arguments.images), []
     with Network(arguments.checkpoint, arguments.image_size) as network, \
          contextlib.ExitStack() as stack:
         keys = [row.key for row in _rows(arguments, network.end_points)]

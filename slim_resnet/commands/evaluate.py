@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     arguments.batch_size = arguments.batch_size or BATCH_SIZE
     from slim_resnet.checkpoint.reader import open_checkpoint
     from slim_resnet.checkpoint.runs import classes_of_run
-    from slim_resnet.images import labelled
+    from slim_resnet.images import find_data, read_source
     from slim_resnet.inference import evaluation
     from slim_resnet.inference.network import classes_of
     results, shard, skip, network = None, (0, 1), 0, None
@@ -73,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
         with open_checkpoint(arguments.checkpoint) as opened:
             num_classes = classes_of(opened)
             classes = classes_of_run(arguments.checkpoint)
-            data = labelled.find_data(arguments.data, num_classes, classes)
+            data = find_data(arguments.data, num_classes, classes)
             if arguments.output:
                 results = keeping.opened(arguments, "evaluate", opened, data.files)
                 shard, skip = results.shard, results.batches_done
@@ -82,22 +82,24 @@ def run(arguments: argparse.Namespace) -> int:
                     opened, arguments.image_size, network_options, arguments, "evaluate"))
         batches = []
         if network:
-            batches = evaluation.judge_batches(network, data.read(
-                arguments.image_size, arguments.preprocessing, arguments.batch_size, shard, skip))
+            batches = evaluation.judge_batches(network, read_source(
+                data, arguments.image_size, arguments.preprocessing, arguments.batch_size, shard,
+                skip))
         if results:
-            whole, status = keeping.write("evaluate", results, batches, data.total, network)
+            whole, status = keeping.write("evaluate", results, batches, data.num_images,
+                                           network)
             if not whole:
                 return status
             judgements = (evaluation.Judgement(**row) for row in read_rows(arguments.output))
         else:
             judgements = progress.with_progress(itertools.chain.from_iterable(batches),
-                                                data.total)
+                                                data.num_images)
         started = time.perf_counter()
         result = evaluation.count(judgements, num_classes)
     if arguments.json:
-        print(json.dumps(_document(arguments, result, data.names)))
+        print(json.dumps(_document(arguments, result, data.classes)))
     else:
-        print("\n".join(table_lines(result, data.names)))
+        print("\n".join(table_lines(result, data.classes)))
     if results:
         return status
     progress.report_busy("evaluate", result.num_images + len(result.unreadable),
@@ -149,9 +151,9 @@ def _compare(arguments):
                    "keeps what images are taken for, and --compare keeps nothing; leave one out")
     options.check_files(plot=arguments.plot)
     optimize.turn_onednn_on(arguments.verbose, "evaluate")
-    from slim_resnet.images import reading
+    from slim_resnet.images import finding
     from slim_resnet.inference import accuracy
-    paths = reading.find_images(arguments.data)
+    paths = finding.find_images(arguments.data)
     result = accuracy.measure(
         arguments.checkpoint, paths, precision=arguments.precision or "auto",
         image_size=arguments.image_size, preprocessing=arguments.preprocessing,

@@ -94,15 +94,15 @@ def run(arguments: argparse.Namespace) -> int:
             num_classes=arguments.num_classes or 1000, variant=model.variant))
         return 0
     if arguments.kinds != ["diagram"]:
-        from slim_resnet.pictures import figures
-        figures.figure_class()
+        from slim_resnet.pictures import drawing
+        drawing.figure_class()
     from slim_resnet.checkpoint.reader import open_checkpoint
     from slim_resnet.checkpoint.recognition import recognise
-    from slim_resnet.images import reading
+    from slim_resnet.images import finding
     from slim_resnet.images.labels import class_names
     from slim_resnet.inference.network import Network, classes_of
-    from slim_resnet.pictures import diagram, looks
-    paths = reading.find_images(arguments.images) if arguments.images else []
+    from slim_resnet.pictures import diagram, inspection
+    paths = finding.find_images(arguments.images) if arguments.images else []
     with open_checkpoint(arguments.checkpoint) as opened:
         found = recognise(opened)
         kinds = _kinds(arguments, found, opened.path)
@@ -115,13 +115,13 @@ def run(arguments: argparse.Namespace) -> int:
     causes, status = [], 0
     with network or contextlib.nullcontext():
         # Bad keys are to be known before anything is written.
-        keys = looks.chosen_keys(network, arguments.end_points) if "maps" in kinds else []
+        keys = inspection.chosen_keys(network, arguments.end_points) if "maps" in kinds else []
         if "diagram" in kinds:
             _write_diagram(arguments, described)
         if "filters" in kinds:
-            from slim_resnet.pictures import sheets
-            _write(arguments, "filters", sheets.first_filters(network.variable("conv1/weights"),
-                                                              theme=_theme(arguments)))
+            from slim_resnet.pictures import feature_maps
+            _write(arguments, "filters", feature_maps.draw_filters(
+                network.variable("conv1/weights"), theme=_theme(arguments)))
         if keys or "evidence" in kinds:
             status = _draw_images(arguments, network, paths, names if "evidence" in kinds else None,
                                   keys, causes)
@@ -144,25 +144,25 @@ def _kinds(arguments, found, path):
 
 
 def _draw_images(arguments, network, paths, names, keys, causes):
-    from slim_resnet.images import photos
-    from slim_resnet.pictures import class_evidence, looks, sheets
-    from slim_resnet.pictures import evidence as evidence_picture
-    place = class_evidence.placement(network)
-    found = photos.read_photos(paths, arguments.image_size, arguments.preprocessing)
+    from slim_resnet.images import display
+    from slim_resnet.pictures import class_activation, class_evidence, feature_maps, inspection
+    place = class_activation.placement(network)
+    found = display.read_displayed(paths, arguments.image_size, arguments.preprocessing)
     done = 0
     try:
-        for look in looks.look(network, progress.with_progress(found, len(paths)), keys, names,
-                               evidence=names is not None):
-            if look.photo.cause:
-                causes.append((look.photo.path, look.photo.cause))
-            stem = f"{done + 1:0{len(str(len(paths)))}}-{_stem(look.photo.path)}"
-            if look.result:
+        for inspected in inspection.inspect_images(
+                network, progress.with_progress(found, len(paths)), keys, names,
+                evidence=names is not None):
+            if inspected.image.cause:
+                causes.append((inspected.image.path, inspected.image.cause))
+            stem = f"{done + 1:0{len(str(len(paths)))}}-{_stem(inspected.image.path)}"
+            if inspected.result:
                 _write(arguments, f"{stem}-evidence",
-                       evidence_picture.draw(look, place, theme=_theme(arguments)))
-            for key, values in look.maps.items():
+                       class_evidence.draw(inspected, place, theme=_theme(arguments)))
+            for key, values in inspected.maps.items():
                 _write(arguments, f"{stem}-{key[-80:].replace('/', '-')}",
-                       sheets.feature_maps(values, key, max_channels=arguments.max_channels,
-                                           theme=_theme(arguments)))
+                       feature_maps.draw(values, key, max_channels=arguments.max_channels,
+                                         theme=_theme(arguments)))
             done += 1
     except KeyboardInterrupt:
         return progress.report_interrupted("pictures", done, len(paths))
@@ -171,13 +171,13 @@ def _draw_images(arguments, network, paths, names, keys, causes):
 
 def _draw_depth(arguments, network, paths, causes):
     from slim_resnet.end_points import activations, table
-    from slim_resnet.pictures import depth
+    from slim_resnet.pictures import depth_profile
     # The same files are read once more, so the same are unreadable.
     causes.clear()
     batches = progress.readable_batches(arguments, paths, causes)
     rows = activations.layer_statistics(network, batches)
     if rows:
-        _write(arguments, "depth", depth.draw(
+        _write(arguments, "depth", depth_profile.draw(
             rows, table.summary(network.end_points), theme=_theme(arguments)))
     done = len(causes) + (rows[0].images if rows else 0)
     return 0 if done == len(paths) else progress.report_interrupted("pictures", done, len(paths))
@@ -199,9 +199,9 @@ def _write_diagram(arguments, described):
 
 
 def _write(arguments, name, figure):
-    from slim_resnet.pictures import figures
+    from slim_resnet.pictures import drawing
     with _written(arguments, f"{name}.png", "wb") as file:
-        file.write(figures.encoded(figure))
+        file.write(drawing.encoded(figure))
 
 
 @contextlib.contextmanager

@@ -36,10 +36,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     check_writable(arguments.output)
-    from slim_resnet.pictures import figures
-    figures.figure_class()
+    from slim_resnet.pictures import drawing
+    drawing.figure_class()
     benchmark = records.read_record(arguments.benchmark) if arguments.benchmark else None
-    from slim_resnet.pictures.report import making
+    from slim_resnet.report import making
     page = making.make(
         arguments.checkpoint, arguments.images, arguments.labels,
         image_size=arguments.image_size, preprocessing=arguments.preprocessing,

@@ -188,8 +188,9 @@ def _options(arguments):
               for field in dataclasses.fields(training_options.TrainingOptions)}
     if values["blocks"] is not None:
         values["blocks"] = training_options.parse_blocks(values["blocks"])
-    return training_options.TrainingOptions(**{ name: tuple(value) if isinstance(value,
-                                            list) else value for name, value in values.items()})
+    return training_options.TrainingOptions(**{
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in values.items()})
 
 
 def table_lines(evaluations: Iterable) -> list[str]:

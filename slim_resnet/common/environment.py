@@ -15,7 +15,7 @@ PACKAGES = ("tensorflow", "tf_slim", "numpy")
 FASTEST = {"TF_ENABLE_ONEDNN_OPTS": "1", "TF_ONEDNN_THREADPOOL_USE_CALLER_THREAD": "1"}
 
 
-def cpu():
+def cpu() -> dict:
     """Returns ``{"model": ..., "flags": [...], "cores": ...}`` of this machine.
 
     Model and flags are Linux's (``/proc/cpuinfo``); elsewhere what Python knows.
@@ -36,12 +36,12 @@ def cpu():
     }
 
 
-def has_bfloat16(flags):
+def has_bfloat16(flags: list[str]) -> bool:
     """Whether a CPU with these flags multiplies bfloat16 numbers in hardware."""
     return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(flags)
 
 
-def check_bfloat16():
+def check_bfloat16() -> None:
     """Raises `SlimResnetError` if this CPU does not multiply bfloat16 numbers in hardware."""
     machine = cpu()
     if not has_bfloat16(machine["flags"]):
@@ -49,7 +49,7 @@ def check_bfloat16():
                               "avx512_bf16 nor amx_bf16; use float32")
 
 
-def memory_bytes(key):
+def memory_bytes(key: str) -> int:
     """Returns a memory figure of this process, such as ``VmRSS``, or ``VmHWM``: its peak.
 
     Raises:
@@ -59,7 +59,7 @@ def memory_bytes(key):
         return next(int(line.split()[1]) * 1024 for line in file if line.startswith(key + ":"))
 
 
-def child_environment(**more):
+def child_environment(**more: str) -> dict[str, str]:
     """Returns the environment variables of a Python process that finds this package.
 
     Args:
@@ -70,7 +70,7 @@ def child_environment(**more):
         filter(None, [folder, os.environ.get("PYTHONPATH")]))}
 
 
-def environment():
+def environment() -> dict:
     """Returns the machine and the versions as plain data; imports no TensorFlow."""
     versions = {"python": platform.python_version(), "slim_resnet": slim_resnet.__version__}
     for package in PACKAGES:

@@ -13,6 +13,7 @@ import statistics
 
 from slim_resnet.common.environment import environment
 from slim_resnet.common.files import read_json
+from slim_resnet.common.spread import spread_text
 from slim_resnet.common.tables import format_table
 from slim_resnet.errors import SlimResnetError
 
@@ -120,15 +121,10 @@ def error_table(runs):
     rows = []
     for kind in KINDS:
         training, test = (errors_by_depth(runs, kind, error) for error in ERRORS)
-        rows += [[kind, layers, len(errors), _spread(errors), _spread(test[layers])]
+        rows += [[kind, layers, len(errors), spread_text(errors, 2), spread_text(test[layers], 2)]
                  for layers, errors in training.items()]
     return format_table(["network", "layers", "seeds", "training error, %", "test error, %"],
                         rows)
-
-
-def _spread(values):
-    return " / ".join(f"{value:.2f}" for value in
-                      (min(values), statistics.median(values), max(values)))
 
 
 def degrades(by_depth):

@@ -19,8 +19,9 @@ from slim_resnet.export.shared import (
     network_builder,
     temporary_folder,
 )
-from slim_resnet.images import reading
+from slim_resnet.images.decoding import decode
 from slim_resnet.images.labels import read_labels
+from slim_resnet.images.preparation import preprocess
 
 tf1 = tf.compat.v1
 
@@ -45,9 +46,9 @@ def export_saved_model(
       end_points: Keys for the ``end_points`` signature; None takes pooled features,
         logits and predictions.
       image_size: Height and width that ``serving_default`` resizes to, in pixels; None
-        takes what the checkpoint was trained with, see `settings.settings_of`.
+        takes what the checkpoint was trained with, see `runs.settings_of`.
       preprocessing: How it prepares images; one of `images.PREPROCESSING`, or None.
-      labels: Labels file, see `classify.read_labels`, or None.
+      labels: Labels file, see `labels.read_labels`, or None.
       optimize: Whether to write the folded network, all values constants.
       precision: Of the folded network, one of `environment.PRECISIONS`.
 
@@ -69,8 +70,8 @@ def export_saved_model(
         record = dict(metadata(recognised, chosen), image_size_pixels=image_size,
                       preprocessing=preprocessing)
         signatures = _signatures(opened, recognised, session, build, end_points, labels,
-                                 lambda contents: reading.preprocess(
-                                     reading.decode(contents), image_size, preprocessing))
+                                 lambda contents: preprocess(
+                                     decode(contents), image_size, preprocessing))
         with temporary_folder(output) as folder:
             made = os.path.join(folder, "saved_model")
             builder = tf1.saved_model.Builder(made)

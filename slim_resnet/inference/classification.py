@@ -17,7 +17,7 @@ import numpy as np
 
 from slim_resnet.checkpoint.reader import CheckpointLike, open_checkpoint
 from slim_resnet.checkpoint.runs import settings_of
-from slim_resnet.images import reading
+from slim_resnet.images import finding, reading
 from slim_resnet.images.labels import class_names
 from slim_resnet.images.settings import BATCH_SIZE
 from slim_resnet.inference.network import Network, classes_of
@@ -110,7 +110,7 @@ def classify(checkpoint: CheckpointLike, paths: Iterable[str | os.PathLike],
     Raises:
       SlimResnetError: Checkpoint, labels or paths are at fault.
     """
-    paths = reading.find_images(paths)
+    paths = finding.find_images(paths)
     image_size, preprocessing, labels = settings_of(checkpoint, image_size, preprocessing, labels)
     with open_checkpoint(checkpoint) as opened:
         names = class_names(classes_of(opened), labels)

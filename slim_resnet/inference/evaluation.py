@@ -21,6 +21,7 @@ from slim_resnet.checkpoint.runs import classes_of_run, settings_of
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.images import reading
 from slim_resnet.images.labelled import find_data
+from slim_resnet.images.reading import read_source
 from slim_resnet.images.settings import BATCH_SIZE
 from slim_resnet.inference.network import Network, classes_of
 from slim_resnet.inference.protocol import ScoringNetwork
@@ -176,8 +177,9 @@ def evaluate(checkpoint: CheckpointLike, data: Sequence[str | os.PathLike], *,
     """
     image_size, preprocessing, _ = settings_of(checkpoint, image_size, preprocessing)
     with open_checkpoint(checkpoint) as opened:
-        labelled = find_data(data, classes_of(opened), classes_of_run(checkpoint))
+        source = find_data(data, classes_of(opened), classes_of_run(checkpoint))
         network = Network(opened, image_size)
     with network:
-        judged = judge_batches(network, labelled.read(image_size, preprocessing, batch_size))
+        judged = judge_batches(network, read_source(
+            source, image_size, preprocessing, batch_size))
         return count(itertools.chain.from_iterable(judged), network.num_classes)

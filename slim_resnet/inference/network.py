@@ -200,7 +200,7 @@ class Network(BuiltNetwork):
         return self.session.run(variables[scoped])
 
     def evidence_inputs(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Returns what `class_evidence.contributions` explains logits with.
+        """Returns what `class_activation.contributions` explains logits with.
 
         Args:
           images: ``[N, size, size, 3]``.

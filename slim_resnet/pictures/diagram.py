@@ -89,7 +89,7 @@ def draw(blocks, *, title, image_size=None, num_classes=None, input_channels=3, 
 
 
 def of_recognised(recognised):
-    """Returns the keyword arguments of `draw` for a `recognise.Recognised`."""
+    """Returns the keyword arguments of `draw` for a `recognition.Recognised`."""
     name = f"ResNet V2 {recognised.depth}" if recognised.depth else "ResNet V2"
     return dict(blocks=recognised.blocks, title=f"{recognised.scope or name} ({name} of "
                 f"{recognised.variant})", num_classes=recognised.num_classes,

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from slim_resnet.checkpoint.restoring import restore
 from slim_resnet.images.labelled import find_data
+from slim_resnet.images.reading import read_source
 from slim_resnet.inference.evaluation import count, judge_batches
 from slim_resnet.training.graph import build_logits
 from slim_resnet.training.options import batch_norm_decay_for
@@ -81,20 +82,21 @@ def evaluate_run(options, architecture, folder, classes, data, most_images=None)
 
     Args:
       options: `TrainingOptions`.
-      architecture: The `training_graph.Architecture`.
+      architecture: The `graph.Architecture`.
       folder: Folder of the run.
       classes: Names of its classes.
-      data: See `labelled.kind_of_data`.
+      data: See `finding.kind_of_data`.
       most_images: How many images at most; None takes all.
 
     Returns:
       A tuple of `Evaluated`: moving statistics, batch statistics, and averaged weights if
       the run keeps them.
     """
-    images = find_data(data, len(classes), classes).shuffled(seed=0)
+    source = find_data(data, len(classes), classes).shuffled(seed=0)
     results = []
     for how in (MOVING, BATCH, AVERAGED)[:2 if options.ema_decay is None else 3]:
-        batches = images.read(options.image_size, options.preprocessing, options.batch_size)
+        batches = read_source(source, options.image_size, options.preprocessing,
+                              options.batch_size)
         if most_images is not None:
             batches = itertools.islice(batches, -(-most_images // options.batch_size))
         if how == BATCH:

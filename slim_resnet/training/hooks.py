@@ -44,7 +44,7 @@ class Progress(typing.NamedTuple):
 
 
 class InputHook(tf1.train.SessionRunHook):
-    """Starts a `training_data.Input` at the step that the session is at."""
+    """Starts a `data.Input` at the step that the session is at."""
 
     def __init__(self, graph, batches):
         self._global_step, self._batches = graph.global_step, batches
@@ -57,7 +57,7 @@ class LogHook(tf1.train.SessionRunHook):
     """Writes metrics.jsonl, reports progress, and stops the run at a loss that is no number.
 
     Args:
-      graph: A `training_graph.TrainingGraph`.
+      graph: A `graph.TrainingGraph`.
       folder: Folder of the run.
       options: Its `TrainingOptions`.
       log_steps: Steps from one line to the next; the last step has one too.
@@ -116,7 +116,7 @@ class SaveHook(tf1.train.SessionRunHook):
     good checkpoint. This one does not, and refuses weights that are NaN or infinite.
 
     Args:
-      graph: A `training_graph.TrainingGraph`, the default graph's.
+      graph: A `graph.TrainingGraph`, the default graph's.
       folder: Folder of the run.
       saver: A ``tf.compat.v1.train.Saver``.
       every_seconds: Seconds from one save to the next.

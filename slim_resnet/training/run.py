@@ -52,7 +52,7 @@ class Outcome(typing.NamedTuple):
     Attributes:
       step: Steps that are over.
       interrupted: Whether Ctrl-C ended it before its last step.
-      evaluations: What `training_evaluation.evaluate_run` returned, if it did.
+      evaluations: What `evaluation.evaluate_run` returned, if it did.
     """
 
     step: int
@@ -67,9 +67,9 @@ def train(options, data, output, *, validation=None, save_seconds=SAVE_SECONDS, 
 
     Args:
       options: `TrainingOptions`.
-      data: Images to train on, see `labelled.kind_of_data`.
+      data: Images to train on, see `finding.kind_of_data`.
       output: Folder of the run; made if it is not there.
-      validation: Images to evaluate on at the end, see `labelled.kind_of_data`;
+      validation: Images to evaluate on at the end, see `finding.kind_of_data`;
         None evaluates on some of those trained on.
       save_seconds: Seconds from one checkpoint to the next.
       save_steps: Steps from one to the next, instead of seconds.
@@ -132,7 +132,7 @@ def prepare_folder(output, options, source, on_message=lambda line: None, worker
     Args:
       output: Folder of the run.
       options: `TrainingOptions`.
-      source: What `training_data.open_data` returned.
+      source: What `data.open_data` returned.
       on_message: Called with a line for people.
       workers: How many train together, and how; kept with the options.
 
@@ -160,7 +160,7 @@ def prepare_folder(output, options, source, on_message=lambda line: None, worker
 
 
 def build_graph(batches, num_classes, architecture, options, wrap_optimizer=None):
-    """Builds the `training_graph.TrainingGraph` of a network on a `training_data.Input`."""
+    """Builds the `graph.TrainingGraph` of a network on a `data.Input`."""
     return build_training_graph(
         batches.images, batches.labels, num_classes,
         lambda images: build_logits(images, num_classes, architecture, options,
@@ -217,15 +217,15 @@ def run_session(graph, batches, saver, options, output, step, *, save_seconds=SA
     """Runs the steps that are left in a ``MonitoredTrainingSession``.
 
     Args:
-      graph: The `training_graph.TrainingGraph`.
-      batches: Its `training_data.Input`.
+      graph: The `graph.TrainingGraph`.
+      batches: Its `data.Input`.
       saver: Of `make_saver`; needs no checkpoint where this is not the chief.
       options: `TrainingOptions`.
       output: Folder of the run.
       step: What `first_step` returned.
       save_seconds: See `train`, as are ``save_steps``, ``log_steps``, ``hooks`` and
         ``on_progress``.
-      is_chief: Whether to initialise, log and save; see `slim_resnet.cluster_training`.
+      is_chief: Whether to initialise, log and save; see `training.cluster`.
       target: ``grpc://HOST:PORT`` of this task's server; empty for this process alone.
       config: The session's ``ConfigProto``; None makes that of the options.
       stop_grace_seconds: How long threads of the session are waited for at its end.
@@ -234,19 +234,19 @@ def run_session(graph, batches, saver, options, output, step, *, save_seconds=SA
       ``(step, interrupted)``.
     """
     stop = training_hooks.StopOnSignalHook()
-    all_hooks = [*hooks, training_hooks.InputHook(graph, batches),
-                 tf1.train.StopAtStepHook(last_step=options.steps), stop]
+    all_hooks = [*hooks, training_hooks.InputHook(graph, batches)]
     closing = contextlib.ExitStack()
     if is_chief:
         log = training_hooks.LogHook(graph, output, options, log_steps, on_progress)
         closing.callback(log.close)
         for name in ("cross_entropy", "total_loss", "accuracy", "learning_rate"):
             tf1.summary.scalar(name, getattr(graph, name))
-        all_hooks[-2:-2] = [
+        all_hooks += [
             log,
             tf1.train.SummarySaverHook(save_steps=log_steps, output_dir=output,
                                        summary_op=tf1.summary.merge_all()),
             training_hooks.SaveHook(graph, output, saver, save_seconds, save_steps, log.flush)]
+    all_hooks += [tf1.train.StopAtStepHook(last_step=options.steps), stop]
     closing.callback(stop.restore)
     failure = None
     with closing:

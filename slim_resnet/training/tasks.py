@@ -33,11 +33,6 @@ _CHECK_SECONDS, _CONNECT_SECONDS = 1, 2
 _STEP_SECONDS = 5
 
 
-def _address(cluster, job, task):
-    host, _, port = cluster.jobs[job][task].rpartition(":")
-    return host.strip("[]"), int(port)
-
-
 def own_device(cluster):
     """Returns this task's device."""
     return f"/job:{cluster.job}/task:{cluster.task}"
@@ -50,7 +45,7 @@ def start_server(cluster):
                              "cluster running already?")
     # gRPC would say the same in a page of its own.
     try:
-        socket.create_server(("", _address(cluster, cluster.job, cluster.task)[1])).close()
+        socket.create_server(("", cluster.address(cluster.job, cluster.task)[1])).close()
     except OSError as error:
         raise in_use from error
     try:
@@ -71,7 +66,7 @@ def wait_for_parameter_servers(cluster):
     """Waits until all answer, or raises `SlimResnetError` after `START_SECONDS`."""
     deadline = time.monotonic() + START_SECONDS
     for ps, address in enumerate(cluster.jobs[PS]):
-        while not _is_open(*_address(cluster, PS, ps)):
+        while not _is_open(*cluster.address(PS, ps)):
             if time.monotonic() > deadline:
                 raise SlimResnetError(f"parameter server {ps} at {address} cannot be reached "
                                       f"within {START_SECONDS} s; start it, or mend its address")
@@ -244,7 +239,7 @@ def watched(work, cluster, hook, on_message):
             now = time.monotonic()
             if now - checked > _CHECK_SECONDS:
                 checked = now
-                if all(_is_open(*_address(cluster, PS, ps))
+                if all(_is_open(*cluster.address(PS, ps))
                        for ps in range(len(cluster.jobs[PS]))):
                     reached = now
                 elif now - reached > LOST_SECONDS:

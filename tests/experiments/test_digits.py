@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from slim_resnet.cli import main
-from slim_resnet.common.arrays import read_arrays
+from slim_resnet.images.npz import read_arrays
 
 NUM_IMAGES = 50
 

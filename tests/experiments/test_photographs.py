@@ -5,7 +5,7 @@ import pytest
 
 from slim_resnet import cli
 from slim_resnet.experiments import photographs
-from slim_resnet.images import reading
+from slim_resnet.images import finding, reading
 
 
 def test_crops_are_square_and_within_the_image():
@@ -27,7 +27,7 @@ def test_no_pixel_is_trained_and_tested_on(tmp_path, monkeypatch, capsys):
     assert cli.main(["data", "photographs", str(tmp_path / "out")]) == 0
     assert "12 crops to train on and 6 to test on" in capsys.readouterr().out
     for part, value, count in (("train", 255, 12), ("test", 0, 6)):
-        found = reading.find_images([tmp_path / "out" / part])
+        found = finding.find_images([tmp_path / "out" / part])
         assert len(found) == count and f"/{part}/b/" in found[-1]
         for batch in reading.read_images(found, 8, "none"):
             np.testing.assert_array_equal(batch.images, value)

@@ -22,17 +22,22 @@ from slim_resnet.checkpoint.reader import open_checkpoint
 from slim_resnet.checkpoint.runs import settings_of
 from slim_resnet.end_points import activations, table
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.images import reading
+from slim_resnet.images import finding
+from slim_resnet.images.display import read_displayed
 from slim_resnet.images.labels import class_names
-from slim_resnet.images.photos import read_photos
 from slim_resnet.images.settings import BATCH_SIZE
 from slim_resnet.inference.network import Network, classes_of
-from slim_resnet.pictures import class_evidence, figures, looks, sheets
-from slim_resnet.pictures import depth as depth_picture
-from slim_resnet.pictures import evidence as evidence_picture
-from slim_resnet.pictures.evidence import class_label
-from slim_resnet.pictures.report import page as report_page
+from slim_resnet.pictures import (
+    class_activation,
+    class_evidence,
+    depth_profile,
+    drawing,
+    feature_maps,
+    inspection,
+)
+from slim_resnet.pictures.class_evidence import class_label
 from slim_resnet.pictures.themes import THEMES
+from slim_resnet.report import page as report_page
 
 # Every image adds some megabyte to the page.
 MAX_IMAGES = 20
@@ -66,10 +71,10 @@ def make(checkpoint, paths, labels=None, *, image_size=None, preprocessing=None,
     Args:
       checkpoint: Anything that `slim_resnet.checkpoint` opens.
       paths: Image files and folders, see `images.find_images`.
-      labels: Labels file, see `classify.read_labels`; None takes that of the run that
+      labels: Labels file, see `labels.read_labels`; None takes that of the run that
         wrote the checkpoint, if there is one.
       image_size: Height and width that images are resized to, in pixels; None takes
-        what the checkpoint was trained with, see `settings.settings_of`.
+        what the checkpoint was trained with, see `runs.settings_of`.
       preprocessing: One of `images.PREPROCESSING`, or None, likewise.
       batch_size: Images in a run of the network, for the statistics.
       end_points: Keys and patterns of end points whose maps are shown, the first `MOST_KEYS`
@@ -77,7 +82,7 @@ def make(checkpoint, paths, labels=None, *, image_size=None, preprocessing=None,
       max_images: Images to show; the page says how many were left out.
       benchmark: A record of ``slim-resnet benchmark --json``, see
         `records.read_record`, or None.
-      progress: Called with the photos to come and their number; yields them.
+      progress: Called with the images to come and their number; yields them.
 
     Returns:
       A `Report`.
@@ -86,26 +91,26 @@ def make(checkpoint, paths, labels=None, *, image_size=None, preprocessing=None,
       SlimResnetError: Checkpoint, labels, paths, keys or record are at fault, or
         matplotlib is missing.
     """
-    figures.figure_class()
+    drawing.figure_class()
     image_size, preprocessing, labels = settings_of(checkpoint, image_size, preprocessing, labels)
     timings = None if benchmark is None else _timings(benchmark)
-    paths = reading.find_images(paths)
+    paths = finding.find_images(paths)
     with open_checkpoint(checkpoint) as opened:
         names = class_names(classes_of(opened), labels)
         network = Network(opened, image_size)
         described = description(opened, network.recognised, [
             dict(name=name, parameters=math.prod(shape)) for name, shape in opened.shapes.items()])
     with network:
-        chosen = looks.chosen_keys(network, end_points)
-        photos = progress(read_photos(paths[:max_images], image_size, preprocessing),
+        chosen = inspection.chosen_keys(network, end_points)
+        images = progress(read_displayed(paths[:max_images], image_size, preprocessing),
                           min(len(paths), max_images))
         entries, prepared, interrupted = [], [], False
-        place = class_evidence.placement(network)
+        place = class_activation.placement(network)
         try:
-            for look in looks.look(network, photos, chosen[:MOST_KEYS], names):
-                entries.append(_entry(look, place))
-                if look.result:
-                    prepared.append(look.photo.prepared)
+            for inspected in inspection.inspect_images(network, images, chosen[:MOST_KEYS], names):
+                entries.append(_entry(inspected, place))
+                if inspected.result:
+                    prepared.append(inspected.image.prepared)
         except KeyboardInterrupt:
             interrupted = True
         summary = table.summary(network.end_points)
@@ -117,7 +122,7 @@ def make(checkpoint, paths, labels=None, *, image_size=None, preprocessing=None,
         preprocessing=preprocessing, entries=entries, keys_left_out=len(chosen[MOST_KEYS:]),
         images_left_out=len(paths) - len(entries), summary=summary, statistics=rows,
         doubts=activations.doubts(rows), timings=timings,
-        depth=_picture(lambda theme: depth_picture.draw(rows, summary, theme=theme),
+        depth=_picture(lambda theme: depth_profile.draw(rows, summary, theme=theme),
                        "Mean and standard deviation of the end points and the share of zeros "
                        "after each ReLU, in graph order; the same numbers are in the table of "
                        "end points.") if rows else None)
@@ -134,31 +139,31 @@ def _timings(record):
                               f"{type(error).__name__} at {error}") from error
 
 
-def _entry(look, place):
-    if look.photo.cause:
-        return report_page.Entry(look.photo.path, cause=look.photo.cause)
-    result = look.result
+def _entry(inspected, place):
+    if inspected.image.cause:
+        return report_page.Entry(inspected.image.path, cause=inspected.image.cause)
+    result = inspected.result
     label = class_label(result.names[0], result.classes[0])
     evidence = _picture(
-        lambda theme: evidence_picture.draw(look, place, theme=theme, bars=False),
-        f"The photo, and on it the places that speak for and against {label}")
-    height, width = look.contributions.shape
+        lambda theme: class_evidence.draw(inspected, place, theme=theme, bars=False),
+        f"The image, and on it the places that speak for and against {label}")
+    height, width = inspected.contributions.shape
     caption = (f"Evidence for {label}: {height} × {width} places add up to "
-               f"{look.contributions.sum():+.4f}; with the bias, {look.bias:+.4f}, the logit is "
-               f"{look.logit:+.4f}.")
-    maps = [(key, _picture(lambda theme, key=key, values=values: sheets.feature_maps(
-        values, key, theme=theme),
+               f"{inspected.contributions.sum():+.4f}; with the bias, {inspected.bias:+.4f}, the "
+               f"logit is {inspected.logit:+.4f}.")
+    maps = [(key, _picture(lambda theme, key=key, values=values:
+                           feature_maps.draw(values, key, theme=theme),
                            f"Maps of the first channels of {key}, "
                            "{} by {} positions, {} channels.".format(*values.shape)))
-            for key, values in look.maps.items()]
-    return report_page.Entry(look.photo.path, result=result, evidence=evidence,
+            for key, values in inspected.maps.items()]
+    return report_page.Entry(inspected.image.path, result=result, evidence=evidence,
                              caption=caption, maps=maps)
 
 
 def _picture(draw, alt):
     """Draws one picture in every theme; ``draw(theme)`` returns the figure."""
     drawn = {theme: draw(theme) for theme in THEMES}
-    width, height = (round(length * figures.DPI)
+    width, height = (round(length * drawing.DPI)
                      for length in drawn["light"].get_size_inches())
-    return report_page.Picture({theme: figures.encoded(figure, "webp")
+    return report_page.Picture({theme: drawing.encoded(figure, "webp")
                                 for theme, figure in drawn.items()}, width, height, alt)

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from slim_resnet.images import reading
-from slim_resnet.images.photos import read_photos
+from slim_resnet.images import preparation, reading
+from slim_resnet.images.display import read_displayed
 from tests.helpers import pictures
 
 
@@ -12,19 +12,19 @@ def write(path, array):
     return str(path)
 
 
-@pytest.mark.parametrize("preprocessing", reading.PREPROCESSING)
+@pytest.mark.parametrize("preprocessing", preparation.PREPARATIONS)
 def test_what_the_network_is_given_is_what_images_prepare(tmp_path, preprocessing):
     paths = [pictures.write_png(tmp_path / f"{i}.png", i) for i in range(3)]
     (tmp_path / "1.png").write_bytes((tmp_path / "1.png").read_bytes()[:90])
-    photos = list(read_photos(paths, 32, preprocessing))
-    assert [photo.path for photo in photos] == paths
-    assert photos[1].prepared is photos[1].shown is None
-    assert photos[1].cause.startswith("Invalid PNG data")
-    for photo, i in ((photos[0], 0), (photos[2], 2)):
-        np.testing.assert_array_equal(photo.prepared,
-                                      reading.load_images([photo.path], 32, preprocessing)[0])
-        np.testing.assert_array_equal(photo.shown, pictures.picture(i))
-        assert photo.cause is None
+    images = list(read_displayed(paths, 32, preprocessing))
+    assert [image.path for image in images] == paths
+    assert images[1].prepared is images[1].shown is None
+    assert images[1].cause.startswith("Invalid PNG data")
+    for image, i in ((images[0], 0), (images[2], 2)):
+        np.testing.assert_array_equal(image.prepared,
+                                      reading.load_images([image.path], 32, preprocessing)[0])
+        np.testing.assert_array_equal(image.shown, pictures.picture(i))
+        assert image.cause is None
 
 
 @pytest.mark.parametrize("height, width, shown", [
@@ -33,11 +33,11 @@ def test_what_the_network_is_given_is_what_images_prepare(tmp_path, preprocessin
 def test_what_is_shown_and_seen(tmp_path, height, width, shown):
     y, x = np.mgrid[:height, :width]
     path = write(tmp_path / "a.png", np.stack([y % 256, x % 256, 0 * x], -1).astype(np.uint8))
-    photo, = read_photos([path], 32)
-    assert photo.shown.shape == (*shown, 3)
+    image, = read_displayed([path], 32)
+    assert image.shown.shape == (*shown, 3)
     # The first pixel that TensorFlow's crop keeps, read off the pixels themselves.
-    kept = tf.image.central_crop(tf.stack([y, x], -1), reading.CENTRAL_FRACTION).numpy()
-    left, top, right, bottom = photo.cropped
+    kept = tf.image.central_crop(tf.stack([y, x], -1), preparation.CENTRAL_FRACTION).numpy()
+    left, top, right, bottom = image.cropped
     assert (top * height, left * width) == pytest.approx(tuple(kept[0, 0]))
     assert (bottom * height - 1, right * width - 1) == pytest.approx(tuple(kept[-1, -1]))
-    assert next(read_photos([path], 32, "none")).cropped == (0, 0, 1, 1)
+    assert next(read_displayed([path], 32, "none")).cropped == (0, 0, 1, 1)

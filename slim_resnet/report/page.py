@@ -16,7 +16,7 @@ import typing
 import slim_resnet
 from slim_resnet.checkpoint.description import description_items
 from slim_resnet.pictures import diagram
-from slim_resnet.pictures.evidence import class_label
+from slim_resnet.pictures.class_evidence import class_label
 from slim_resnet.pictures.markup import escaped
 from slim_resnet.pictures.themes import THEMES
 
@@ -43,7 +43,7 @@ class Entry(typing.NamedTuple):
     Attributes:
       path: Its file.
       cause: Why it is unreadable; then there is nothing else.
-      result: Its `classify.Result`.
+      result: Its `classification.Result`.
       evidence: A `Picture`.
       caption: What it shows, in numbers.
       maps: A list of ``(key, Picture)``.
@@ -62,8 +62,8 @@ class Contents:
     """All that the page shows.
 
     Attributes:
-      description: Of the checkpoint, see `variables.description`.
-      recognised: Its `recognise.Recognised`.
+      description: Of the checkpoint, see `description.description`.
+      recognised: Its `recognition.Recognised`.
       image_size: Height and width of the images in pixels.
       preprocessing: One of `images.PREPROCESSING`.
       entries: A list of `Entry`.
@@ -166,12 +166,12 @@ def _image(entry):
         f'<tr><th scope="row" class="name">{escaped(class_label(class_name, number))}</th>'
         f'<td class="number">{probability:.4f}</td></tr>' for class_name, number, probability in
         zip(entry.result.names, entry.result.classes, entry.result.probabilities))
-    sheets = "".join(_figure(picture, key) for key, picture in entry.maps)
+    maps = "".join(_figure(picture, key) for key, picture in entry.maps)
     return (f'<article><h3>{name}</h3><div class="seen">{_figure(entry.evidence, entry.caption)}'
             "<table><caption>Most probable classes</caption><thead><tr>"
             '<th scope="col">class</th><th scope="col" class="number">probability</th></tr>'
             f"</thead><tbody>{rows}</tbody></table></div><details><summary>Feature maps of "
-            f'{len(entry.maps)} end points</summary><div class="sheets">{sheets}</div></details>'
+            f'{len(entry.maps)} end points</summary><div class="maps">{maps}</div></details>'
             "</article>")
 
 

@@ -3,7 +3,7 @@
 From Python::
 
     rows = activations.layer_statistics(network, batches)
-    figure = depth_picture.draw(rows, end_points.summary(network.end_points))
+    figure = depth_profile.draw(rows, end_points.summary(network.end_points))
 
 Needs the extra ``plot``.
 """
@@ -12,7 +12,7 @@ import itertools
 
 import numpy as np
 
-from slim_resnet.pictures import figures
+from slim_resnet.pictures import drawing
 from slim_resnet.pictures.markup import shortened
 
 
@@ -46,7 +46,7 @@ def draw(rows, summary, *, theme="light"):
                      for row in rows])
     broken = [at for at, row in enumerate(rows) if row.nan or row.inf]
     places = np.arange(len(rows))
-    with figures.drawing(theme, 10, 7) as (figure, colours):
+    with drawing.themed_figure(theme, 10, 7) as (figure, colours):
         title = f"End points of {rows[0].images} image{'s' * (rows[0].images != 1)} along the depth"
         if broken:
             title += f"; × marks {len(broken)} with NaN or infinite values"

@@ -7,7 +7,7 @@ import numpy as np
 from slim_resnet.errors import SlimResnetError
 
 
-def read_arrays(path):
+def read_arrays(path: str) -> tuple[np.ndarray, np.ndarray, list[str] | None]:
     """Reads labelled images from an .npz file.
 
     Args:

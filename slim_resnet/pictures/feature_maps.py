@@ -1,8 +1,8 @@
-"""Contact sheets: many small maps in one picture, a channel or a filter each.
+"""Maps of an end point's channels, or the first filters, as a grid in one picture.
 
 From Python, for the array of any end point of one image::
 
-    figure = sheets.feature_maps(values[0], "resnet_v2_50/block2")
+    figure = feature_maps.draw(values[0], "resnet_v2_50/block2")
     figure.savefig("block2.png")
 
 Needs the extra ``plot``.
@@ -13,7 +13,7 @@ import math
 import numpy as np
 
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.pictures import figures
+from slim_resnet.pictures import drawing
 from slim_resnet.pictures.markup import shortened
 from slim_resnet.pictures.themes import COLOURS
 
@@ -29,7 +29,7 @@ _WIDTH, _MAX_HEIGHT, _MAX_TILE = 9.0, 7.0, 3.5
 _LEFT, _RIGHT, _TOP, _BOTTOM = 0.5, 1.5, 0.75, 0.6
 
 
-def feature_maps(values, key, *, max_channels=MAX_CHANNELS, theme="light"):
+def draw(values, key, *, max_channels=MAX_CHANNELS, theme="light"):
     """Draws the channels of one end point as a grid of maps.
 
     Each map is scaled from its 1st to its 99th percentile; maps of a single position
@@ -69,7 +69,7 @@ def feature_maps(values, key, *, max_channels=MAX_CHANNELS, theme="light"):
                  colour_scale=True)
 
 
-def first_filters(weights, *, max_filters=256, theme="light"):
+def draw_filters(weights, *, max_filters=256, theme="light"):
     """Draws the filters of the first convolution as the network holds them.
 
     Filters of images with three channels are drawn in colour: grey is 0, and the
@@ -160,7 +160,7 @@ def _grid(tiles, title, subtitle, noun, theme, colour_scale=False):
                  _MAX_TILE / max(height, width))
     grid_width, grid_height = inches * across, max(0.9, inches * down)
     figure_height = _TOP + grid_height + _BOTTOM
-    with figures.drawing(theme, _WIDTH, figure_height, layout=None) as (figure, colours):
+    with drawing.themed_figure(theme, _WIDTH, figure_height, layout=None) as (figure, colours):
         def axes_at(left, width, height):
             return figure.add_axes([left / _WIDTH, (_BOTTOM + grid_height - height) / figure_height,
                                     width / _WIDTH, height / figure_height])

@@ -2,12 +2,14 @@
 
 import os
 import typing
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import tensorflow as tf
 
 from slim_resnet.errors import cause_of
-from slim_resnet.images import reading
+from slim_resnet.images.decoding import decode
+from slim_resnet.images.preparation import preparation
 
 tf1 = tf.compat.v1
 
@@ -15,7 +17,7 @@ tf1 = tf.compat.v1
 SHOWN_SIZE = 480
 
 
-class Photo(typing.NamedTuple):
+class DisplayedImage(typing.NamedTuple):
     """One image file, read or not.
 
     Attributes:
@@ -32,11 +34,12 @@ class Photo(typing.NamedTuple):
     path: str
     prepared: np.ndarray | None
     shown: np.ndarray | None = None
-    cropped: tuple = (0.0, 0.0, 1.0, 1.0)
+    cropped: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
     cause: str | None = None
 
 
-def read_photos(paths, image_size, preprocessing="inception"):
+def read_displayed(paths: Iterable[str | os.PathLike], image_size: int,
+                   preprocessing: str = "inception") -> Iterator[DisplayedImage]:
     """Reads image files, one after the other.
 
     Args:
@@ -45,41 +48,33 @@ def read_photos(paths, image_size, preprocessing="inception"):
       preprocessing: See `images.preprocess`.
 
     Yields:
-      A `Photo` for every path, in order. One that cannot be read has its cause.
+      A `DisplayedImage` for every path, in order. One that cannot be read has its cause.
     """
+    prepare, _, seen = preparation(preprocessing)
     graph = tf.Graph()
     with graph.as_default():
         file = tf1.placeholder(tf.string, [])
-        image = reading.decode(tf.io.read_file(file))
-        read = (reading.preprocess(image, image_size, preprocessing), _shown(image),
-                tf.shape(image)[:2])
+        image = decode(tf.io.read_file(file))
+        read = prepare(image, image_size), _shown(image), tf.shape(image)[:2]
     with tf1.Session(graph=graph) as session:
         for path in map(os.fspath, paths):
             try:
                 values = session.run(read, {file: os.fsencode(path)})
             except tf.errors.OpError as error:
-                yield Photo(path, None, cause=cause_of(error.message))
+                yield DisplayedImage(path, None, cause=cause_of(error.message))
                 continue
             except UnicodeDecodeError as error:
                 # TensorFlow's message quotes a name that is not UTF-8.
-                yield Photo(path, None, cause=cause_of(error.object.decode("utf-8", "replace")))
+                yield DisplayedImage(path, None,
+                                     cause=cause_of(error.object.decode("utf-8", "replace")))
                 continue
             prepared, shown, (height, width) = values
-            cropped = (0.0, 0.0, 1.0, 1.0)
-            if preprocessing == "inception":
-                x, y = _cut_away(width), _cut_away(height)
-                cropped = (x, y, 1 - x, 1 - y)
-            yield Photo(path, prepared, shown, cropped)
+            yield DisplayedImage(path, prepared, shown, seen(height, width))
 
 
-def _shown(image):
+def _shown(image: tf.Tensor) -> tf.Tensor:
     size = tf.cast(tf.shape(image)[:2], tf.float32)
     share = tf.minimum(1.0, SHOWN_SIZE / tf.reduce_max(size))
     size = tf.maximum(1, tf.cast(tf.round(share * size), tf.int32))
     small = tf.image.resize(image, size, antialias=True)
     return tf.cast(tf.clip_by_value(tf.round(small), 0, 255), tf.uint8)
-
-
-def _cut_away(length):
-    # As tf.image.central_crop rounds.
-    return int((length - length * reading.CENTRAL_FRACTION) / 2) / length

@@ -8,8 +8,6 @@ from slim_resnet.resnet_utils import Block
 from tests.helpers import browser
 from tests.helpers.reports import write_report
 
-TAB, ENTER = ("Tab", 9), ("Enter", 13, "\r")
-
 pytestmark = pytest.mark.skipif(browser.find_browser() is None,
                                 reason=f"none of {', '.join(browser.BROWSERS)} is on the path")
 
@@ -37,18 +35,17 @@ def made(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def chromium(tmp_path_factory):
-    page = browser.Page(browser.find_browser(), tmp_path_factory.mktemp("profile"))
-    yield page
-    page.close()
+def chromium():
+    with browser.watched_page() as watched:
+        yield watched
 
 
 @pytest.fixture
 def page(chromium, made):
     chromium.requests.clear()
     chromium.errors.clear()
-    chromium.open(made.path)
-    yield chromium
+    browser.show(chromium.page, made.path)
+    yield chromium.page
     assert chromium.errors == []
     assert [url for url in chromium.requests if not url.startswith("data:")] == [
         made.path.as_uri()]
@@ -75,11 +72,11 @@ def test_hostile_names_do_nothing(page):
 
 
 def test_policy_lets_no_other_script_run(chromium, made):
-    chromium.open(made.path)
+    browser.show(chromium.page, made.path)
     chromium.errors.clear()
-    chromium.evaluate("""(() => { const script = document.createElement('script');
+    chromium.page.evaluate("""(() => { const script = document.createElement('script');
         script.textContent = 'window.hacked = 1'; document.body.append(script); })()""")
-    assert chromium.evaluate("typeof window.hacked") == "undefined"
+    assert chromium.page.evaluate("typeof window.hacked") == "undefined"
     assert any("Content Security Policy" in error for error in chromium.errors)
 
 
@@ -110,12 +107,12 @@ def test_table_sorts_numbers_and_names_and_unknowns_last(page):
 def test_table_filters_as_one_types(page):
     rows = page.evaluate(ROWS)
     page.evaluate("document.getElementById('search').focus()")
-    page.write("BLOCK1 conv2")
+    page.keyboard.type("BLOCK1 conv2")
     expected = [row for row in rows if "block1" in row[1] and "conv2" in row[1]]
     assert page.evaluate(ROWS) == expected and len(expected) == 2
     count = "document.getElementById('count').textContent"
     assert page.evaluate(count) == f"2 of {len(rows)} end points"
-    page.write(" nothing")
+    page.keyboard.type(" nothing")
     assert page.evaluate(ROWS) == [] and page.evaluate(count).startswith("0 of ")
     page.evaluate("""(() => { const search = document.getElementById('search');
         search.value = ''; search.dispatchEvent(new Event('input')); })()""")
@@ -128,7 +125,7 @@ def test_table_filters_as_one_types(page):
 def test_keyboard_alone_will_do(page):
     reached = []
     for _ in range(60):
-        page.press(*TAB)
+        page.keyboard.press("Tab")
         reached.append(page.evaluate("""(() => { const at = document.activeElement;
             return at.id || at.className || (at.closest('th') ? 'th ' + at.textContent
                 : at.tagName + ' ' + at.textContent.trim()); })()"""))
@@ -139,7 +136,7 @@ def test_keyboard_alone_will_do(page):
         assert stop in reached, stop
     outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
     assert reached[-1] == "th stride" and outline == "solid"
-    page.press(*ENTER)
+    page.keyboard.press("Enter")
     strides = [int(cell) for cell in column(page, 6) if cell != "–"]
     assert strides == sorted(strides) and strides[0] < strides[-1]
     assert page.evaluate("document.activeElement.closest('th').getAttribute('aria-sort')") == (
@@ -148,8 +145,7 @@ def test_keyboard_alone_will_do(page):
 
 def test_screen_readers_are_told(page):
     page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
-    nodes = [node for node in page.send("Accessibility.getFullAXTree")["nodes"]
-             if not node.get("ignored")]
+    nodes = browser.accessibility_tree(page)
 
     def names(*roles):
         return [node.get("name", {}).get("value", "") for node in nodes
@@ -160,7 +156,7 @@ def test_screen_readers_are_told(page):
         assert names(role) and all(name.strip() for name in names(role)), role
     assert names("searchbox") == ["Search"] and names("combobox") == ["Show"]
     assert set(names("main", "banner", "contentinfo", "navigation")) == {"", "Sections"}
-    # Two photos' evidence and maps, the statistics, and the one diagram that is shown.
+    # Two images' evidence and maps, the statistics, and the one diagram that is shown.
     assert len(names("image")) == 2 * 4 + 1 + 1
     assert any(name.startswith("Diagram of resnet_v2_50") for name in names("image"))
     headings = page.evaluate("Array.from(document.querySelectorAll('h1,h2,h3'))"
@@ -171,9 +167,9 @@ def test_screen_readers_are_told(page):
 @pytest.mark.parametrize("scheme, background", [("light", "rgb(255, 255, 255)"),
                                                 ("dark", "rgb(20, 23, 26)")])
 @pytest.mark.parametrize("width, drawing", [(400, "narrow"), (800, "middle"), (1600, "wide")])
-def test_page_fits_the_window(page, made, width, drawing, scheme, background):
-    page.requests.clear()
-    page.open(made.path, width, 800, scheme)
+def test_page_fits_the_window(page, chromium, made, width, drawing, scheme, background):
+    chromium.requests.clear()
+    browser.show(page, made.path, width, 800, scheme)
     page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     # Nothing but what scrolls by itself goes beyond the window.
@@ -188,8 +184,8 @@ def test_page_fits_the_window(page, made, width, drawing, scheme, background):
     other = page.evaluate(f"{shown} === document.querySelector('article source').srcset")
     assert other == (scheme == "dark")
     page.evaluate("document.querySelectorAll('img').forEach(one => { one.loading = 'eager'; })")
-    page.send("Runtime.evaluate", awaitPromise=True, expression="Promise.all(Array.from("
-              "document.images).map(one => one.decode()))")
+    page.evaluate("Promise.all(Array.from(document.images).map(one => one.decode()))"
+                       ".then(() => null)")
     assert page.evaluate("Array.from(document.images).every(one => one.naturalWidth > 500)")
 
 
@@ -214,8 +210,8 @@ def test_diagram_s_long_names_are_cut(chromium, tmp_path):
 
 def assert_words_apart(chromium, path):
     chromium.errors.clear()
-    chromium.open(path, 1600, 1200)
-    texts = chromium.evaluate(TEXTS)
+    browser.show(chromium.page, path, 1600, 1200)
+    texts = chromium.page.evaluate(TEXTS)
     assert chromium.errors == [] and len(texts) > 20
     for at, text in enumerate(texts):
         left, top, right, bottom = text["place"]

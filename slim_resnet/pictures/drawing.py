@@ -24,7 +24,7 @@ def figure_class():
 
 
 @contextlib.contextmanager
-def drawing(theme, width, height, layout="constrained"):
+def themed_figure(theme, width, height, layout="constrained"):
     """Makes a figure in a theme's colours and lays it out when the ``with`` block ends.
 
     Args:

@@ -1,17 +1,18 @@
-"""What a checkpoint's network makes of photos: top classes, evidence and maps, one at a time.
+"""What a checkpoint's network makes of images: top classes, evidence and maps, one at a time.
 
 From Python, everything that a picture is drawn from::
 
-    from slim_resnet.pictures import evidence, looks, sheets
-    from slim_resnet.pictures.class_evidence import placement
+    from slim_resnet.images.display import read_displayed
     from slim_resnet.inference import Network
-    from slim_resnet.images.photos import read_photos
+    from slim_resnet.pictures import class_activation, class_evidence, feature_maps, inspection
 
     with Network("resnet_v2_50.ckpt") as network:
-        for look in looks.look(network, read_photos(["photo.jpg"], 299), ["resnet_v2_50/block2"]):
-            evidence_picture.draw(look, placement(network)).savefig("evidence.png")
-            for key, values in look.maps.items():
-                sheets.feature_maps(values, key).savefig("maps.png")
+        images = read_displayed(["photo.jpg"], 299)
+        for inspected in inspection.inspect_images(network, images, ["resnet_v2_50/block2"]):
+            figure = class_evidence.draw(inspected, class_activation.placement(network))
+            figure.savefig("evidence.png")
+            for key, values in inspected.maps.items():
+                feature_maps.draw(values, key).savefig("maps.png")
 """
 
 import typing
@@ -22,23 +23,23 @@ from slim_resnet.end_points.keys import check_end_points
 from slim_resnet.end_points.table import select, summary
 from slim_resnet.images.labels import class_names
 from slim_resnet.inference.classification import Result, top_classes
-from slim_resnet.pictures import class_evidence
+from slim_resnet.pictures import class_activation
 
 
-class Look(typing.NamedTuple):
-    """What a network makes of one photo.
+class Inspection(typing.NamedTuple):
+    """What a network makes of one image.
 
     Attributes:
-      photo: A `photos.Photo`; if it is unreadable, nothing else is there.
-      result: Its top classes, a `classify.Result`; None if they were not asked for.
+      image: A `display.DisplayedImage`; if it is unreadable, nothing else is there.
+      result: Its top classes, a `classification.Result`; None if they were not asked for.
       contributions: ``[height, width]``: what each place adds to the first class's
-        logit, see `class_evidence.contributions`; None without ``result``.
+        logit, see `class_activation.contributions`; None without ``result``.
       logit: The first class's logit.
       bias: Its bias.
       maps: Maps keys to the values of end points, ``[height, width, channels]``.
     """
 
-    photo: tuple
+    image: tuple
     result: Result | None = None
     contributions: np.ndarray | None = None
     logit: float | None = None
@@ -46,20 +47,20 @@ class Look(typing.NamedTuple):
     maps: dict = {}
 
 
-def look(network, photos, keys=(), names=None, *, top=5, evidence=True):
-    """Runs photos through a network, each alone.
+def inspect_images(network, images, keys=(), names=None, *, top=5, evidence=True):
+    """Runs images through a network, each alone.
 
     Args:
       network: A `network.Network`.
-      photos: Yields `photos.Photo` of its image size.
+      images: Yields `display.DisplayedImage` of its image size.
       keys: End points whose values are wanted, NaN and infinite ones too.
-      names: Of the classes, see `classify.class_names`; None takes what is known.
-      top: Classes a photo.
+      names: Of the classes, see `labels.class_names`; None takes what is known.
+      top: Classes an image.
       evidence: Whether classes and evidence are wanted; False for a network without
         logits.
 
     Yields:
-      A `Look` for every photo, in order.
+      An `Inspection` for every image, in order.
 
     Raises:
       SlimResnetError: There is no such end point, the network has no logits, or what it
@@ -68,24 +69,24 @@ def look(network, photos, keys=(), names=None, *, top=5, evidence=True):
     check_end_points(keys, network.end_points)
     fetched = {key: network.end_points[key] for key in keys}
     if evidence:
-        weights, biases = class_evidence.logit_parameters(network)
+        weights, biases = class_activation.logit_parameters(network)
         names = names or class_names(network.num_classes)
-    for photo in photos:
-        if photo.cause:
-            yield Look(photo)
+    for image in images:
+        if image.cause:
+            yield Inspection(image)
             continue
-        images = photo.prepared[np.newaxis]
-        maps = {key: value[0] for key, value in network.run(fetched, images).items()}
+        batch = image.prepared[np.newaxis]
+        maps = {key: value[0] for key, value in network.run(fetched, batch).items()}
         if not evidence:
-            yield Look(photo, maps=maps)
+            yield Inspection(image, maps=maps)
             continue
-        last_maps, logits, probabilities = network.evidence_inputs(images)
+        last_maps, logits, probabilities = network.evidence_inputs(batch)
         (classes,), (best,) = top_classes(probabilities, top)
         first = classes[0]
-        yield Look(
-            photo, Result(photo.path, tuple(classes.tolist()), tuple(names[k] for k in classes),
+        yield Inspection(
+            image, Result(image.path, tuple(classes.tolist()), tuple(names[k] for k in classes),
                           tuple(best.tolist())),
-            class_evidence.contributions(last_maps[0], weights, [first])[0],
+            class_activation.contributions(last_maps[0], weights, [first])[0],
             float(logits[0, first]), float(biases[first]), maps)
 
 

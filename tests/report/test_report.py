@@ -11,8 +11,8 @@ import pytest
 from slim_resnet.cli import build_parser, main
 from slim_resnet.end_points import table as end_points
 from slim_resnet.inference import classification, network
-from slim_resnet.pictures import sheets
-from slim_resnet.pictures.report import making as report
+from slim_resnet.pictures import feature_maps
+from slim_resnet.report import making as report
 from tests.helpers import checkpoints, pictures
 from tests.helpers.reports import CLASS, record, write_report
 
@@ -234,4 +234,4 @@ def test_defaults_of_commands_and_library_agree():
                  "benchmark"):
         assert getattr(arguments, name) == defaults[name], name
     arguments = parser.parse_args(["pictures", "x", "y", "--output", "z"])
-    assert arguments.max_channels == sheets.MAX_CHANNELS
+    assert arguments.max_channels == feature_maps.MAX_CHANNELS
