@@ -2,6 +2,7 @@
 
 import os
 
+import numpy as np
 import tensorflow as tf
 from tf_slim.data.dataset import Dataset
 from tf_slim.data.tfexample_decoder import TFExampleDecoder
@@ -54,5 +55,5 @@ def image_features(image_format, label_shape=()):
         "image/encoded": tf.io.FixedLenFeature((), tf.string, default_value=""),
         "image/format": tf.io.FixedLenFeature((), tf.string, default_value=image_format),
         "image/class/label": tf.io.FixedLenFeature(
-            label_shape, tf.int64, default_value=tf.zeros(label_shape, tf.int64)),
+            label_shape, tf.int64, default_value=np.zeros(label_shape, np.int64)),
     }

@@ -6,7 +6,13 @@ import typing
 import tf_slim as slim
 
 from slim_resnet.tf1.research.nets import (
-    alexnet, inception, overfeat, resnet_v1, resnet_v2, vgg)
+    alexnet,
+    inception,
+    overfeat,
+    resnet_v1,
+    resnet_v2,
+    vgg,
+)
 
 _RESNETS = {f"resnet_v{version}_{depth}": module
             for version, module in ((1, resnet_v1), (2, resnet_v2))
