@@ -210,7 +210,7 @@ def run_benchmark(options, images_of_size=None, announce=lambda message: None, t
       on_step: As in `timing.time_interleaved`.
 
     Returns:
-      A record, plain data, see `slim_resnet.records`.
+      A record, plain data, see `slim_resnet.benchmark.records`.
 
     Raises:
       KeyboardInterrupt: Ctrl-C came before anything was timed.

@@ -137,7 +137,7 @@ def train(kind, layers, seed, data_set, options, stopped=lambda: False):
       stopped: Asked before every step; True ends the run.
 
     Returns:
-      A run of a record, see `slim_resnet.degradation_records`; None if it was stopped.
+      A run of a record, see `slim_resnet.experiments.degradation_records`; None if it was stopped.
     """
     images_shape = data_set.training_images.shape[1:]
     training = training_options.Options(

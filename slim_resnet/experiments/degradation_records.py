@@ -1,4 +1,4 @@
-"""Records of `slim_resnet.degradation`: what was trained, tables of it, and what it shows.
+"""Records of `experiments.degradation`: what was trained, tables of it, and what it shows.
 
 Plain data and pure functions of it; needs no TensorFlow.
 
@@ -89,7 +89,7 @@ def read_record(path, data_set, options):
     """Returns the record to go on with, None if there is none yet.
 
     Args:
-      path: A file that `slim_resnet.degradation` wrote, or that is not there.
+      path: A file that `slim_resnet.experiments.degradation` wrote, or that is not there.
       data_set: Name of the data set.
       options: `Options`; more layers or seeds than the file's may be asked for.
 

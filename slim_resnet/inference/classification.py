@@ -3,7 +3,7 @@
 From Python in a few lines; the checkpoint is anything that
 `slim_resnet.checkpoint` opens, the released archive as downloaded included::
 
-    from slim_resnet.classify import classify
+    from slim_resnet.inference import classify
 
     for result in classify("resnet_v2_50_2017_04_14.tar.gz", ["photo.jpg"]):
         print(result.path, result.classes, result.probabilities)

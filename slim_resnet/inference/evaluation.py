@@ -3,7 +3,7 @@
 Labelled images are a folder of class folders, or TFRecord files as slim's data set
 scripts write them. From Python::
 
-    from slim_resnet.evaluate import evaluate
+    from slim_resnet.inference import evaluate
 
     result = evaluate("resnet_v2_50_2017_04_14.tar.gz", ["imagenet/validation"])
     print(result.top_1, result.top_5, result.num_images)

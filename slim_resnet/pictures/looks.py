@@ -2,10 +2,10 @@
 
 From Python, everything that a picture is drawn from::
 
-    from slim_resnet import evidence_picture, looks, sheets
-    from slim_resnet.class_evidence import placement
-    from slim_resnet.network import Network
-    from slim_resnet.photos import read_photos
+    from slim_resnet.pictures import evidence, looks, sheets
+    from slim_resnet.pictures.class_evidence import placement
+    from slim_resnet.inference import Network
+    from slim_resnet.images.photos import read_photos
 
     with Network("resnet_v2_50.ckpt") as network:
         for look in looks.look(network, read_photos(["photo.jpg"], 299), ["resnet_v2_50/block2"]):

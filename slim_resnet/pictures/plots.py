@@ -56,7 +56,7 @@ def plot_degradation(runs, data_set, path):
     """Draws training and test error against depth: medians, spread, and every run.
 
     Args:
-      runs: Runs of a record of `slim_resnet.degradation`.
+      runs: Runs of a record of `slim_resnet.experiments.degradation`.
       data_set: Name of the data set, for the titles.
       path: File to write; its ending chooses the format.
     """

@@ -8,12 +8,13 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_benchmark_bad_input import one_error_line
+from tf_slim.layers import layers as slim_layers
 
 from slim_resnet import cli, compat, models, overhead
 from slim_resnet.benchmark import experiment as benchmark
 from slim_resnet.commands import benchmark as command
 from tests.helpers import hardware
+from tests.helpers.command_line import one_error_line
 
 tf1 = tf.compat.v1
 SMALL = ["--model", "resnet_v2_50", "--batch-size", "2", "--image-size", "32",
@@ -306,8 +307,8 @@ def test_overhead_compares_like_with_like(capsys):
 
 
 def test_keras_convolutions_are_only_lent():
-    ours = compat.slim_layers.convolutional_layers
+    ours = slim_layers.convolutional_layers
     with pytest.raises(RuntimeError), compat.keras_convolutions():
-        assert compat.slim_layers.convolutional_layers is not ours
+        assert slim_layers.convolutional_layers is not ours
         raise RuntimeError
-    assert compat.slim_layers.convolutional_layers is ours
+    assert slim_layers.convolutional_layers is ours

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tf_slim as slim
-from test_compat import python
 
 from slim_resnet import blog, resnet_v2
 from slim_resnet.end_points.costs import forward_cost
 from slim_resnet.errors import ArgScopeWarning
 from tests.helpers import networks
+from tests.helpers.command_line import python
 
 tf1 = tf.compat.v1
 
