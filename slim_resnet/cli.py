@@ -17,9 +17,9 @@ import slim_resnet
 from slim_resnet.compat.import_hooks import around_import
 from slim_resnet.errors import SlimResnetError
 
-COMMANDS = ("benchmark", "overhead", "checkpoint", "restore-cost", "classify", "evaluate", "export",
-            "accuracy", "compare-peers", "end-points", "diagram", "pictures", "report", "train",
-            "digits", "photographs", "training-checks", "cluster-throughput", "degradation")
+COMMANDS = ("run", "benchmark", "overhead", "checkpoint", "restore-cost", "classify", "evaluate",
+            "export", "accuracy", "compare-peers", "end-points", "diagram", "pictures", "report",
+            "train", "digits", "photographs", "training-checks", "cluster-throughput", "degradation")
 
 
 class _Parser(argparse.ArgumentParser):
