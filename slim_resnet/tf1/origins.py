@@ -49,6 +49,7 @@ class Origin:
       is_module: Whether it is a module.
       status: ``there``, ``stand-in`` or ``missing``.
       instead: What stands in for it or does its work, if anything.
+      known: Whether TensorFlow 1.15 had it.
     """
 
     depth: int
@@ -56,6 +57,7 @@ class Origin:
     is_module: bool
     status: str
     instead: str = ""
+    known: bool = True
 
 
 def is_old(name: str) -> bool:
@@ -143,7 +145,7 @@ def _of_tensorflow(parts):
             return Origin(depth, "", False, "missing", str(error))
         if value is MISSING or isinstance(value, Absent):
             instead = names.BEFORE_1_15.get(path) or getattr(value, "_instead", "")
-            return Origin(depth, "", False, "missing", instead)
+            return Origin(depth, "", False, "missing", instead, value is not MISSING)
         if not found.is_module:  # an attribute of a class: there, and a matter of the class
             break
         place = _place(path, place, value)

@@ -62,7 +62,8 @@ class PortedFile:
         known = ".".join(name.split(".")[:origin.depth])
         if not origin.place and not origin.is_module:
             instead = f"; {origin.instead} does its work" if origin.instead else ""
-            self._say(use.nodes[-1], f"{known}: {_GONE}{instead}; left as it is")
+            gone = _GONE if origin.known else "TensorFlow 1.15 has no such name"
+            self._say(use.nodes[-1], f"{known}: {gone}{instead}; left as it is")
             return
         if origin.place.startswith(f"{V1}.estimator"):
             self._say(use.nodes[-1], f"{known}: TensorFlow has it up to 2.15; left as it is")

@@ -240,6 +240,9 @@ def test_the_port_is_the_files_that_are_reached_and_says_what_is_gone(results):
     assert [line.split(": ")[:2] for line in stderr.splitlines()] == [
         ["helper.py:1", "tensorflow.contrib.crf"], ["helper.py:6", "tensorflow.contrib.crf"],
         ["helper.py:6", "tensorflow.contrib.seq2seq"], ["helper.py:6", "tensorflow.mul"]]
+    assert stderr.splitlines()[-1] == (
+        "helper.py:6: tensorflow.mul: TensorFlow 1.15 has no such name; tf.multiply does its "
+        "work; left as it is")
     folder = results["folder of all"] / "ported"
     assert {str(path.relative_to(folder)) for path in folder.rglob("*.*")} == set(PORTED)
 
