@@ -142,7 +142,9 @@ def test_ctrl_c_as_python(write, tmp_path):
         print("ready", flush=True)
         time.sleep(60)
         """)
-    process = start(tmp_path, "script.py")
+    # A shell has its background jobs ignore the signal, and what they start with them.
+    process = start(tmp_path, "script.py",
+                    preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     assert process.stdout.readline() == "ready\n"
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=30)
