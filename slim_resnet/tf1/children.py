@@ -34,7 +34,7 @@ def _prepare_child(name, settings):
         main = data.pop("slim_resnet_main", None)
         real_prepare(data)
         multiprocessing.spawn.prepare = real_prepare
-        if main is not None and "__mp_main__" not in sys.modules:
+        if main is not None:
             from slim_resnet.tf1 import running
             running.import_main(*main)
 
@@ -46,7 +46,7 @@ def _preparation(name):
     data = _real_preparation(name)
     path = data.pop("init_main_from_path", None)
     module = data.pop("init_main_from_name", None)
-    if path or module:
+    if path or module and not f".{module}".endswith(".__main__"):
         data["slim_resnet_main"] = (path, module)
     data["name"] = _InChild(data["name"])
     # The child has to find slim_resnet, wherever the parent had it from.

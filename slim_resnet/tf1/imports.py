@@ -72,7 +72,7 @@ class _Overlay(types.ModuleType):
 
     def __getattr__(self, name):
         replaced = name in neighbours.REPLACED.get(self.__name__, ())
-        if name in self._lost and (replaced or not hasattr(self._module, name)):
+        if name in self._lost and (replaced or name not in vars(self._module)):
             value = sources.load(self._lost[name])
             if value is not sources.MISSING:
                 if not self._lost[name].startswith("slim_resnet."):
@@ -227,7 +227,15 @@ def run_path(path, init_globals=None, run_name="<run_path>"):
     """``runpy.run_path`` of user code, for a file."""
     module = types.ModuleType(run_name)
     module.__dict__.update(init_globals or {}, __file__=path, __builtins__=user_builtins())
-    exec(compile_user(pathlib.Path(path).read_bytes(), path), module.__dict__)
+    before = sys.modules.get(run_name)
+    sys.modules[run_name] = module
+    try:
+        exec(compile_user(pathlib.Path(path).read_bytes(), path), module.__dict__)
+    finally:
+        if before is None:
+            del sys.modules[run_name]
+        else:
+            sys.modules[run_name] = before
     return dict(module.__dict__)
 
 

@@ -74,8 +74,8 @@ def _fail(error):
     _clean(error, set())
     trace = error.__traceback__
     # Above the user's first frame stands what called us.
-    while trace is not None and not getattr(trace.tb_frame, "f_builtins", {}).get(
-            "__import__") is imports.user_import:
+    while trace is not None and getattr(trace.tb_frame, "f_builtins", {}).get(
+            "__import__") is not imports.user_import:
         trace = trace.tb_next
     error.__traceback__ = trace
     if sys.excepthook is sys.__excepthook__:
@@ -174,7 +174,8 @@ def run_script(path: str, argv: list, packages: tuple = (), python2: bool = Fals
     folder = os.path.dirname(os.path.realpath(path))
     _set_first_folder(folder)
     _prepare(folder, packages, python2, explain)
-    _execute(_main_module("__main__", os.path.abspath(path)), path, [path, *argv])
+    _execute(_main_module("__main__", os.path.abspath(path)), os.path.abspath(path),
+             [path, *argv])
 
 
 def run_module(name: str, argv: list, packages: tuple = (), python2: bool = False,

@@ -4,22 +4,28 @@ import functools
 import importlib
 import importlib.util
 import logging
+import re
 import types
+import warnings
 
 from slim_resnet.errors import SlimResnetError
 
 MISSING = object()
+_DEPRECATED = r"`tf\.(layers|nn\.rnn_cell)\.\w+` is deprecated"
 
 
 @functools.cache
 def tensorflow() -> types.ModuleType:
     """Imports TensorFlow and turns TensorFlow 1's behaviour on; returns ``compat.v1``."""
     import tensorflow as tf
-    from tensorflow.python.util import deprecation
+    from tensorflow.python.util import deprecation, module_wrapper
     # What was deprecated is what the script is written in.
     deprecation._PRINT_DEPRECATION_WARNINGS = False
+    module_wrapper._PER_MODULE_WARNING_LIMIT = 0
+    warnings.filterwarnings("ignore", _DEPRECATED)
     tf.compat.v1.disable_v2_behavior()
     logger = logging.getLogger("tensorflow")
+    logger.addFilter(lambda record: not re.match(_DEPRECATED, str(record.msg)))
     if logger.level == logging.ERROR:  # as the command line leaves it
         logger.setLevel(logging.NOTSET)
     return tf.compat.v1
@@ -48,7 +54,8 @@ def _keras(part):
     if part == "":
         return root
     if part == "src":
-        return importlib.import_module(f"{package}.src")
+        inner = f"{package}.src"  # until Keras 2.12 there was no such package
+        return importlib.import_module(inner if importlib.util.find_spec(inner) else package)
     legacy = importlib.import_module(f"{root.__name__}.__internal__.legacy")
     return {"layers1": legacy.layers, "cells": legacy.rnn_cell}[part]
 

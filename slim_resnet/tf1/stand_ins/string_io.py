@@ -3,6 +3,6 @@
 import io
 
 
-def StringIO(initial=""):  # noqa: N802 (Python 2's name)
+def StringIO(initial=""):
     """Returns ``io.BytesIO`` for bytes, ``io.StringIO`` for text."""
     return io.BytesIO(initial) if isinstance(initial, bytes) else io.StringIO(initial)

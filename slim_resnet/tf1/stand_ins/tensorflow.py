@@ -5,7 +5,7 @@ import tensorflow as tf
 _name_scope = tf.compat.v1.name_scope
 
 
-class name_scope(_name_scope):  # noqa: N801 (TensorFlow's name)
+class name_scope(_name_scope):
     """``tf.name_scope``, which until TensorFlow 1.12 also took ``(name, values)``."""
 
     def __init__(self, name, default_name=None, values=None):

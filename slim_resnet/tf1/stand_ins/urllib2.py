@@ -2,5 +2,5 @@
 
 from urllib.error import HTTPError, URLError  # noqa: F401
 from urllib.parse import quote, unquote, urlencode  # noqa: F401
-from urllib.request import *  # noqa: F401, F403
+from urllib.request import *  # noqa: F403
 from urllib.request import Request, build_opener, install_opener, urlopen  # noqa: F401
