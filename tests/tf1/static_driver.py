@@ -43,7 +43,7 @@ def run_scripts(paths):
                 runpy.run_path(path, run_name="__main__")
             except SystemExit:
                 pass
-            except BaseException:  # noqa: BLE001 (a child has nobody to hand it to)
+            except BaseException:
                 traceback.print_exc()
             sys.stdout.flush()
             os._exit(0)
