@@ -29,6 +29,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(allow_abbrev=False,
                          formatter_class=argparse.RawDescriptionHelpFormatter, **options)
         self._commands = None
+        self.ends_at_first_word = False  # what follows it is another program's
         # Without a default, which a subparser's would put over its parser's value.
         self.add_argument("--verbose", action="store_true", default=argparse.SUPPRESS,
                           help="show TensorFlow's own messages, on stderr")
@@ -44,7 +45,7 @@ class Parser(argparse.ArgumentParser):
         takes_the_rest = any(action.nargs == argparse.REMAINDER for action in self._actions)
         value_of = None
         for number, word in enumerate(words):
-            if word == "--":
+            if word == "--" or self.ends_at_first_word and not word.startswith("-"):
                 break
             if value_of is not None:
                 value_of = None

@@ -45,7 +45,7 @@ def _gone(path):
         package = rest.partition(".")[0]
         if package in names.LOST_CONTRIB:
             return Absent(f"tensorflow.{path}", names.LOST_CONTRIB[package])
-        if rest.startswith(f"{package}.python.") or name in CONTRIB_NAMES.get(parent, {}):
+        if f"{rest}.".startswith(f"{package}.python.") or name in CONTRIB_NAMES.get(parent, {}):
             return Absent(f"tensorflow.{path}")
     if name in PYTHON_NAMES.get(parent, {}) or "*" in PYTHON_NAMES.get(parent, {}) \
             or "*" in PYTHON_NAMES.get(path, {}):

@@ -112,6 +112,7 @@ CONTRIB = {
     "keras.api": (),
     "keras.api.keras": ("keras1",),
     "lite": ("tf1.lite",),
+    "lite.python": ("tensorflow.lite.python",),
     "mixed_precision": ("tf1.mixed_precision", "tf1.train.experimental"),
     "nn": ("tf1.nn",),
     "opt": (),
@@ -283,8 +284,8 @@ REORDERED = tuple(f"contrib.{path}.{version}.{version}_{depth}"
 
 # Under these paths a submodule that no table names is the like-named one of the sources.
 OPEN = ("python", "keras", "core", "estimator", "compat.v2", "contrib.keras", "contrib.tpu",
-        "contrib.slim.nets", "contrib.slim.python.slim.nets", "contrib.slim.data",
-        "contrib.slim.python.slim.data")
+        "contrib.lite.python", "contrib.slim.nets", "contrib.slim.python.slim.nets",
+        "contrib.slim.data", "contrib.slim.python.slim.data")
 
 # Names that went before TensorFlow 1.15 and what took their place.
 BEFORE_1_15 = {

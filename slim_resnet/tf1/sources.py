@@ -106,4 +106,6 @@ def load(source: str):
         return _walk("slim_resnet.tf1.stand_ins", rest)
     if first in ("tensorflow", "tf_slim"):
         tensorflow()
+    if first == "tensorflow_estimator":
+        _keras("estimator")  # as it cannot be imported alone
     return _walk(first, rest)

@@ -1,6 +1,7 @@
 """Python's ``imp``, which left with 3.12, for user code."""
 
 import importlib
+import importlib.machinery
 import importlib.util
 import sys
 import types
@@ -22,6 +23,15 @@ def load_source(name, pathname, file=None):
         name, pathname, loader=imports.UserLoader(name, pathname))
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def load_dynamic(name, path, file=None):
+    """Loads a compiled module as ``name`` and returns it."""
+    spec = importlib.util.spec_from_file_location(
+        name, path, loader=importlib.machinery.ExtensionFileLoader(name, path))
+    module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
