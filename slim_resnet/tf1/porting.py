@@ -217,7 +217,7 @@ class PortedFile:
                 text = self._edits.source(statement)
                 return [re.sub(r"^from(\s+)[\w.]+", rf"from\g<1>{parents.pop()}", text, count=1)]
         lines = []
-        for imported, origin, place in found:
+        for imported, _, place in found:
             bound = imported.alias.asname or imported.alias.name
             lines += [self._import(place, bound)] if place else \
                 self._absent(statement, imported.name, bound)
