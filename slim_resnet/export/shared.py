@@ -11,7 +11,7 @@ import tensorflow as tf
 
 import slim_resnet
 from slim_resnet.checkpoint.recognition import Recognised
-from slim_resnet.end_points.keys import check_end_points
+from slim_resnet.end_points.keys import choose
 from slim_resnet.errors import SlimResnetError, cause_of
 from slim_resnet.inference.folded import network as folded_network
 from slim_resnet.inference.network import build_network
@@ -42,13 +42,12 @@ def network_builder(optimize: bool, precision: str) -> tuple[Callable[..., tuple
     return functools.partial(folded_network.build_folded, precision=chosen), chosen
 
 
-def chosen_end_points(keys: Sequence[str] | None, known: dict[str, tf.Tensor]
+def chosen_end_points(keys: str | Sequence[str] | None, known: dict[str, tf.Tensor]
                       ) -> dict[str, tf.Tensor]:
     """Returns the end points that were asked for, or the head's."""
     if keys is None:
         keys = [key for key in known if key.rsplit("/", 1)[-1] in _HEAD]
-    check_end_points(keys, known)
-    return {key: known[key] for key in keys}
+    return {key: known[key] for key in choose(keys, known)}
 
 
 @contextlib.contextmanager

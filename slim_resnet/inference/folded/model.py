@@ -25,7 +25,8 @@ import tensorflow as tf
 from slim_resnet import compat
 from slim_resnet.checkpoint.reader import CheckpointLike, files_of, open_checkpoint
 from slim_resnet.checkpoint.recognition import recognise
-from slim_resnet.end_points.keys import check_end_points
+from slim_resnet.common.listing import listed
+from slim_resnet.end_points.keys import choose, choose_one
 from slim_resnet.errors import SlimResnetError, cause_of
 from slim_resnet.inference.folded import cache
 from slim_resnet.inference.folded.graph import IMAGES, RAW_IMAGES, SCALED_IMAGES
@@ -56,7 +57,7 @@ class _Fused:
     """A network that is ready to be loaded: its graph, and where its weights come from.
 
     ``record`` is plain data: ``num_classes``, ``channels``, ``heads`` (nodes of logits and
-    predictions), ``end_points`` (nodes by key).
+    predictions), ``keys`` (all that there are), ``end_points`` (nodes by key).
     """
 
     graph_def: tf1.GraphDef
@@ -66,10 +67,11 @@ class _Fused:
 
 
 def _fuse(network, folded, end_points):
-    check_end_points(end_points, folded.end_points)
+    end_points = choose(end_points, folded.end_points)
     heads = [folded.end_points[key] for key in (folded.logits, "predictions") if folded.logits]
     record = {"num_classes": network.num_classes, "channels": network.input_channels,
               "heads": heads,
+              "keys": list(folded.end_points),
               "end_points": {key: folded.end_points[key] for key in end_points}}
     # A network without logits still has something to compute.
     if not (heads or end_points):
@@ -104,7 +106,7 @@ class InferenceModel:
         self.path, self.precision, self.cached = path, precision, cached
         self.num_classes = fused.record["num_classes"]
         self.parts_s, self.cache_problem, self.busy_s = parts_s, None, 0.0
-        self._channels = fused.record["channels"]
+        self._channels, self._keys = fused.record["channels"], fused.record["keys"]
         self._lock = threading.Condition()
         self._running, self._closed = 0, False
         started = time.perf_counter()
@@ -136,18 +138,18 @@ class InferenceModel:
 
     @classmethod
     def from_checkpoint(
-            cls, path: CheckpointLike, precision: str = "auto", end_points: Iterable[str] = (), *,
-            image_size: int | None = None, output_stride: int | None = None,
-            blocks: Sequence[Block] | None = None, cache_dir: str | None = None
-            ) -> "InferenceModel":
+            cls, path: CheckpointLike, precision: str = "auto",
+            end_points: str | Iterable[str] = (), *, image_size: int | None = None,
+            output_stride: int | None = None, blocks: Sequence[Block] | None = None,
+            cache_dir: str | None = None) -> "InferenceModel":
         """Reads and folds a checkpoint's network.
 
         Args:
           path: Anything that `checkpoint.open_checkpoint` opens.
           precision: One of `environment.PRECISIONS`. ``bfloat16`` needs a CPU that has it; ``auto``
             takes it where it is faster, and `precision` says what was taken.
-          end_points: Keys to give beside logits and predictions: those of the unfolded
-            network, and ``global_pool``.
+          end_points: Those to give beside logits and predictions, see `keys.choose`: the
+            unfolded network's, and ``global_pool``.
           image_size: Height and width, in pixels, of all images to come; None takes any.
           output_stride: As in `resnet_v2.resnet_v2`; not for the blog's network.
           blocks: Table of blocks to take strides and rates from, which no checkpoint
@@ -159,7 +161,7 @@ class InferenceModel:
         Raises:
           SlimResnetError: The checkpoint cannot be used, or an argument is at fault.
         """
-        precision, end_points = choose_precision(precision), list(end_points)
+        precision, end_points = choose_precision(precision), listed(end_points)
         parts_s, key = {}, None
         if cache_dir is not None:
             with _part(parts_s, "cache"):
@@ -200,7 +202,7 @@ class InferenceModel:
 
     @classmethod
     def from_session(cls, session: tf1.Session, precision: str = "auto",
-                     end_points: Iterable[str] = (), *, image_size: int | None = None
+                     end_points: str | Iterable[str] = (), *, image_size: int | None = None
                      ) -> "InferenceModel":
         """Folds the network of a live session as it is now; later changes do not count.
 
@@ -214,7 +216,7 @@ class InferenceModel:
         Raises:
           SlimResnetError: The session's network cannot be used.
         """
-        precision, end_points, parts_s = choose_precision(precision), list(end_points), {}
+        precision, end_points, parts_s = choose_precision(precision), listed(end_points), {}
         live, path = live_network(session), "the session"
         with _part(parts_s, "read_and_fold"):
             values = checked_values(path, live.dtypes, live.read)
@@ -317,7 +319,16 @@ class InferenceModel:
 
     def features(self, end_points: Any, images: np.ndarray) -> Any:
         """Returns end points that were asked for, as `network.Network.features` does."""
-        return tf.nest.map_structure(self(images).end_points.__getitem__, end_points)
+        keys = tf.nest.map_structure(self._asked_for, end_points)
+        return tf.nest.map_structure(self(images).end_points.__getitem__, keys)
+
+    def _asked_for(self, key):
+        # Among all that there are: the same name is not to mean something else in a part.
+        chosen = choose_one(key, self._keys)
+        if chosen not in self.end_points:
+            raise SlimResnetError(f"{self.path}: the model was made without the end point "
+                                  f"{chosen}; name it in end_points when the model is made")
+        return chosen
 
 
 @contextlib.contextmanager
