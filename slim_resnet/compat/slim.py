@@ -10,6 +10,9 @@ own modules; TensorFlow itself is left as it is. Mended are:
   ships: `batch_norm` has one that does the same;
 * ``slim.conv2d``, which on the way through the legacy Keras layer takes half of
   the time that building a deep network takes;
+* ``slim.learning``, ``slim.evaluation`` and ``slim.queues``, whose threads and calls know
+  nothing of ``with tf.Graph().as_default():`` where eager mode is on;
+* ``slim.arg_scope``, whose scopes every thread got of all the others;
 * the ``layer.apply`` deprecation warning that every pooling and dense layer prints.
 
 Everything keeps its op names, variables and collections: see
@@ -20,53 +23,26 @@ for its learning phase: it says so.
 
 import contextlib
 import functools
-import inspect
+import importlib
 import sys
-import types
 
 import tensorflow as tf
+from tf_slim import evaluation, learning, queues
 from tf_slim.layers import layers as slim_layers
 from tf_slim.layers import utils as slim_utils
+from tf_slim.training import evaluation as train_eval
+from tf_slim.training import training
 
+from slim_resnet.compat import threads
 from slim_resnet.compat.batch_norm import BatchNormalization
 from slim_resnet.compat.convolution import Convolution2DChooser
+from slim_resnet.compat.overlay import Overlay, call_not_apply
 
 tf1 = tf.compat.v1
 
 collect_named_outputs = slim_utils.collect_named_outputs
 convert_collection_to_dict = slim_utils.convert_collection_to_dict
 last_dimension = slim_utils.last_dimension
-
-
-class _Overlay(types.ModuleType):
-    """A module seen through a few names of our own.
-
-    Args:
-      module: The module whose attributes show through.
-      wrap: Called as ``wrap(value)`` on every attribute that shows through.
-      **names: Attributes that hide the module's.
-    """
-
-    def __init__(self, module, wrap=lambda value: value, **names):
-        super().__init__(module.__name__, module.__doc__)
-        self.__dict__.update(names, _module=module, _wrap=wrap)
-
-    def __getattr__(self, name):
-        return self._wrap(getattr(self._module, name))
-
-
-def _call_not_apply(value):
-    """Wraps a Keras layer class so that ``apply`` calls the layer unwarned."""
-    if not inspect.isclass(value):
-        return value
-
-    @functools.wraps(value, updated=())
-    def make_layer(*args, **kwargs):
-        layer = value(*args, **kwargs)
-        layer.apply = layer.__call__
-        return layer
-
-    return make_layer
 
 
 # Names that tf-slim asks of TensorFlow modules which have lost them, by module.
@@ -91,15 +67,26 @@ def _mend_tf_slim():
                     in _LOST_NAMES.get(getattr(value, "__name__", None), {}).items()
                     if not hasattr(value, lost_name)}
             if lost:
-                setattr(slim_module, name, _Overlay(value, **lost))
-    slim_layers.normalization_layers = _Overlay(
+                setattr(slim_module, name, Overlay(value, **lost))
+    slim_layers.normalization_layers = Overlay(
         slim_layers.normalization_layers, BatchNormalization=BatchNormalization)
     for name in ("pooling_layers", "core_layers"):
-        setattr(slim_layers, name, _Overlay(getattr(slim_layers, name), _call_not_apply))
-    slim_layers.convolutional_layers = _Overlay(
-        _keras_convolutional, _call_not_apply,
+        setattr(slim_layers, name, Overlay(getattr(slim_layers, name), call_not_apply))
+    slim_layers.convolutional_layers = Overlay(
+        _keras_convolutional, call_not_apply,
         Convolution2D=functools.partial(
-            Convolution2DChooser, _call_not_apply(_keras_convolutional.Convolution2D)))
+            Convolution2DChooser, call_not_apply(_keras_convolutional.Convolution2D)))
+    learning.supervisor = Overlay(learning.supervisor, Supervisor=threads.Supervisor)
+    for module, names in ((learning, ("train",)), (training, ("train",)),
+                          (evaluation, ("evaluate_once", "evaluation_loop",
+                                        "evaluate_repeatedly")),
+                          (train_eval, ("evaluate_once", "evaluate_repeatedly"))):
+        for name in names:
+            setattr(module, name, threads.in_its_graph(getattr(module, name)))
+    queues.QueueRunners = threads.queue_runners(queues.QueueRunners)
+    # The package has a function under this module's name.
+    arg_scope = importlib.import_module("tf_slim.ops.arg_scope")
+    arg_scope._get_arg_stack = threads.arg_stack_of_each_thread(arg_scope._get_arg_stack())
 
 
 _mend_tf_slim()
@@ -109,7 +96,7 @@ _mend_tf_slim()
 def keras_convolutions():
     """Within it ``slim.conv2d`` goes through legacy Keras again, to compare with."""
     ours = slim_layers.convolutional_layers
-    slim_layers.convolutional_layers = _Overlay(_keras_convolutional, _call_not_apply)
+    slim_layers.convolutional_layers = Overlay(_keras_convolutional, call_not_apply)
     try:
         yield
     finally:
