@@ -109,15 +109,15 @@ class BatchNormalization(Layer):
                 f"phase, which TensorFlow no longer has; pass a bool or a bool tensor")
         rank = inputs.shape.rank
         if rank is None:
-            raise ValueError(f"slim.batch_norm {self._name!r}: the rank of its input "
-                             f"{inputs.name} is not known")
+            raise ValueError(f"slim.batch_norm {self._name!r}: its input {inputs.name} has "
+                             f"undefined rank")
         axis = self._axis % rank if -rank <= self._axis < rank else None
         if axis is None:
             raise ValueError(f"slim.batch_norm {self._name!r}: an input of rank {rank} has no "
                              f"axis {self._axis}")
         if inputs.shape[axis] is None:
-            raise ValueError(f"slim.batch_norm {self._name!r}: the number of channels of its "
-                             f"input, of shape {inputs.shape}, is not known")
+            raise ValueError(f"slim.batch_norm {self._name!r}: its input, of shape "
+                             f"{inputs.shape}, has an undefined number of channels")
         with self.scopes():
             self._build(inputs.shape[axis], inputs.dtype)
             if (self._fused and rank in (4, 5) and axis in (1, rank - 1) and not self._renorm

@@ -13,6 +13,7 @@ own modules; TensorFlow itself is left as it is. Mended are:
 * ``slim.learning``, ``slim.evaluation`` and ``slim.queues``, whose threads and calls know
   nothing of ``with tf.Graph().as_default():`` where eager mode is on;
 * ``slim.arg_scope``, whose scopes every thread got of all the others;
+* ``slim.assign_from_checkpoint`` of partitioned variables, which numpy refuses since 1.23;
 * the ``layer.apply`` deprecation warning that every pooling and dense layer prints.
 
 Everything keeps its op names, variables and collections: see
@@ -25,11 +26,13 @@ import contextlib
 import functools
 import importlib
 import sys
+import types
 
 import tensorflow as tf
 from tf_slim import evaluation, learning, queues
 from tf_slim.layers import layers as slim_layers
 from tf_slim.layers import utils as slim_utils
+from tf_slim.ops import variables as slim_variables
 from tf_slim.training import evaluation as train_eval
 from tf_slim.training import training
 
@@ -37,6 +40,7 @@ from slim_resnet.compat import threads
 from slim_resnet.compat.batch_norm import BatchNormalization
 from slim_resnet.compat.convolution import Convolution2DChooser
 from slim_resnet.compat.overlay import Overlay, call_not_apply
+from slim_resnet.compat.partitions import with_sliceable_arrays
 
 tf1 = tf.compat.v1
 
@@ -59,15 +63,27 @@ _LOST_NAMES = {
 _keras_convolutional = slim_layers.convolutional_layers
 
 
+def restore_lost_names(module, lost_names=_LOST_NAMES):
+    """Has a module see the names that it asks of TensorFlow modules which have lost them.
+
+    Args:
+      module: Is changed.
+      lost_names: ``{module's name: {name: value}}``.
+    """
+    for name, value in list(vars(module).items()):
+        if not isinstance(value, types.ModuleType):
+            continue
+        lost = {lost_name: substitute for lost_name, substitute
+                in lost_names.get(value.__name__, {}).items()
+                if not hasattr(value, lost_name)}
+        if lost:
+            setattr(module, name, Overlay(value, **lost))
+
+
 def _mend_tf_slim():
     for slim_module in [module for name, module in sys.modules.items()
                         if name == "tf_slim" or name.startswith("tf_slim.")]:
-        for name, value in list(vars(slim_module).items()):
-            lost = {lost_name: substitute for lost_name, substitute
-                    in _LOST_NAMES.get(getattr(value, "__name__", None), {}).items()
-                    if not hasattr(value, lost_name)}
-            if lost:
-                setattr(slim_module, name, Overlay(value, **lost))
+        restore_lost_names(slim_module)
     slim_layers.normalization_layers = Overlay(
         slim_layers.normalization_layers, BatchNormalization=BatchNormalization)
     for name in ("pooling_layers", "core_layers"):
@@ -83,6 +99,7 @@ def _mend_tf_slim():
                           (train_eval, ("evaluate_once", "evaluate_repeatedly"))):
         for name in names:
             setattr(module, name, threads.in_its_graph(getattr(module, name)))
+    slim_variables.tf = with_sliceable_arrays(slim_variables.tf)
     queues.QueueRunners = threads.queue_runners(queues.QueueRunners)
     # The package has a function under this module's name.
     arg_scope = importlib.import_module("tf_slim.ops.arg_scope")
