@@ -1,9 +1,10 @@
 """Train a ResNet V2, or fine-tune a checkpoint.
 
-    slim-resnet train flowers --output run --model resnet_v2_50 --steps 20000
+    slim-resnet train flowers --output flowers-run --model resnet_v2_50 --steps 20000
+    slim-resnet data digits digits
     slim-resnet train digits/train.npz --validation digits/test.npz --output run \\
         --model resnet_v2 --blocks 16x1,32x1,64x1 --image-size 32 --augmentation none --steps 400
-    slim-resnet train flowers --output run --checkpoint resnet_v2_50_2017_04_14.tar.gz \\
+    slim-resnet train flowers --output tuned --checkpoint resnet_v2_50_2017_04_14.tar.gz \\
         --exclude logits --train-only logits block4 --steps 1000
 
 DATA is a folder with one folder of images a class, or TFRecord files in slim's format, or a
@@ -15,23 +16,27 @@ OUTPUT gets checkpoints, labels.txt, training.json (all options), metrics.jsonl 
 for TensorBoard; classify, evaluate, checkpoint and export take it as a checkpoint.
 """
 
+import argparse
 import dataclasses
 import functools
 import sys
 import time
+from collections.abc import Iterable
 
-from slim_resnet.commands import add_cluster_arguments, non_negative_int, positive_int
+from slim_resnet.commands import options as shared
+from slim_resnet.commands.options import non_negative_int, positive_int
+from slim_resnet.commands.progress import say
 from slim_resnet.common.cluster import PS, check_training_cluster, read_cluster
-from slim_resnet.common.environment import cpu, has_bfloat16
+from slim_resnet.common.environment import check_bfloat16
 from slim_resnet.common.tables import format_table
 from slim_resnet.errors import SlimResnetError
+from slim_resnet.models import FROM_BLOCKS, TRAINABLE
 from slim_resnet.training import options as training_options
-from slim_resnet.training.options import FREE_MODELS, NAMED_MODELS
 
 HELP = "train a network, or fine-tune a checkpoint"
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", metavar="DATA", nargs="+", help="images to train on")
     parser.add_argument("--output", required=True, metavar="FOLDER", help="where the run is kept")
     parser.add_argument("--validation", nargs="+", metavar="DATA",
@@ -42,8 +47,7 @@ def add_arguments(parser):
     _add_batch_norm(parser.add_argument_group("batch norm"))
     _add_fine_tuning(parser.add_argument_group("fine-tuning"))
     run_group = parser.add_argument_group("run")
-    run_group.add_argument("--precision", choices=("float32", "bfloat16"),
-                           help="bfloat16: by TensorFlow's own mixed-precision rewrite")
+    shared.add_trained_precision(run_group)
     run_group.add_argument("--save-seconds", type=positive_int, default=300, metavar="N",
                            help="from one checkpoint to the next (default: %(default)s)")
     run_group.add_argument("--save-steps", type=positive_int, metavar="N",
@@ -54,21 +58,21 @@ def add_arguments(parser):
     cluster_group = parser.add_argument_group(
         "cluster", "several processes train one network: start the same command for every task, "
         "but for --job and --task")
-    add_cluster_arguments(cluster_group)
+    shared.add_cluster(cluster_group)
     cluster_group.add_argument("--async", action="store_true", dest="asynchronous",
                                help="a step is one task's batch, applied at once (default: one of "
                                "each task's, applied together)")
     parser.set_defaults(**{field.name: field.default
-                           for field in dataclasses.fields(training_options.Options)
+                           for field in dataclasses.fields(training_options.TrainingOptions)
                            if field.default is not dataclasses.MISSING})
 
 
 def _add_network(group):
-    group.add_argument("--model", choices=(*FREE_MODELS, *NAMED_MODELS), metavar="NAME",
-                       help=f"one of {', '.join((*FREE_MODELS, *NAMED_MODELS))} (default: the "
+    group.add_argument("--model", choices=TRAINABLE, metavar="NAME",
+                       help=f"one of {', '.join(TRAINABLE)} (default: the "
                        "network of --checkpoint)")
     group.add_argument("--blocks", metavar="DxU,...",
-                       help=f"for {' and '.join(FREE_MODELS)}: base depth x units of each block, "
+                       help=f"for {' and '.join(FROM_BLOCKS)}: base depth x units of each block, "
                        "like 16x3,32x3,64x3; all but the last halve height and width")
     group.add_argument("--no-root-block", dest="root_block", action="store_false",
                        help="begin with the first block, without conv1 and pool1")
@@ -137,12 +141,11 @@ def _add_fine_tuning(group):
                        help="train these alone, like logits block4/unit_3 '*/biases'")
 
 
-def run(arguments):
+def run(arguments: argparse.Namespace) -> int | None:
     options = _options(arguments)
     training_options.check(options)
-    if options.precision == "bfloat16" and not has_bfloat16(cpu()["flags"]):
-        raise SlimResnetError(f"--precision bfloat16: this CPU ({cpu()['model']}) has neither "
-                              "avx512_bf16 nor amx_bf16; use float32")
+    if options.precision == "bfloat16":
+        check_bfloat16()
     cluster = read_cluster(arguments.cluster, arguments.job, arguments.task)
     if arguments.asynchronous and not cluster:
         raise SlimResnetError("--async goes with --cluster; one process has nobody to wait for")
@@ -183,15 +186,15 @@ def run(arguments):
 
 def _options(arguments):
     values = {field.name: getattr(arguments, field.name)
-              for field in dataclasses.fields(training_options.Options)}
+              for field in dataclasses.fields(training_options.TrainingOptions)}
     if values["blocks"] is not None:
         values["blocks"] = training_options.parse_blocks(values["blocks"])
-    return training_options.Options(**{
+    return training_options.TrainingOptions(**{
         name: tuple(value) if isinstance(value, list) else value
         for name, value in values.items()})
 
 
-def table_lines(evaluations):
+def table_lines(evaluations: Iterable) -> list[str]:
     """Returns the lines that show what `training.train` measured."""
     return format_table(["evaluated with", "images", "top-1 %", "top-5 %"], [
         [one.how, one.num_images, f"{100 * one.top_1:.2f}", f"{100 * one.top_5:.2f}"]
@@ -199,7 +202,7 @@ def table_lines(evaluations):
 
 
 def _say(line):
-    print(f"slim-resnet train: {line}", file=sys.stderr, flush=True)
+    say("train", line)
 
 
 def _show_progress(progress):

@@ -1,6 +1,7 @@
-"""A network drawn as SVG, from its table of blocks alone; needs no TensorFlow.
+"""A network drawn as SVG, from its table of blocks alone.
 
-    from slim_resnet import diagram, resnet_v2
+    from slim_resnet import resnet_v2
+    from slim_resnet.pictures import diagram
 
     svg = diagram.draw(resnet_v2.blocks_of_depth(152), title="resnet_v2_152", image_size=224,
                        num_classes=1001)
@@ -9,10 +10,12 @@ Every block is a panel, every kind of unit in it a row of boxes with its shortcu
 it. Units that do the same are drawn once, with their number.
 """
 
-from slim_resnet.blocks import unit_groups
+from slim_resnet.checkpoint.recognition import Recognised
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.pictures.markup import escaped, shortened, text_width
 from slim_resnet.pictures.themes import THEMES
+from slim_resnet.pictures.units import unit_groups
+from slim_resnet.resnet_utils import Block
 
 # All in pixels.
 _WIDTH, _NARROW_WIDTH = 240, 156
@@ -25,12 +28,13 @@ _SMALL, _LARGE = 10.5, 12.5
 _MOST_GROUPS = 8
 
 
-def draw(blocks, *, title, image_size=None, num_classes=None, input_channels=3, root_block=True,
-         variant="slim", columns=3, theme="auto"):
+def draw(blocks: list[Block], *, title: str, image_size: int | None = None,
+         num_classes: int | None = None, input_channels: int = 3, root_block: bool = True,
+         variant: str = "slim", columns: int = 3, theme: str = "auto") -> str:
     """Draws a ResNet V2.
 
     Args:
-      blocks: A list of `blocks.Block`.
+      blocks: A list of `resnet_utils.Block`.
       title: The network's name, for the heading.
       image_size: Height and width of the images, in pixels; None leaves them open.
       num_classes: Number of logits; None draws none.
@@ -87,8 +91,8 @@ def draw(blocks, *, title, image_size=None, num_classes=None, input_channels=3, 
     return _document(panels, columns, theme, title, _description(title, blocks, image_size))
 
 
-def of_recognised(recognised):
-    """Returns the keyword arguments of `draw` for a `recognise.Recognised`."""
+def of_recognised(recognised: Recognised) -> dict:
+    """Returns the keyword arguments of `draw` for a `recognition.Recognised`."""
     name = f"ResNet V2 {recognised.depth}" if recognised.depth else "ResNet V2"
     return dict(blocks=recognised.blocks, title=f"{recognised.scope or name} ({name} of "
                 f"{recognised.variant})", num_classes=recognised.num_classes,
@@ -246,7 +250,7 @@ def _connection(this, following):
             f'<path class="arrow" d="M{to_x:g} {to_top:g}l-4 -7h8z"/>')
 
 
-def style(theme="auto"):
+def style(theme: str = "auto") -> str:
     """Returns the style sheet of what `draw` draws in a theme."""
     if theme != "auto":
         return _rules(THEMES[theme])

@@ -7,23 +7,27 @@ regularisation together are applied, then the averages of weights follow. It is
 
 import fnmatch
 import typing
+from collections.abc import Callable, Iterable, Sequence
 
 import tensorflow as tf
 import tf_slim as slim
 from tf_slim.training import training as slim_training
 
-from slim_resnet import blog, compat, resnet_utils, resnet_v2
+from slim_resnet import compat, resnet_utils, resnet_v2
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.training.options import FREE_MODELS, NAMED_MODELS, batch_norm_decay_for
+from slim_resnet.models import TRAINABLE, VARIANTS
+from slim_resnet.training.options import TrainingOptions, batch_norm_decay_for
 
 tf1 = tf.compat.v1
+
+OptimizerWrapper = Callable[[tf1.train.Optimizer], tf1.train.Optimizer]
 
 
 class Architecture(typing.NamedTuple):
     """A ResNet V2 that can be trained.
 
     Attributes:
-      variant: ``slim`` or ``blog``.
+      variant: A key of `models.VARIANTS`.
       blocks: A list of `resnet_utils.Block`; their ``unit_fn`` may be any.
       scope: Variable scope.
       root_block: Whether it begins with conv1 and pool1.
@@ -35,64 +39,58 @@ class Architecture(typing.NamedTuple):
     root_block: bool
 
 
-def architecture_of(model, blocks=None, root_block=True):
+def architecture_of(model: str, blocks: Sequence[tuple[int, int]] | None = None,
+                    root_block: bool = True) -> Architecture:
     """Returns the `Architecture` that ``--model`` and ``--blocks`` stand for."""
-    if model in FREE_MODELS:
-        variant = FREE_MODELS[model]
+    row = TRAINABLE[model]
+    if row.depth is None:
         table = [resnet_v2.resnet_v2_block(f"block{i + 1}", base_depth, units,
                                            2 if i < len(blocks) - 1 else 1)
                  for i, (base_depth, units) in enumerate(blocks)]
     else:
-        variant, depth = NAMED_MODELS[model]
-        table = resnet_v2.blocks_of_depth(depth)
-    if variant == "blog":
-        table = [block._replace(unit_fn=blog.bottleneck) for block in table]
-    return Architecture(variant, table, "resnet_v2" if model in FREE_MODELS else
-                        model.removeprefix("blog_"), root_block)
+        table = resnet_v2.blocks_of_depth(row.depth)
+    return Architecture(row.variant, VARIANTS[row.variant].with_units(table), row.scope,
+                        root_block)
 
 
-def build_logits(images, num_classes, architecture, options, is_training=True):
+def build_logits(images: tf.Tensor, num_classes: int, architecture: Architecture,
+                 options: TrainingOptions, is_training: bool = True) -> tf.Tensor:
     """Builds the network with the batch norms that the options ask for.
 
     Args:
       images: ``[N, size, size, 3]``, prepared.
       num_classes: Number of logits.
       architecture: An `Architecture`.
-      options: `training_options.Options`; those of batch norm and weight decay count.
+      options: `TrainingOptions`; those of batch norm and weight decay count.
       is_training: Whether batch norms use the batch's statistics and update the moving
         ones.
 
     Returns:
       Logits ``[N, num_classes]``.
     """
-    is_blog = architecture.variant == "blog"
+    variant = VARIANTS[architecture.variant]
     scope = resnet_utils.conv_and_norm_scope(options.weight_decay, {
         "is_training": is_training,
         "decay": batch_norm_decay_for(options),
         "epsilon": 1e-5,
         "scale": True,
-        "zero_debias_moving_mean": is_blog if options.zero_debias is None
+        "zero_debias_moving_mean": variant.zero_debias if options.zero_debias is None
         else options.zero_debias,
         "updates_collections": None if options.batch_norm_updates == "in-place"
         else tf1.GraphKeys.UPDATE_OPS,
     })
     with slim.arg_scope(scope):
-        if is_blog:
-            net, _ = blog.resnet_v2(
-                images, architecture.blocks, num_classes, scope=architecture.scope,
-                include_root_block=architecture.root_block, announce=None)
-        else:
-            net, _ = resnet_v2.resnet_v2(
-                images, architecture.blocks, num_classes, is_training,
-                include_root_block=architecture.root_block, scope=architecture.scope)
+        net, _ = variant.build(images, architecture.blocks, num_classes,
+                               include_root_block=architecture.root_block,
+                               scope=architecture.scope)
     return tf.squeeze(net, [1, 2])
 
 
-def learning_rate(options, step):
+def learning_rate(options: TrainingOptions, step: tf.Tensor) -> tf.Tensor:
     """Returns the rate of a step, a scalar tensor.
 
     Args:
-      options: `training_options.Options`.
+      options: `TrainingOptions`.
       step: Steps that are over, an integer tensor.
     """
     rate, warmup = options.learning_rate, options.warmup_steps
@@ -114,7 +112,7 @@ def learning_rate(options, step):
     return tf.where(step < warmup, growing, scheduled)
 
 
-def optimizer_of(options, rate):
+def optimizer_of(options: TrainingOptions, rate: tf.Tensor) -> tf1.train.Optimizer:
     """Returns the ``tf.compat.v1.train`` optimizer that the options name."""
     if options.optimizer == "momentum":
         return tf1.train.MomentumOptimizer(rate, options.momentum)
@@ -123,7 +121,8 @@ def optimizer_of(options, rate):
     return tf1.train.GradientDescentOptimizer(rate)
 
 
-def matching(variables, patterns, option):
+def matching(variables: Iterable[tf.Variable], patterns: Iterable[str],
+             option: str) -> list[tf.Variable]:
     """Returns the variables that fit any of some patterns.
 
     Args:
@@ -174,8 +173,9 @@ class TrainingGraph(typing.NamedTuple):
     optimizer: tf1.train.Optimizer
 
 
-def build_training_graph(images, labels, num_classes, network_fn, options, *,
-                         wrap_optimizer=None):
+def build_training_graph(images: tf.Tensor, labels: tf.Tensor, num_classes: int,
+                         network_fn: Callable[[tf.Tensor], tf.Tensor], options: TrainingOptions, *,
+                         wrap_optimizer: OptimizerWrapper | None = None) -> TrainingGraph:
     """Builds a training step in the default graph.
 
     Args:
@@ -184,7 +184,7 @@ def build_training_graph(images, labels, num_classes, network_fn, options, *,
       num_classes: Number of classes.
       network_fn: ``network_fn(images)`` builds a network in training mode and returns
         logits ``[N, num_classes]``; see `build_logits`.
-      options: `training_options.Options`.
+      options: `TrainingOptions`.
       wrap_optimizer: ``wrap_optimizer(optimizer)`` returns what is used in its place,
         like a ``SyncReplicasOptimizer``.
 

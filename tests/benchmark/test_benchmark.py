@@ -8,12 +8,13 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_benchmark_bad_input import one_error_line
+from tf_slim.layers import layers as slim_layers
 
-from slim_resnet import cli, compat, models, overhead
+from slim_resnet import cli, compat, models
 from slim_resnet.benchmark import experiment as benchmark
 from slim_resnet.commands import benchmark as command
 from tests.helpers import hardware
+from tests.helpers.command_line import one_error_line
 
 tf1 = tf.compat.v1
 SMALL = ["--model", "resnet_v2_50", "--batch-size", "2", "--image-size", "32",
@@ -61,7 +62,7 @@ def test_defaults_are_the_blogs_experiment():
     arguments = cli.build_parser().parse_args(["benchmark"])
     options, images = command._check(arguments)
     assert images is None
-    assert benchmark.Options(**options) == benchmark.Options(
+    assert benchmark.BenchmarkOptions(**options) == benchmark.BenchmarkOptions(
         models=("blog_resnet_v2_152",), batch_size=32, image_size=None, num_classes=1000,
         num_batches=100, burn_in=10, mode="forward", input="random", fetch="output",
         precision="float32")
@@ -74,7 +75,7 @@ def prepared():
     made = []
 
     def prepare(images=None, **options):
-        one = benchmark.prepare("resnet_v2_50", benchmark.Options(
+        one = benchmark.prepare("resnet_v2_50", benchmark.BenchmarkOptions(
             **{"models": ("resnet_v2_50",), "batch_size": 2, "image_size": 32, "num_classes": 7,
                "seed": 1, **options}), images)
         made.append(one)
@@ -134,7 +135,7 @@ def test_forward_backward_is_the_gradient_for_all_variables(prepared):
 
 
 def test_forward_backward_leaves_out_what_the_logits_do_not_see():
-    one = benchmark.prepare("inception_v3", benchmark.Options(
+    one = benchmark.prepare("inception_v3", benchmark.BenchmarkOptions(
         batch_size=1, image_size=107, num_classes=2, mode="forward-backward", fetch="none"))
     with one.run.session:
         aux = [v for v in one.run.session.graph.get_collection(
@@ -143,23 +144,24 @@ def test_forward_backward_leaves_out_what_the_logits_do_not_see():
 
 
 def test_threads_and_precision_reach_the_session():
-    config = benchmark.session_config(benchmark.Options(intra_op_threads=3, inter_op_threads=2,
-                                                        precision="bfloat16"))
+    config = benchmark.session_config(benchmark.BenchmarkOptions(intra_op_threads=3,
+                                                                 inter_op_threads=2,
+                                                                 precision="bfloat16"))
     assert (config.intra_op_parallelism_threads, config.inter_op_parallelism_threads) == (3, 2)
     rewrites = config.graph_options.rewrite_options
     assert rewrites.auto_mixed_precision_onednn_bfloat16 == 1
-    plain = benchmark.session_config(benchmark.Options()).graph_options.rewrite_options
+    plain = benchmark.session_config(benchmark.BenchmarkOptions()).graph_options.rewrite_options
     assert plain.auto_mixed_precision_onednn_bfloat16 == 0
 
 
 def test_bfloat16_runs_or_is_refused_by_what_the_cpu_has(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("slim_resnet.commands.benchmark.has_bfloat16",
+    monkeypatch.setattr("slim_resnet.common.environment.has_bfloat16",
                         lambda flags: hardware.HAS_BFLOAT16)
     if hardware.HAS_BFLOAT16:
         assert record_of(tmp_path, "--precision", "bfloat16")["options"]["precision"] == "bfloat16"
     else:
         run_cli(*SMALL, "--precision", "bfloat16", status=2)
-        assert "--precision bfloat16: this CPU" in one_error_line(capsys)
+        assert "precision bfloat16: this CPU" in one_error_line(capsys)
 
 
 def test_device_target_fetch_input_and_mode_options(tmp_path):
@@ -295,19 +297,9 @@ def test_stderr_has_our_lines_only_unless_verbose():
     assert len(stderr_of("--verbose").splitlines()) > len(quiet)
 
 
-def test_overhead_compares_like_with_like(capsys):
-    assert cli.main(["overhead", "--depth", "50", "--image-size", "32", "--rounds", "1"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    ops = [line.split()[-2] for line in lines if line.startswith("ops in the graph")]
-    assert len(ops) == 3 and len(set(ops)) == 1
-    assert lines[-1].startswith("harness: ")
-    assert overhead.ratio([1.0, 4.0, 6.0], [2.0, 4.0, 3.0]) == 1.0
-    assert overhead.spread([3.0, 1.0, 2.0]) == (1.0, 2.0, 3.0)
-
-
 def test_keras_convolutions_are_only_lent():
-    ours = compat.slim_layers.convolutional_layers
+    ours = slim_layers.convolutional_layers
     with pytest.raises(RuntimeError), compat.keras_convolutions():
-        assert compat.slim_layers.convolutional_layers is not ours
+        assert slim_layers.convolutional_layers is not ours
         raise RuntimeError
-    assert compat.slim_layers.convolutional_layers is ours
+    assert slim_layers.convolutional_layers is ours

@@ -9,12 +9,7 @@ import pytest
 from slim_resnet import cli
 from slim_resnet.benchmark import servers
 from slim_resnet.errors import SlimResnetError
-
-
-def one_error_line(capsys):
-    lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 1 and lines[0].startswith("slim-resnet benchmark: error: "), lines
-    return lines[0]
+from tests.helpers.command_line import one_error_line
 
 
 @pytest.mark.parametrize("arguments, message", [

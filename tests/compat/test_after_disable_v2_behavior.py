@@ -15,7 +15,7 @@ import tensorflow.compat.v1 as tf
 tf.disable_v2_behavior()
 from slim_resnet.checkpoint import build_from_checkpoint, restore
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.network import Network
+from slim_resnet.inference import Network
 import tf_slim as slim
 from slim_resnet import resnet_v2
 

@@ -7,10 +7,9 @@ import json
 import pathlib
 import typing
 
-from test_records import record
-
 from slim_resnet.cli import main
 from tests.helpers import checkpoints, pictures
+from tests.helpers.timing_records import record
 
 CLASS = "</script><script>window.hacked = 1</script> $x$ & a long name"
 FILE = '<img src=x onerror="alert(1)">&amp;.png'

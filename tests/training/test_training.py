@@ -2,7 +2,6 @@
 
 import json
 import os
-import pathlib
 import resource
 import signal
 import subprocess
@@ -15,18 +14,19 @@ import tensorflow as tf
 
 from slim_resnet.checkpoint import open_checkpoint
 from slim_resnet.cli import main
+from slim_resnet.common.environment import child_environment
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.training import folder as training_folder
 from slim_resnet.training import hooks as training_hooks
 from slim_resnet.training import run
-from slim_resnet.training.options import Options
+from slim_resnet.training.options import TrainingOptions
 from tests.helpers import checkpoints, pictures
 
 tf1 = tf.compat.v1
 
 STEPS = 8
-OPTIONS = Options(steps=STEPS, model="resnet_v2", blocks=((1, 1), (2, 1)), image_size=32,
-                  augmentation="inception", batch_size=4, learning_rate=0.02, ema_decay=0.9)
+OPTIONS = TrainingOptions(steps=STEPS, model="resnet_v2", blocks=((1, 1), (2, 1)), image_size=32,
+                          augmentation="inception", batch_size=4, learning_rate=0.02, ema_decay=0.9)
 
 
 @pytest.fixture(scope="module")
@@ -131,9 +131,8 @@ def test_kill_leaves_a_run_that_goes_on(data, straight, tmp_path):
     words = ["train", data, "--output", tmp_path / "run", "--model", "resnet_v2", "--blocks",
              "1x1,2x1", "--image-size", "32", "--batch-size", "4", "--learning-rate", "0.02",
              "--ema-decay", "0.9", "--steps", STEPS, "--save-steps", "1", "--log-steps", "1"]
-    root = pathlib.Path(__file__).parents[2]
     child = subprocess.Popen([sys.executable, "-m", "slim_resnet", *map(str, words)],
-                             env=dict(os.environ, PYTHONPATH=str(root)))
+                             env=child_environment())
     deadline = time.monotonic() + 120
     while not (tmp_path / "run" / "model.ckpt-1.index").exists():
         assert child.poll() is None and time.monotonic() < deadline
@@ -200,7 +199,7 @@ def test_other_options_in_the_folder(data, straight):
                          ({"root_block": False}, "with a root block, not without"),
                          ({"train_only": ("logits",)}, "--train-only (none), not logits")):
         with pytest.raises(SlimResnetError, match="holds a run") as error:
-            train(data, straight, Options(**{**OPTIONS.__dict__, **change}))
+            train(data, straight, TrainingOptions(**{**OPTIONS.__dict__, **change}))
         assert said in str(error.value)
     assert {path: path.read_bytes() for path in straight.iterdir()} == before
 

@@ -1,6 +1,6 @@
 """The folded network as a GraphDef of stock TensorFlow ops.
 
-It walks the same table of blocks as `resnet_utils.stack_units`. Nodes are written
+It walks the same table of blocks as `resnet_utils.stack_blocks_dense`. Nodes are written
 straight into the GraphDef: ops made through TensorFlow's Python API would copy every
 constant several times and take ten times as long.
 
@@ -8,12 +8,15 @@ Every value that the unfolded network has as an end point is a node here.
 """
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 
 from slim_resnet import resnet_utils
+from slim_resnet.checkpoint.recognition import Recognised
 from slim_resnet.inference.folded import folding
+from slim_resnet.models import VARIANTS
 
 tf1 = tf.compat.v1
 
@@ -41,9 +44,9 @@ class Folded:
     """
 
     graph_def: tf1.GraphDef
-    end_points: dict
+    end_points: dict[str, str]
     logits: str | None
-    variables: dict
+    variables: dict[str, np.ndarray]
 
 
 class _Writer:
@@ -153,8 +156,10 @@ def _aligned(values):
     return copy
 
 
-def folded_graph(network, read, *, dtype=tf.float32, output_stride=None, image_size=None,
-                 with_variables=False, onednn=False, epsilon=folding.EPSILON):
+def folded_graph(network: Recognised, read: Callable[[str], np.ndarray], *,
+                 dtype: tf.DType = tf.float32, output_stride: int | None = None,
+                 image_size: int | None = None, with_variables: bool = False,
+                 onednn: bool = False, epsilon: float = folding.EPSILON) -> Folded:
     """Folds a network and writes it as a graph.
 
     Args:
@@ -193,7 +198,7 @@ class _Builder:
         self.network, self.read, self.writer = network, read, writer
         self.onednn, self.epsilon = onednn, epsilon
         self.start = f"{network.scope}/" if network.scope else ""
-        self.blog = network.variant == "blog"
+        self.variant = VARIANTS[network.variant]
         self.end_points = {}
 
     def norm(self, scope):
@@ -255,8 +260,8 @@ class _Builder:
         residual = self.convolution(f"{scope}/conv1", preact, norm=True, scale=scale)
         residual = self.convolution(
             f"{scope}/conv2", residual, norm=True, stride=stride, rate=rate,
-            padding="SAME" if self.blog or stride == 1 else [rate, rate])
-        residual = self.convolution(f"{scope}/conv3", residual, norm=self.blog)
+            padding="SAME" if self.variant.conv2_same or stride == 1 else [rate, rate])
+        residual = self.convolution(f"{scope}/conv3", residual, norm=self.variant.conv3_norm)
         # AddN, not AddV2: TensorFlow fuses that one into conv3 without having to prove
         # that the shapes are equal, which it cannot for open sizes.
         net = self.writer.op("AddN", scope, [residual, shortcut], T=self.writer.dtype, N=2)
