@@ -20,7 +20,7 @@ tf1 = tf.compat.v1
 _NARROW = (tf.float16, tf.bfloat16)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _cond_with_intermediates():
     """TensorFlow's ``cond_v2`` that outputs at once what its gradient is going to need.
 

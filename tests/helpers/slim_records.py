@@ -99,7 +99,7 @@ def _call(slim, tf1, function, labels, inputs):
         kwargs["name"] = "layer"
     elif function == "rev_block":
         x1, x2 = tf1.split(inputs, 2, axis=-1)
-        dense = lambda x: slim.fully_connected(x, 2, activation_fn=None)  # noqa: E731
+        dense = lambda x: slim.fully_connected(x, 2, activation_fn=None)
         return tf1.concat(slim.rev_block(x1, x2, dense, dense, **kwargs), -1)
     elif function == "gdn":
         kwargs["name"] = "layer"
@@ -146,7 +146,7 @@ def record(case, slim, tf):
             "net", use_resource=labels.get("_resource") or None, partitioner=partitioner))
         try:
             outputs = _call(slim, tf1, function, labels, inputs)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 (whatever it is, it is compared)
             return {"fails": type(error).__name__}, {}
         facts["collections"] = {
             str(key): [getattr(member, "name", str(member)) for member in graph.get_collection(key)]
@@ -229,10 +229,10 @@ def _run_backward(tf, graph, inputs, outputs, feeds, facts, arrays, session):
     gradients = [tf.convert_to_tensor(g) for g in gradients if g is not None]
     for name, fed in feeds.items():
         # The session that has run the graph goes on with it, if it can.
-        for session in (session, tf1.Session(graph=graph)):
+        for runner in (session, tf1.Session(graph=graph)):
             try:
-                _set_variables(tf1, session)
-                for i, value in enumerate(session.run(gradients, fed)):
+                _set_variables(tf1, runner)
+                for i, value in enumerate(runner.run(gradients, fed)):
                     arrays[f"gradient {name} {i}"] = value
                 break
             except tf.errors.OpError as error:
