@@ -257,13 +257,13 @@ def differences(case, expected, found, graphs):
              if facts.get(key) != found_facts.get(key)]
     if set(arrays) != set(found_arrays):
         lines.append(f"results: {sorted(set(arrays) ^ set(found_arrays))} only once")
-    # float16 adds up in another order in every version.
-    tolerance = 2e-2 if case[1].get("_dtype") == "float16" else 1e-4
+    # float16 adds up in another order in each version: gradients were 1.3 % off at most.
+    relative, absolute = (2e-2, 2e-2) if case[1].get("_dtype") == "float16" else (1e-4, 1e-5)
     for key in set(arrays) & set(found_arrays):
         old, new = arrays[key], found_arrays[key]
         scale = float(np.nanmax(np.abs(old), initial=1.0))
         if old.shape != new.shape or not np.allclose(
-                old, new, rtol=tolerance, atol=tolerance / 10 * scale, equal_nan=True):
+                old, new, rtol=relative, atol=absolute * scale, equal_nan=True):
             lines.append(f"{key}: {old} became {new}")
     return lines
 
