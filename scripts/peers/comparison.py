@@ -22,10 +22,10 @@ from scripts.peers.engines import GEMM_SIZE
 from slim_resnet import timing
 from slim_resnet.common.environment import (
     FASTEST,
+    check_bfloat16,
     child_environment,
     cpu,
     environment,
-    has_bfloat16,
 )
 from slim_resnet.errors import SlimResnetError
 
@@ -169,9 +169,11 @@ def compare(options: Comparison, announce: Callable[[str], None] = lambda messag
         record["network"] = files
         reference = None
         for precision in ("float32", "bfloat16"):
-            if precision == "bfloat16" and not has_bfloat16(cpu()["flags"]):
-                _unavailable(record, "all engines", precision,
-                             "this CPU has neither avx512_bf16 nor amx_bf16")
+            try:
+                if precision == "bfloat16":
+                    check_bfloat16(onednn=True)  # each engine's process sets its own
+            except SlimResnetError as error:
+                _unavailable(record, "all engines", precision, str(error))
                 break
             with contextlib.ExitStack() as stack:
                 entries = _start(options, precision, files, batch_sizes, variables, record,

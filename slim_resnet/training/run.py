@@ -27,6 +27,7 @@ from slim_resnet.checkpoint import runs
 from slim_resnet.checkpoint.reader import open_checkpoint
 from slim_resnet.checkpoint.recognition import recognise
 from slim_resnet.checkpoint.restoring import restore
+from slim_resnet.common import environment
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.images.sources import Arrays, ImageFiles, Records
 from slim_resnet.training import folder
@@ -99,8 +100,8 @@ def train(options: TrainingOptions, data: Sequence[str | os.PathLike], output: s
     training_options.check(options)
     source = open_data(data)
     architecture = find_architecture(options)
-    prepare_folder(output, options, source, on_message)
     with folder.locked(output), tf.Graph().as_default():
+        prepare_folder(output, options, source, on_message)
         tf1.set_random_seed(options.seed)
         batches = Input(source, options)
         graph = build_graph(batches, len(source.classes), architecture, options)
@@ -142,10 +143,10 @@ def prepare_folder(output: str | os.PathLike, options: TrainingOptions,
                    source: ImageFiles | Arrays | Records,
                    on_message: Callable[[str], None] = lambda line: None,
                    workers: str = "1 worker") -> None:
-    """Makes the folder of a run, or checks that it holds this one.
+    """Begins a run in a folder, or checks that it holds this one.
 
     Args:
-      output: Folder of the run.
+      output: Folder of the run, `folder.locked`.
       options: `TrainingOptions`.
       source: What `data.open_data` returned.
       on_message: Called with a line for people.
@@ -155,23 +156,24 @@ def prepare_folder(output: str | os.PathLike, options: TrainingOptions,
       SlimResnetError: It holds something else, or cannot be written to.
     """
     recorded = json.loads(json.dumps({**dataclasses.asdict(options), "workers": workers}))
-    try:
-        os.makedirs(output, exist_ok=True)
-        names = os.listdir(output)
-    except OSError as error:
-        raise SlimResnetError(f"{output}: cannot be made: {error.strerror}") from error
+    names = os.listdir(output)
     record = runs.read_record(output)
+    made_with = environment.made_with(tf.__version__, compat.onednn_enabled(), options.precision)
     begun = any(name.startswith(runs.CHECKPOINT) for name in names)
     if begun and record is None:
         raise SlimResnetError(f"{output}: holds checkpoints and no {runs.RECORD}; name "
                               "another folder")
     if not begun:
-        folder.write_record(output, recorded, source.classes, source.num_images)
+        folder.write_record(output, recorded, source.classes, source.num_images, made_with)
         return
     folder.check_same(output, record, recorded, source.classes)
     if record["num_images"] != source.num_images:
         on_message(f"the data had {record['num_images']} images and has {source.num_images} "
                    "now: from here on their order is another")
+    changes = folder.add_made_with(output, record, made_with)
+    if changes:
+        on_message(f"the run was made with {changes}: from here on its losses may differ in their "
+                   "last digits")
 
 
 def build_graph(batches: Input, num_classes: int, architecture: Architecture,
@@ -227,6 +229,7 @@ def session_config(options: TrainingOptions) -> tf1.ConfigProto:
     """Returns the ``ConfigProto`` of a run."""
     config = tf1.ConfigProto()
     if options.precision == "bfloat16":
+        environment.check_bfloat16(compat.onednn_enabled())
         compat.allow_bfloat16(config)
     return config
 

@@ -9,6 +9,7 @@ from slim_resnet.cli import main
 from slim_resnet.commands import progress
 from slim_resnet.inference import network
 from tests.helpers import checkpoints, pictures
+from tests.helpers.results import unfinish
 
 BATCH_SIZE = 2
 
@@ -44,13 +45,6 @@ def run(command, *words):
     return main([command, *map(str, words), "--image-size", "32", "--batch-size", str(BATCH_SIZE)])
 
 
-def unfinished(path, num_bytes):
-    """Leaves of a file and its record what a stop in the middle leaves."""
-    path.write_bytes(path.read_bytes()[:num_bytes])
-    side = path.with_name(f"{path.name}.run.json")
-    side.write_text(json.dumps({**json.loads(side.read_text()), "lines": None}))
-
-
 @pytest.fixture(scope="module")
 def classified(slim, folder, tmp_path_factory):
     path = tmp_path_factory.mktemp("classified") / "f.jsonl"
@@ -82,7 +76,7 @@ def test_a_stopped_run_goes_on(slim, folder, classified, tmp_path, capsys, monke
     out, err = capsys.readouterr()
     assert out == "" and err == ("slim-resnet classify: interrupted after 4 of 10 images; the same "
                                  "command with --resume goes on\n")
-    unfinished(path, -30)
+    path.write_bytes(path.read_bytes()[:-30])
     assert run(*words) == 2
     # Four images again behind what was half written, and none for the unreadable one.
     assert batches == [2, 1, 2, 1, 2, 2, 2]
@@ -114,7 +108,7 @@ def test_other_options_do_not_go_on(slim, folder, classified, tmp_path, capsys):
 def test_the_optimised_network_writes_lines_of_its_own(slim, folder, classified, tmp_path, capsys):
     words = ["classify", slim, folder, "--optimize", "--precision", "float32", "--resume"]
     assert run(*words, "--output", classified) == 2
-    assert "made with another optimize (False, now True)" in capsys.readouterr().err
+    assert "made with another engine (plain, now optimized)" in capsys.readouterr().err
     path = tmp_path / "f.jsonl"
     assert run(*words, "--output", path) == 2
     assert "slim-resnet classify: 10 images in " in capsys.readouterr().err
@@ -191,7 +185,7 @@ def test_evaluation_is_the_same_however_it_was_made(kind, slim, folder, records,
     assert run("evaluate", slim, *data, "--json", "--output", kept) == 2
     assert json.loads(capsys.readouterr().out) == expected
     whole = kept.read_bytes()
-    unfinished(kept, len(whole) // 2)
+    unfinish(kept, len(whole) // 2, BATCH_SIZE)
     assert run("evaluate", slim, *data, "--json", "--output", kept, "--resume") == 2
     assert json.loads(capsys.readouterr().out) == expected and kept.read_bytes() == whole
     rows = [json.loads(line) for line in whole.splitlines()]
