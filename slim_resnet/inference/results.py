@@ -147,10 +147,7 @@ class Results:
             self._file.write(lines)
             self._file.flush()
             self._kept_bytes += len(lines)
-            # Not every file system has locks.
-            if self._file.tell() != self._kept_bytes:
-                raise SlimResnetError(f"{self.part}: another process has written to it; name "
-                                      "another file")
+            self._check_alone()
             self._digest.update(lines)
             self._sums.write(f"{self._sum()}\n".encode())
             self._sums.flush()
@@ -167,6 +164,7 @@ class Results:
         """
         self._open()
         if not self.finished:
+            self._check_alone()
             with writing_errors(self.part):
                 os.fsync(self._file.fileno())
             self._write_record(self.part, self.shard, self.images_done, self._digest.hexdigest())
@@ -195,6 +193,12 @@ class Results:
                 self._write_record(self.part, self.shard)
             self._file = open(self.part, "ab")
             self._file.truncate(self._kept_bytes)
+
+    def _check_alone(self):
+        # Not every file system has locks.
+        if os.fstat(self._file.fileno()).st_size != self._kept_bytes:
+            raise SlimResnetError(f"{self.part}: another process has written to it; name another "
+                                  "file")
 
     def _sum(self):
         return self._digest.hexdigest()[:_SUM_DIGITS]
@@ -234,6 +238,7 @@ class Results:
     def _scan(self, record):
         """Finds out how much of the file is whole batches of whole lines, unchanged."""
         lines, sums, previous = record["lines"], [], None
+        # What is finished has one hash, which is checked at the end, in place of the sums.
         if lines is None:
             with contextlib.suppress(FileNotFoundError), open(_sums_path(self.part), "rb") as file:
                 sums = file.read().decode("ascii", "replace").split("\n")[:-1]
@@ -253,7 +258,7 @@ class Results:
                                         f"{self.images_done + len(batch)} are")
                 for number, row in enumerate(rows, (index + done * count) * self._batch_size):
                     path = row.get("path")
-                    if not self._is_called(number, path, previous):
+                    if lines is None and not self._is_called(number, path, previous):
                         raise SlimResnetError(
                             f"{self.part}: line {self.images_done + 1} is not of the image that "
                             "belongs there: rows are missing, or there twice; name another file")
