@@ -101,11 +101,14 @@ def read_record(path: str | os.PathLike, data_set: str, options: DegradationOpti
         return None
     record = read_json(path, FORMAT, "a record of slim-resnet degradation --json")
     asked = {"data_set": data_set, **dataclasses.asdict(options), **_made_with(environment())}
-    there = {"data_set": record["data_set"]["name"], **record["options"],
-             **_made_with(record["environment"])}
+    try:
+        there = {"data_set": record["data_set"]["name"], **record["options"],
+                 **_made_with(record["environment"])}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise SlimResnetError(f"{path}: is damaged; name another file") from error
     for name, value in asked.items():
-        if name not in ("layers", "seeds") and there[name] != value:
-            raise SlimResnetError(f"{path}: its runs have {name} {there[name]}, not {value}; name "
+        if name not in ("layers", "seeds") and there.get(name) != value:
+            raise SlimResnetError(f"{path}: its runs have {name} {there.get(name)}, not {value}; name "
                                   "another file, or give the same options to go on with it")
     return record
 

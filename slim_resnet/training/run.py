@@ -99,7 +99,7 @@ def train(options: TrainingOptions, data: Sequence[str | os.PathLike], output: s
     """
     training_options.check(options)
     source = open_data(data)
-    architecture = find_architecture(options)
+    architecture, config = find_architecture(options), session_config(options)
     with folder.locked(output), tf.Graph().as_default():
         prepare_folder(output, options, source, on_message)
         tf1.set_random_seed(options.seed)
@@ -112,7 +112,7 @@ def train(options: TrainingOptions, data: Sequence[str | os.PathLike], output: s
             step, interrupted = run_session(
                 graph, batches, saver, options, output, step, save_seconds=save_seconds,
                 save_steps=save_steps, log_steps=log_steps, hooks=hooks,
-                on_progress=on_progress)
+                on_progress=on_progress, config=config)
     if interrupted or not evaluate:
         return Outcome(step, interrupted)
     return finished(step, options, architecture, output, source.classes, data, validation)
@@ -226,7 +226,11 @@ def write_first_checkpoint(graph: TrainingGraph, options: TrainingOptions, saver
 
 
 def session_config(options: TrainingOptions) -> tf1.ConfigProto:
-    """Returns the ``ConfigProto`` of a run."""
+    """Returns the ``ConfigProto`` of a run.
+
+    Raises:
+      SlimResnetError: Its precision is not to be had, see `environment.check_bfloat16`.
+    """
     config = tf1.ConfigProto()
     if options.precision == "bfloat16":
         environment.check_bfloat16(compat.onednn_enabled())
@@ -254,7 +258,7 @@ def run_session(graph: TrainingGraph, batches: Input, saver: tf1.train.Saver,
         ``on_progress``.
       is_chief: Whether to initialise, log and save; see `training.cluster`.
       target: ``grpc://HOST:PORT`` of this task's server; empty for this process alone.
-      config: The session's ``ConfigProto``; None makes that of the options.
+      config: The session's ``ConfigProto``, of `session_config`.
       stop_grace_seconds: How long threads of the session are waited for at its end.
 
     Returns:
@@ -281,7 +285,7 @@ def run_session(graph: TrainingGraph, batches: Input, saver: tf1.train.Saver,
                 target, is_chief, output, tf1.train.Scaffold(saver=saver), all_hooks,
                 save_checkpoint_secs=None, save_checkpoint_steps=None,
                 save_summaries_steps=None, save_summaries_secs=None, log_step_count_steps=None,
-                config=config or session_config(options),
+                config=config,
                 stop_grace_period_secs=stop_grace_seconds) as session:
             while not session.should_stop():
                 try:

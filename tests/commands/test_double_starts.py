@@ -155,7 +155,7 @@ def test_degradation(start_twice, tmp_path):
     pytest.importorskip("sklearn")
     path = tmp_path / "errors.json"
     for number in range(1, STARTS + 1):
-        answers = start_twice("degradation", "--json", path, "--layers", "4", "--seeds", number,
+        answers = start_twice("degradation", "--json", path, "--layers", "7", "--seeds", number,
                               "--steps", "2", "--warmup-steps", "0", "--jobs", "1")
         assert answers[0][0] == 0
         assert answers[1][0] == 0 or "another process is writing it" in answers[1][1]
