@@ -77,11 +77,11 @@ def open_checkpoint(path: CheckpointLike) -> Iterator[Checkpoint]:
     """Opens a checkpoint for as long as the ``with`` block lasts.
 
     Args:
-      path: A V1 file or a frozen graph (``.pb``) under slim's names; the prefix of a V2 checkpoint, or one of its ``.index``,
-        ``.data-*`` and ``.meta`` files; a folder with a ``checkpoint`` state file
-        or with a single checkpoint in it; a ``.tar.gz`` or ``.tar`` of one of
-        these, unpacked into a temporary folder meanwhile. An open `Checkpoint`
-        passes through.
+      path: A V1 file or a frozen graph (``.pb``) under slim's names; the prefix of a
+        V2 checkpoint, or one of its ``.index``, ``.data-*`` and ``.meta`` files; a folder
+        with a ``checkpoint`` state file or with a single checkpoint in it; a ``.tar.gz``
+        or ``.tar`` of one of these, or of a TensorFlow 1 SavedModel, unpacked into a
+        temporary folder meanwhile. An open `Checkpoint` passes through.
 
     Yields:
       A `Checkpoint`.

@@ -40,7 +40,7 @@ class FilePages:
     next is probably in too.
     """
 
-    _PAGE = 1 << 16
+    _PAGE = 1 << 12
 
     def __init__(self, file: typing.BinaryIO) -> None:
         self._file = file

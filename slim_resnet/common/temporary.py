@@ -23,9 +23,9 @@ _NAME = re.compile(r"slim_resnet-(\d+)-")
 def temporary_folder() -> Iterator[str]:
     """Makes a folder for as long as the ``with`` block lasts, and yields its path."""
     _sweep()
-    with tempfile.TemporaryDirectory(prefix=f"slim_resnet-{os.getpid()}-") as folder:
-        with _locked(folder):
-            yield folder
+    with tempfile.TemporaryDirectory(prefix=f"slim_resnet-{os.getpid()}-") as folder, \
+         _locked(folder):
+        yield folder
 
 
 @contextlib.contextmanager

@@ -41,9 +41,9 @@ def with_fields(**fields):
     def change(value):
         message = [field for field in mended.fields(value)
                    if field[0] not in [numbers[name] for name in fields]]
-        for name, value in fields.items():
-            wire = 2 if isinstance(value, bytes) else 0
-            message += [(numbers[name], wire, value)] if value is not None else []
+        for name, new in fields.items():
+            wire = 2 if isinstance(new, bytes) else 0
+            message += [(numbers[name], wire, new)] if new is not None else []
         return mended.encoded(message)
 
     return change

@@ -252,3 +252,9 @@ def test_frozen_graphs_that_are_none_of_ours(written, tmp_path):
             node.attr["value"].tensor.tensor_shape.dim.add().size = size
         path.write_bytes(graph.SerializeToString())
         assert f"no readable frozen graph: '{node.name}'" in refusal(path)
+    # One number stands for all.
+    tensor = node.attr["value"].tensor
+    tensor.CopyFrom(tf.make_tensor_proto(1.0))
+    tensor.tensor_shape.dim.add().size = 1 << 28
+    path.write_bytes(graph.SerializeToString())
+    assert "its shape is [268435456]" in refusal(path)

@@ -24,7 +24,7 @@ def outcomes(target, folder):
         child = subprocess.run(
             [sys.executable, "-m", "tests.helpers.mended", target, folder, str(first),
              str(MUTATIONS)], env=dict(child_environment(), TMPDIR=str(folder / "tmp")),
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            capture_output=True, text=True, check=False)
         lines = child.stdout.splitlines()
         for seed, result in zip(lines[::2], lines[1::2]):
             yield int(seed), *json.loads(result)

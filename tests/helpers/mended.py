@@ -349,7 +349,6 @@ def outcome(session, reset, variables, path, expected):
 
 
 def main(target, folder, first, last):
-    # A reader that hangs says where, and ends.
     folder = pathlib.Path(folder)
     path = write(folder, target)
     good, expected = path.read_bytes(), values()
@@ -364,6 +363,7 @@ def main(target, folder, first, last):
             content = mutated(good, target, random.Random(f"{target} {seed}"))
             path.write_bytes(content)
             print(seed, flush=True)
+            # A reader that hangs says where, and ends.
             faulthandler.dump_traceback_later(60, exit=True)
             result = outcome(session, reset, variables, opened, expected)
             faulthandler.cancel_dump_traceback_later()
