@@ -27,6 +27,7 @@ from slim_resnet.common.environment import (
     cpu,
     environment,
 )
+from slim_resnet.common.temporary import temporary_folder
 from slim_resnet.errors import SlimResnetError
 
 FORMAT = "slim_resnet peers 1"
@@ -163,7 +164,7 @@ def compare(options: Comparison, announce: Callable[[str], None] = lambda messag
     threads = str(options.threads)
     variables = {"TF_NUM_INTRAOP_THREADS": threads, "TF_NUM_INTEROP_THREADS": threads,
                  "OMP_NUM_THREADS": threads}
-    with tempfile.TemporaryDirectory(prefix="slim_resnet-") as folder:
+    with temporary_folder() as folder:
         announce("writing the network's files")
         files = _make_files(folder, options, variables)
         record["network"] = files
