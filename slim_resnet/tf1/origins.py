@@ -6,6 +6,7 @@ import functools
 import importlib
 import importlib.util
 import types
+import warnings
 
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.tf1 import facade, names, neighbours, sources
@@ -76,15 +77,16 @@ def is_research_module(name: str) -> bool:
         return False
 
 
-def origin(name: str) -> Origin | None:
+def origin(name: str, module: str = "") -> Origin | None:
     """Returns where a full name of old code is today, or None if that has not changed.
 
     Args:
       name: As ``tensorflow.contrib.slim.conv2d``, ``numpy.float`` or ``builtins.xrange``.
+      module: The beginning of it that an import statement names as a module.
     """
     parts = name.split(".")
     if parts[0] == "tensorflow":
-        return _of_tensorflow(parts)
+        return _of_tensorflow(parts, module.count(".") + 1)
     if parts[0] in RESEARCH:
         return _of_research(parts)
     return _neighbour(parts)
@@ -100,9 +102,7 @@ def _neighbour(parts):
         # What belongs to running a script, and not to the script.
         if place is None or place.startswith("slim_resnet.tf1.imports"):
             continue
-        real = sources.load(module)
-        if real is not MISSING and hasattr(real, last) \
-                and last not in neighbours.REPLACED.get(module, ()):
+        if last not in neighbours.REPLACED.get(module, ()) and _has(sources.load(module), last):
             continue
         is_module = isinstance(sources.load(place), types.ModuleType)
         return Origin(depth + 1, _spelled(place), is_module, "stand-in", _spelled(place))
@@ -113,6 +113,12 @@ def _neighbour(parts):
             place = _spelled(neighbours.MODULES[module])
             return Origin(depth, place, True, "stand-in", place)
     return None
+
+
+def _has(module, name):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return hasattr(module, name)
 
 
 def _of_research(parts):
@@ -133,14 +139,14 @@ def _of_research(parts):
     return None
 
 
-def _of_tensorflow(parts):
+def _of_tensorflow(parts, module_depth):
     """Follows a name through modules to the first thing that is none."""
     value, place = facade.find(""), V1
     found = Origin(1, place, True, "there")
     for depth in range(2, len(parts) + 1):
         path, last = ".".join(parts[1:depth]), parts[depth - 1]
         try:
-            value = _below(value, path, last)
+            value = _below(value, path, last, depth <= module_depth)
         except SlimResnetError as error:  # what an extra has and is not installed
             return Origin(depth, "", False, "missing", str(error))
         if value is MISSING or isinstance(value, Absent):
@@ -157,12 +163,13 @@ def _of_tensorflow(parts):
     return found
 
 
-def _below(value, path, name):
+def _below(value, path, name, is_module):
     """Returns what has a name in a module or class of TensorFlow 1, or `MISSING`."""
-    try:
-        return getattr(value, name)
-    except AttributeError:
-        pass
+    if not is_module or not isinstance(value, facade.Facade):
+        try:
+            return getattr(value, name)
+        except AttributeError:
+            pass
     if not isinstance(value, facade.Facade):
         return MISSING
     module = facade.find(path)
@@ -219,10 +226,12 @@ def value_of(place: str):
         value = sources.load(first)
     for part in parts:
         # An attribute before a module: tf_slim.layers is tf_slim.layers.layers.
-        if isinstance(value, types.ModuleType) and not hasattr(value, part):
+        if isinstance(value, types.ModuleType) and not _has(value, part):
             with contextlib.suppress(ImportError):
                 importlib.import_module(f"{value.__name__}.{part}")
-        value = getattr(value, part, MISSING)
+        with warnings.catch_warnings():  # numpy's, of what it is going to change
+            warnings.simplefilter("ignore")
+            value = getattr(value, part, MISSING)
     return value
 
 

@@ -43,6 +43,10 @@ class PortedFile:
                 imported.alias for imported in file.imports)}
         self._v1 = next((imported.alias.asname or "tensorflow" for imported in file.imports
                          if imported.name == "tensorflow" and imported.in_module), "")
+        for imported in file.imports:
+            if imported.name.partition(".")[0] == "keras":
+                self._say(imported.statement, f"{imported.name}: is the Keras that is installed; "
+                          "TensorFlow 1's is tf_keras; left as it is")
         for use in file.uses:
             if project.is_old(use.full_name):
                 self._port_use(use)
@@ -65,6 +69,9 @@ class PortedFile:
             gone = _GONE if origin.known else "TensorFlow 1.15 has no such name"
             self._say(use.nodes[-1], f"{known}: {gone}{instead}; left as it is")
             return
+        if origin.place in (f"{V1}.__version__", f"{V1}.VERSION"):
+            self._say(use.nodes[-1], f"{known}: is TensorFlow 2's in a port; left as it is")
+            return
         if origin.place.startswith(f"{V1}.estimator"):
             self._say(use.nodes[-1], f"{known}: TensorFlow has it up to 2.15; left as it is")
             return
@@ -72,6 +79,9 @@ class PortedFile:
         if use.string:
             if origin.place != name.replace("tensorflow", V1, 1):
                 self._say(use.nodes[-1], f"{known}: is asked for by getattr; left as it is")
+            return
+        if use.by_name:
+            self._say(use.nodes[-1], f"{name}: is imported by its name; left as it is")
             return
         if origin.depth not in depths or not origin.place:
             return
@@ -129,11 +139,12 @@ class PortedFile:
 
     def _free_name(self, module):
         """Returns the name that a module is imported as; empty for its own."""
-        first = module.partition(".")[0]
-        taken = first in self._bound and not any(
-            imported.name.partition(".")[0] == first for imported in self.file.imports)
-        # TensorFlow hides its package python behind the name tensorflow.
-        return "_" + module.rpartition(".")[2] if taken or first == "tensorflow" else ""
+        # tf_slim.training and tensorflow.python are not what these attributes give.
+        if "." not in module and module not in self._bound:
+            return ""
+        short = "_" + module.rpartition(".")[2]
+        taken = self._bound | set(self._modules.values())
+        return short if short not in taken else "_" + module.replace(".", "_")
 
     def _note_module(self, module):
         self._places.add(module)
@@ -191,12 +202,12 @@ class PortedFile:
             name = imported.name.removesuffix(".*")
             if imported.alias.name == "*":
                 return self._port_star(statement, name)
-            origin = origins.origin(name) if self._project.is_old(name) else None
-            if origin is not None and (not origin.place or origin.depth < name.count(".") + 1):
-                origin = None if origin.is_module else origin
-                found.append((imported, origin, ""))
-            else:
-                found.append((imported, origin, origin.place if origin else name))
+            origin = origins.origin(name, name.rpartition(".")[0]) \
+                if self._project.is_old(name) else None
+            place = origin.place if origin else name
+            if origin and place and origin.depth < name.count(".") + 1:
+                place = f"{place}.{name.rpartition('.')[2]}" if origin.is_module else ""
+            found.append((imported, origin, place))
         if all(place for _, _, place in found):
             parents = {place.rpartition(".")[0] for _, _, place in found}
             kept = all(place.rpartition(".")[2] == imported.alias.name
@@ -206,7 +217,7 @@ class PortedFile:
                 text = self._edits.source(statement)
                 return [re.sub(r"^from(\s+)[\w.]+", rf"from\g<1>{parents.pop()}", text, count=1)]
         lines = []
-        for imported, origin, place in found:
+        for imported, _, place in found:
             bound = imported.alias.asname or imported.alias.name
             lines += [self._import(place, bound)] if place else \
                 self._absent(statement, imported.name, bound)
@@ -238,7 +249,7 @@ class PortedFile:
             extras.append("import slim_resnet")
         if "slim_resnet.tf1.absent" in self._places:
             extras.append("from slim_resnet.tf1.absent import Absent")
-        extras += [f"import {module}" + (f" as {name}" if name else "")
+        extras += [self._import(module, name or module)
                    for module, name in sorted(self._modules.items())]
         old = any(place.split(".")[0] in ("tensorflow", "tf_slim", "slim_resnet")
                   for place in self._places)

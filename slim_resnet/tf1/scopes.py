@@ -101,6 +101,11 @@ class Names:
                 resolved = _resolve(node.args[0], scopes)
                 if resolved and node.func.id == "getattr" and len(node.args) == 2:
                     found.append(Use(*resolved, string=str(node.args[1].value)))
+            if isinstance(node, ast.Call) and node.args and isinstance(
+                    node.args[0], ast.Constant) and isinstance(node.args[0].value, str) and \
+                    getattr(node.func, "attr", getattr(node.func, "id", "")) in (
+                        "import_module", "__import__"):
+                found.append(Use([node.func], [node.args[0].value], by_name=True))
             whole = isinstance(node, ast.Assign) and len(node.targets) == 1 and \
                 isinstance(node.targets[0], ast.Name)
             for child in ast.iter_child_nodes(node):

@@ -37,6 +37,7 @@ class Use:
       statement: The assignment of which it is the whole value, to one name; else None.
       string: The last part, where it was asked for by ``getattr(module, "name")``.
       call: The call of it, else None.
+      by_name: Whether it is a module that ``importlib`` or ``__import__`` is to import.
     """
 
     nodes: list
@@ -44,6 +45,7 @@ class Use:
     statement: ast.Assign | None = None
     string: str = ""
     call: ast.Call | None = None
+    by_name: bool = False
 
     @property
     def full_name(self) -> str:

@@ -128,6 +128,10 @@ BROKEN = {
     "unknown.py": "import no_such_package\ntry:\n    import no_such_other\nexcept ImportError:\n"
                   "    pass\n",
     "windows.py": "import tensorflow as tf\r\nx = tf.contrib.slim.flatten(tf.zeros([1, 2]))\r\n",
+    "said.py": "import tensorflow as tf\nimport keras\nfrom importlib import import_module\n"
+               "from Queue import Queue\n"
+               "import_module('tensorflow.contrib.slim')\nprint(tf.__version__ > '1.4')\n"
+               "print(getattr(tf.contrib, 'slim'), getattr(tf, 'zeros'))\n",
     "plain.py": "print('nothing of TensorFlow')\n",
 }
 
@@ -172,6 +176,7 @@ def results(tmp_path_factory):
         "star": ("broken", f"--port {folder / 'star'} star.py"),
         "unknown": ("broken", "--check unknown.py"),
         "windows": ("broken", f"--port {folder / 'windows'} windows.py"),
+        "said": ("broken", f"--port {folder / 'said'} said.py"),
         "plain": ("broken", "--check plain.py"),
         "port plain": ("broken", f"--port {folder / 'plain'} plain.py"),
     }
@@ -245,6 +250,16 @@ def test_the_port_is_the_files_that_are_reached_and_says_what_is_gone(results):
         "work; left as it is")
     folder = results["folder of all"] / "ported"
     assert {str(path.relative_to(folder)) for path in folder.rglob("*.*")} == set(PORTED)
+
+
+def test_what_a_port_changes_or_cannot_change_is_said(results):
+    status, _, stderr = results["said"]
+    assert status == 1
+    assert [line.split(": ")[:2] for line in stderr.splitlines()] == [
+        ["said.py:2", "keras"], ["said.py:5", "tensorflow.contrib.slim"],
+        ["said.py:6", "tensorflow.__version__"], ["said.py:7", "tensorflow.contrib.slim"]]
+    text = (results["folder of all"] / "said/said.py").read_text()
+    assert "\nfrom queue import Queue\n" in text
 
 
 def test_lines_that_end_as_on_windows_keep_their_ends(results):
