@@ -11,6 +11,7 @@ from slim_resnet.checkpoint.building import build_from_checkpoint, build_recogni
 from slim_resnet.checkpoint.reader import Checkpoint, CheckpointLike, open_checkpoint
 from slim_resnet.checkpoint.recognition import recognise
 from slim_resnet.checkpoint.runs import settings_of
+from slim_resnet.common.environment import PRECISIONS
 from slim_resnet.common.listing import listed
 from slim_resnet.end_points.keys import choose_one, nearest_keys
 from slim_resnet.errors import SlimResnetError
@@ -61,7 +62,7 @@ def build_network(opened: Checkpoint, images: tf.Tensor, session: tf1.Session) -
 
 def open_network(checkpoint: CheckpointLike, image_size: int | None = None, *,
                  end_points: str | Iterable[str] = (), optimize: bool = False,
-                 precision: str = "auto", cache_dir: str | None = None) -> ImageNetwork:
+                 precision: str = PRECISIONS[0]) -> ImageNetwork:
     """Returns a `Network` or an `inference.InferenceModel`.
 
     Args:
@@ -71,7 +72,6 @@ def open_network(checkpoint: CheckpointLike, image_size: int | None = None, *,
       end_points: Those that `Network.features` will be asked for, see `keys.choose`.
       optimize: Whether to make an `inference.InferenceModel`.
       precision: See `inference.InferenceModel.from_checkpoint`.
-      cache_dir: See there.
     """
     if not optimize:
         return Network(checkpoint, image_size)
@@ -80,8 +80,7 @@ def open_network(checkpoint: CheckpointLike, image_size: int | None = None, *,
     end_points = listed(end_points)
     return InferenceModel.from_checkpoint(
         checkpoint, precision, end_points,
-        image_size=settings_of(checkpoint, image_size).image_size if end_points else None,
-        cache_dir=cache_dir)
+        image_size=settings_of(checkpoint, image_size).image_size if end_points else None)
 
 
 def build_without_values(opened: Checkpoint, image_size: int) -> dict[str, tf.Tensor]:
@@ -155,11 +154,14 @@ class Network(BuiltNetwork):
       last_maps: Tensor ``[N, height, width, channels]``: what the global pool averages.
       recognised: What the checkpoint was found to hold, a `recognise.Recognised`.
       num_classes: Number of logits; None for a checkpoint without.
+      precision: What it computes in.
       busy_s: Seconds that it has been at work on images.
 
     Raises:
       SlimResnetError: The checkpoint cannot be restored.
     """
+
+    precision = PRECISIONS[0]
 
     def __init__(self, checkpoint: CheckpointLike, image_size: int | None = None) -> None:
         image_size, self.preprocessing, _ = settings_of(checkpoint, image_size)

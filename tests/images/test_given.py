@@ -150,7 +150,7 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     written = checkpoints.write(folder / "model.ckpt-7")
     run_folder.write_record(folder, {"image_size": 48, "preprocessing": "none"},
-                            list("abcdefghij"), 100)
+                            list("abcdefghij"), 100, {})
     return written
 
 
@@ -209,3 +209,12 @@ def test_sources_keep_the_order():
         [PIXELS[0], PIXELS[1], np.zeros([4, 4, 3], np.uint8), PIXELS[2]])]
     assert kinds == [("Pixels", ["image 0", "image 1"]), ("Pixels", ["image 2"]),
                      ("Pixels", ["image 3"])]
+
+
+def test_a_folded_run_takes_no_pixels_that_it_would_scale_in_another_way(trained, written, files):
+    pixels = np.zeros([1, 48, 48, 3], np.uint8)
+    with InferenceModel.from_checkpoint(trained.path, "float32") as model:
+        with pytest.raises(SlimResnetError, match="trained on images prepared as none, and pixels"):
+            model(pixels)
+    with InferenceModel.from_checkpoint(written.path, "float32") as model:
+        np.testing.assert_allclose(model.logits(pixels), model.logits(pixels * 0.0 - 1), rtol=1e-5)
