@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 FORMAT = "slim_resnet training 1"
 RECORD, LABELS, METRICS = "training.json", "labels.txt", "metrics.jsonl"
+_SHAPE = {"options": {"image_size": int, "preprocessing": str}, "classes": [str],
+          "num_images": int}
 # Prefix of a checkpoint, before "-" and its step.
 CHECKPOINT = "model.ckpt"
 
@@ -68,7 +70,7 @@ def read_record(folder: str) -> dict[str, Any] | None:
     """
     path = os.path.join(folder, RECORD)
     try:
-        return read_json(path, FORMAT, "the record of a slim-resnet train run")
+        return read_json(path, FORMAT, "the record of a slim-resnet train run", _SHAPE)
     except SlimResnetError as error:
         if isinstance(error.__cause__, (FileNotFoundError, NotADirectoryError)):
             return None

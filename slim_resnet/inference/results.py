@@ -20,7 +20,13 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from slim_resnet.common.files import atomic_write, check_writable, writing_errors
+from slim_resnet.common.files import (
+    atomic_write,
+    check_writable,
+    misfit,
+    parse_json,
+    writing_errors,
+)
 from slim_resnet.errors import SlimResnetError
 
 _DIFFERENCES = {
@@ -192,17 +198,18 @@ class Results:
         """Returns what is recorded of a file, after checking that it is of this run."""
         path = _record_path(file)
         try:
-            with open(path, encoding="utf-8") as opened:
-                record = json.load(opened)
-            options = dict(record["options"])
-            record["lines"]
-        except (OSError, ValueError, TypeError, KeyError) as error:
+            with open(path, "rb") as opened:
+                record = parse_json(opened.read(), path)
+            if misfit(record, {"options": dict, "lines": (int, None)}):
+                raise ValueError
+        except (OSError, ValueError, SlimResnetError) as error:
             raise SlimResnetError(f"{file}: {path}, which says what made it, is missing or "
                                   "damaged; name another file") from error
         wanted = {**self._made_by, "shard": list(shard)}
         for key, what in _DIFFERENCES.items():
             if record.get(key) != wanted[key]:
                 raise SlimResnetError(f"{file}: holds results of {what}; name another file")
+        options = record["options"]
         for name, value in wanted["options"].items():
             if options.get(name) != value:
                 raise SlimResnetError(
@@ -220,5 +227,5 @@ def _is_row(line):
         return False
     try:
         return isinstance(json.loads(line), dict)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
