@@ -1,6 +1,8 @@
 """Finding and opening a checkpoint, whatever name people have for it."""
 
 import contextlib
+import copy
+import functools
 import math
 import os
 import re
@@ -13,8 +15,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from slim_resnet.checkpoint import runs
 from slim_resnet.common import archives
+from slim_resnet.common.counts import is_moving_statistic
 from slim_resnet.errors import SlimResnetError
+
+# Ends the name of a weight's average.
+AVERAGE = "/ExponentialMovingAverage"
 
 # The names of a checkpoint's files, behind its prefix.
 _PART_OF_V2 = re.compile(r"\.(index|meta|data-\d{5}-of-\d{5})$")
@@ -51,6 +58,8 @@ class Checkpoint:
       file_bytes: Size of the unpacked files together.
     """
 
+    _asked_averages = None
+
     def __init__(self, path: str, prefix: str, format: str, reader: Any, files: list[str],
                  file_bytes: int) -> None:
         self.path, self.prefix, self.format, self._reader = path, prefix, format, reader
@@ -77,13 +86,38 @@ class Checkpoint:
             raise SlimResnetError(
                 f"{self.path}: {name} cannot be read: {_cause(error)}") from error
 
+    @functools.cached_property
+    def use_moving_averages(self) -> bool:
+        """Whether the network takes the averages of its weights, see `open_checkpoint`.
+
+        Raises:
+          SlimResnetError: They were asked for, and there are none.
+        """
+        if not runs.takes_averages(self.path, self._asked_averages):
+            return False
+        there = any(name.endswith(AVERAGE) for name in self.shapes)
+        if self._asked_averages and not there:
+            raise SlimResnetError(f"{self.path}: holds no moving averages of weights; leave "
+                                  "--moving-averages out")
+        return there
+
+    def network_tensor(self, name: str) -> np.ndarray:
+        """Reads the value that the network takes for a variable: its own, or its average."""
+        if self.use_moving_averages:
+            if name + AVERAGE in self.shapes:
+                return self.tensor(name + AVERAGE)
+            if not is_moving_statistic(name):
+                raise SlimResnetError(f"{self.path}: holds no moving average of {name}")
+        return self.tensor(name)
+
 
 # What `open_checkpoint` takes.
 CheckpointLike = str | os.PathLike | Checkpoint
 
 
 @contextlib.contextmanager
-def open_checkpoint(path: CheckpointLike) -> Iterator[Checkpoint]:
+def open_checkpoint(path: CheckpointLike, use_moving_averages: bool | None = None
+                    ) -> Iterator[Checkpoint]:
     """Opens a checkpoint for as long as the ``with`` block lasts.
 
     Args:
@@ -92,6 +126,9 @@ def open_checkpoint(path: CheckpointLike) -> Iterator[Checkpoint]:
         or with a single checkpoint in it; a ``.tar.gz`` or ``.tar`` of one of
         these, unpacked into a temporary folder meanwhile. An open `Checkpoint`
         passes through.
+      use_moving_averages: Whether a network built from it takes the averages of its
+        weights (``ExponentialMovingAverage``); None does as the run that wrote it was
+        evaluated, or as ``path`` was opened.
 
     Yields:
       A `Checkpoint`.
@@ -100,7 +137,7 @@ def open_checkpoint(path: CheckpointLike) -> Iterator[Checkpoint]:
       SlimResnetError: There is none, it is damaged, or it is something else.
     """
     if isinstance(path, Checkpoint):
-        yield path
+        yield path if use_moving_averages is None else _asked(path, use_moving_averages)
         return
     path = os.fsdecode(path)
     with contextlib.ExitStack() as stack:
@@ -118,7 +155,15 @@ def open_checkpoint(path: CheckpointLike) -> Iterator[Checkpoint]:
             readable = os.path.join(folder, "linked")
             for file in found.files:
                 os.symlink(os.path.abspath(file), readable + file[len(found.prefix):])
-        yield _open(path, found, readable, files)
+        yield _asked(_open(path, found, readable, files), use_moving_averages)
+
+
+def _asked(checkpoint, use_moving_averages):
+    """Returns the same checkpoint with another choice of averages."""
+    checkpoint = copy.copy(checkpoint)
+    vars(checkpoint).pop("use_moving_averages", None)
+    checkpoint._asked_averages = use_moving_averages
+    return checkpoint
 
 
 class _Location(typing.NamedTuple):

@@ -30,7 +30,7 @@ def export_saved_model(
         checkpoint: CheckpointLike, output: str | os.PathLike, *,
         end_points: Sequence[str] | None = None, image_size: int | None = None,
         preprocessing: str | None = None, labels: str | None = None, optimize: bool = False,
-        precision: str = "auto") -> dict[str, Any]:
+        precision: str = "auto", use_moving_averages: bool | None = None) -> dict[str, Any]:
     """Writes a SavedModel for ``tf.saved_model.load`` and TensorFlow Serving.
 
     Signatures, with any batch size:
@@ -51,6 +51,7 @@ def export_saved_model(
       labels: Labels file, see `labels.read_labels`, or None.
       optimize: Whether to write the folded network, all values constants.
       precision: Of the folded network, one of `environment.PRECISIONS`.
+      use_moving_averages: See `checkpoint.open_checkpoint`.
 
     Returns:
       The `metadata`, which is in ``assets.extra/slim_resnet_metadata.json`` too.
@@ -63,12 +64,12 @@ def export_saved_model(
         raise SlimResnetError(f"{output}: exists already; name a folder to make")
     files.check_writable(output)
     image_size, preprocessing, labels = settings_of(checkpoint, image_size, preprocessing, labels)
-    with open_checkpoint(checkpoint) as opened, tf.Graph().as_default(), \
+    with open_checkpoint(checkpoint, use_moving_averages) as opened, tf.Graph().as_default(), \
          tf1.Session() as session:
         recognised = recognise(opened)
         build, chosen = network_builder(optimize, precision)
-        record = dict(metadata(recognised, chosen), image_size_pixels=image_size,
-                      preprocessing=preprocessing)
+        record = dict(metadata(recognised, chosen, opened.use_moving_averages),
+                      image_size_pixels=image_size, preprocessing=preprocessing)
         signatures = _signatures(opened, recognised, session, build, end_points, labels,
                                  lambda contents: preprocess(
                                      decode(contents), image_size, preprocessing))

@@ -21,15 +21,19 @@ METADATA = "slim_resnet_metadata"
 _HEAD = ("global_pool", "logits", "predictions")
 
 
-def metadata(recognised: Recognised, precision: str | None = None) -> dict[str, Any]:
+def metadata(recognised: Recognised, precision: str | None = None,
+             moving_averages: bool | None = None) -> dict[str, Any]:
     """Returns what is recorded with an exported network, as a dict for JSON.
 
     Args:
       recognised: `checkpoint.recognise`'s result.
       precision: Of an optimised network; None for one as it is in the checkpoint.
+      moving_averages: Whether the network has the averages of its weights; None for a form
+        that has all variables of the checkpoint.
     """
     optimized = {} if precision is None else {"optimized": True, "precision": precision}
-    return {**optimized, "slim_resnet_version": slim_resnet.__version__,
+    averages = {} if moving_averages is None else {"moving_averages": moving_averages}
+    return {**optimized, **averages, "slim_resnet_version": slim_resnet.__version__,
             "variant": recognised.variant, "depth": recognised.depth, "scope": recognised.scope,
             "num_classes": recognised.num_classes}
 

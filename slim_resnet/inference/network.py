@@ -58,7 +58,8 @@ def build_network(opened: Checkpoint, images: tf.Tensor, session: tf1.Session) -
 
 def open_network(checkpoint: CheckpointLike, image_size: int = IMAGE_SIZE, *,
                  end_points: Iterable[str] = (), optimize: bool = False, precision: str = "auto",
-                 cache_dir: str | None = None) -> ImageNetwork:
+                 cache_dir: str | None = None, use_moving_averages: bool | None = None
+                 ) -> ImageNetwork:
     """Returns a `Network` or an `inference.InferenceModel`.
 
     Args:
@@ -68,14 +69,15 @@ def open_network(checkpoint: CheckpointLike, image_size: int = IMAGE_SIZE, *,
       optimize: Whether to make an `inference.InferenceModel`.
       precision: See `inference.InferenceModel.from_checkpoint`.
       cache_dir: See there.
+      use_moving_averages: See `checkpoint.open_checkpoint`.
     """
     if not optimize:
-        return Network(checkpoint, image_size)
+        return Network(checkpoint, image_size, use_moving_averages)
     from slim_resnet.inference.folded.model import InferenceModel
     # Layers need the size for their shapes; the rest is as fast without, for all sizes.
     return InferenceModel.from_checkpoint(
         checkpoint, precision, end_points, image_size=image_size if end_points else None,
-        cache_dir=cache_dir)
+        cache_dir=cache_dir, use_moving_averages=use_moving_averages)
 
 
 def build_without_values(opened: Checkpoint, image_size: int) -> dict[str, tf.Tensor]:
@@ -139,6 +141,7 @@ class Network(BuiltNetwork):
       checkpoint: Anything that `checkpoint.open_checkpoint` opens; not needed once the
         network is there.
       image_size: Height and width of the images that it will be given, in pixels.
+      use_moving_averages: See `checkpoint.open_checkpoint`.
 
     Attributes:
       path: Path of the checkpoint.
@@ -146,15 +149,18 @@ class Network(BuiltNetwork):
       last_maps: Tensor ``[N, height, width, channels]``: what the global pool averages.
       recognised: What the checkpoint was found to hold, a `recognise.Recognised`.
       num_classes: Number of logits; None for a checkpoint without.
+      moving_averages: Whether it has the averages of its weights.
       busy_s: Seconds that it has been at work on images.
 
     Raises:
       SlimResnetError: The checkpoint cannot be restored.
     """
 
-    def __init__(self, checkpoint: CheckpointLike, image_size: int = IMAGE_SIZE) -> None:
+    def __init__(self, checkpoint: CheckpointLike, image_size: int = IMAGE_SIZE,
+                 use_moving_averages: bool | None = None) -> None:
         graph = tf.Graph()
-        with open_checkpoint(checkpoint) as opened, graph.as_default():
+        with open_checkpoint(checkpoint, use_moving_averages) as opened, graph.as_default():
+            self.moving_averages = opened.use_moving_averages
             self.path, self.recognised = opened.path, recognise(opened)
             images = tf1.placeholder(tf.float32, [None, image_size, image_size, 3], "images")
             session = tf1.Session(graph=graph)

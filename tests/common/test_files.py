@@ -65,7 +65,8 @@ def use_degradation(path):
 def degradation_record():
     return {**degradation_records.new_record({"name": "digits"},
                                              degradation_records.DegradationOptions()),
-            "environment": {}, "runs": [{"kind": kind, "layers": layers, "seed": seed, "training_loss": 1.0,
+            "environment": {}, "runs": [
+                     {"kind": kind, "layers": layers, "seed": seed, "training_loss": 1.0,
                       "training_error_percent": 5.0, "test_error_percent": 6.0}
                      for kind in degradation_records.KINDS for layers in (7, 13, 19)
                      for seed in (0, 1)]}

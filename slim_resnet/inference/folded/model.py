@@ -23,6 +23,7 @@ import numpy as np
 import tensorflow as tf
 
 from slim_resnet import compat
+from slim_resnet.checkpoint import runs
 from slim_resnet.checkpoint.reader import CheckpointLike, files_of, open_checkpoint
 from slim_resnet.checkpoint.recognition import recognise
 from slim_resnet.end_points.keys import check_end_points
@@ -138,8 +139,8 @@ class InferenceModel:
     def from_checkpoint(
             cls, path: CheckpointLike, precision: str = "auto", end_points: Iterable[str] = (), *,
             image_size: int | None = None, output_stride: int | None = None,
-            blocks: Sequence[Block] | None = None, cache_dir: str | None = None
-            ) -> "InferenceModel":
+            blocks: Sequence[Block] | None = None, cache_dir: str | None = None,
+            use_moving_averages: bool | None = None) -> "InferenceModel":
         """Reads and folds a checkpoint's network.
 
         Args:
@@ -155,6 +156,7 @@ class InferenceModel:
             but the last.
           cache_dir: Folder to keep the result in for the next process, and to find it in;
             see `inference_cache.folder_beside`. None keeps nothing.
+          use_moving_averages: See `checkpoint.open_checkpoint`.
 
         Raises:
           SlimResnetError: The checkpoint cannot be used, or an argument is at fault.
@@ -166,7 +168,8 @@ class InferenceModel:
                 table = blocks and [[block.scope, *map(unit_arguments, block.args)]
                                     for block in blocks]
                 key = cache.key_of(files_of(path), [
-                    precision, end_points, image_size, output_stride, table])
+                    precision, end_points, image_size, output_stride, table,
+                    runs.takes_averages(path, use_moving_averages)])
                 entry = cache.read(cache_dir, key)
             if entry:
                 shown = getattr(path, "path", path)
@@ -176,12 +179,13 @@ class InferenceModel:
                 except (tf.errors.OpError, ValueError, KeyError):
                     pass  # Damaged; the next lines make it anew.
             cache.discard(cache_dir, key)
-        with open_checkpoint(path) as opened, _part(parts_s, "read_and_fold"):
+        with open_checkpoint(path, use_moving_averages) as opened, _part(parts_s, "read_and_fold"):
             network = recognise(opened)
             if blocks is not None:
                 network = with_blocks(network, blocks, opened.path)
             shown = opened.path
-            folded = fold(shown, network, checked_values(shown, opened.dtypes, opened.tensor),
+            folded = fold(shown, network, checked_values(shown, opened.dtypes,
+                                                          opened.network_tensor),
                           precision, output_stride, image_size=image_size,
                           with_variables=True)
         with _part(parts_s, "fuse"):
