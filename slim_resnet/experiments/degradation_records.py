@@ -27,7 +27,7 @@ def _kind(value):
 
 
 _SHAPE = {"data_set": {"name": str}, "options": dict, "runs": [
-    {"kind": _kind, "layers": int, "seed": int, "training_loss": float,
+    {"kind": _kind, "layers": int, "seed": int,
      **dict.fromkeys(ERRORS, float)}]}
 
 # A network whose error is this share of what naming one class for everything costs has

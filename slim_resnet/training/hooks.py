@@ -155,14 +155,15 @@ class SaveHook(tf1.train.SessionRunHook):
         step = int(run_values.results)
         if self._timer.should_trigger_for_step(step):
             self._timer.update_last_triggered_step(step)
-            self._save(run_context.session, step)
+            self.save(run_context.session, step)
 
     def end(self, session: tf1.Session) -> None:
-        step = int(session.run(self._graph.global_step))
-        if step != self._saved_step:
-            self._save(session, step)
+        self.save(session, int(session.run(self._graph.global_step)))
 
-    def _save(self, session, step):
+    def save(self, session: tf1.Session, step: int) -> None:
+        """Saves the checkpoint of a step, which is over, unless it is saved already."""
+        if step == self._saved_step:
+            return
         if not session.run(self._all_finite):
             raise SlimResnetError(
                 f"weights are NaN or infinite after step {step}; the checkpoint of step "

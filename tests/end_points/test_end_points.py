@@ -114,8 +114,8 @@ def test_fields_of_a_row(graph):
     # One channel within: 64 to 1, 3 x 3, 1 to 4, and the shortcut 64 to 4 with the preact.
     assert rows[f"{unit}/conv2"] == ep.EndPoint(
         key=f"{unit}/conv2", op_name=f"{unit}/conv2/Relu", shape=(None, 8, 8, 1),
-        parameters=9 + 4, trainable_parameters=9 + 2, moving_statistics=2, multiply_adds=9 * 64, activation_bytes=256, stride=4,
-        receptive_field=19, level="layer", parent=unit)
+        parameters=9 + 4, trainable_parameters=9 + 2, moving_statistics=2, multiply_adds=9 * 64,
+        activation_bytes=256, stride=4, receptive_field=19, level="layer", parent=unit)
     assert rows[f"{unit}/shortcut"].parameters == 4 * 64 + (64 * 4 + 4)
     assert rows[unit].parameters == 4 * 64 + (64 * 4 + 4) + (64 + 4) + (9 + 4) + (4 + 4)
     assert (rows[unit].level, rows[unit].parent) == ("unit", "resnet_v2/block1")
