@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 FORMAT = "slim_resnet training 1"
 RECORD, LABELS, METRICS = "training.json", "labels.txt", "metrics.jsonl"
 _SHAPE = {"options": {"image_size": int, "preprocessing": str}, "classes": [str],
-          "num_images": int}
+          "num_images": int, "made_with?": [dict]}
 # Prefix of a checkpoint, before "-" and its step.
 CHECKPOINT = "model.ckpt"
 

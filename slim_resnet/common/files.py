@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from typing import IO, Any
 
+from slim_resnet.common import locks
 from slim_resnet.errors import SlimResnetError
 
 _KINDS = {bool: "true or false", int: "whole number", float: "number", str: "text",
@@ -72,11 +73,11 @@ def misfit(value: Any, shape: Any, name: str = "") -> str | None:
 
     Args:
       value: What `parse_json` returned.
-      shape: A type (an ``int`` or a ``float``, which may be whole, is below 2**63 in
-        size and no bool); None; a dict of
-        the shapes of keys that there have to be; a list of the one shape of all elements;
-        a tuple of shapes of which one has to fit; or a function, whether a value is right,
-        whose docstring says what it looks for.
+      shape: A type (an ``int`` or a ``float``, which may be whole, is below 2**63 in size and
+        no bool); None; a dict of the shapes of keys, which have to be there unless a ``?``
+        ends their name; a list of the one shape of all elements; a tuple of shapes of which
+        one has to fit; or a function, whether a value is right, whose docstring says what it
+        looks for.
       name: What the value is called, for the phrase.
     """
     if isinstance(shape, tuple):
@@ -85,9 +86,15 @@ def misfit(value: Any, shape: Any, name: str = "") -> str | None:
     if isinstance(shape, dict):
         if not isinstance(value, dict):
             return f"{name or 'it'} is no object"
-        below = (misfit(value[key], one, f"{name}/{key}".lstrip("/")) if key in value
-                 else f"{name}/{key} is missing".lstrip("/") for key, one in shape.items())
-        return next(filter(None, below), None)
+        for key, one in shape.items():
+            below = f"{name}/{key.rstrip('?')}".lstrip("/")
+            if key.rstrip("?") in value:
+                fault = misfit(value[key.rstrip("?")], one, below)
+            else:
+                fault = None if key.endswith("?") else f"{below} is missing"
+            if fault:
+                return fault
+        return None
     if isinstance(shape, list):
         if not isinstance(value, list):
             return f"{name} is no list"
@@ -139,27 +146,33 @@ def check_folder(path: str | os.PathLike) -> None:
 def atomic_write(path: str | os.PathLike, mode: str = "w") -> Iterator[IO]:
     """Opens a temporary file beside ``path`` that takes its place when all went well.
 
+    Its name is always the same, so that the next writer takes what a killed one left.
+
     Args:
       path: File to write.
       mode: ``w`` (UTF-8 text) or ``wb``.
 
     Raises:
-      SlimResnetError: The file cannot be written.
+      SlimResnetError: The file cannot be written, or another process is writing it.
     """
+    temporary = locks.beside(path, "part")
     with writing_errors(path):
-        descriptor, temporary = tempfile.mkstemp(
-            dir=os.path.dirname(os.path.abspath(path)), prefix=f".{os.path.basename(path)}.")
-        try:
-            with open(descriptor, mode, encoding=None if "b" in mode else "utf-8") as file:
+        descriptor = locks.take(temporary)
+        if descriptor is None:
+            raise locks.busy(path, "is writing it")
+        with open(descriptor, mode, encoding=None if "b" in mode else "utf-8") as file:
+            try:
+                file.truncate(0)
                 yield file
-            # mkstemp makes files for their owner only; give what open() would have.
-            umask = os.umask(0)
-            os.umask(umask)
-            os.chmod(temporary, 0o666 & ~umask)
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
+                file.flush()
+                # It is its owner's only until now; give what open() would have.
+                umask = os.umask(0)
+                os.umask(umask)
+                os.chmod(temporary, 0o666 & ~umask)
+                os.replace(temporary, path)
+            except BaseException:
+                os.unlink(temporary)
+                raise
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ import tensorflow as tf
 from slim_resnet.checkpoint.reader import CheckpointLike, open_checkpoint
 from slim_resnet.checkpoint.recognition import recognise
 from slim_resnet.common import files
+from slim_resnet.common.environment import PRECISIONS
 from slim_resnet.export.shared import METADATA, chosen_end_points, metadata, network_builder
 
 tf1 = tf.compat.v1
@@ -18,7 +19,7 @@ tf1 = tf.compat.v1
 def export_frozen(
         checkpoint: CheckpointLike, output: str | os.PathLike, *,
         end_points: Sequence[str] | None = None, image_size: int | None = None,
-        optimize: bool = False, precision: str = "auto",
+        optimize: bool = False, precision: str = PRECISIONS[0],
         use_moving_averages: bool | None = None) -> dict[str, Any]:
     """Writes a binary GraphDef with the variables as constants.
 
@@ -44,8 +45,9 @@ def export_frozen(
     files.check_writable(output)
     with open_checkpoint(checkpoint, use_moving_averages) as opened, \
          tf.Graph().as_default() as graph, tf1.Session() as session:
-        build, chosen = network_builder(optimize, precision)
-        record = metadata(recognise(opened), chosen, opened.use_moving_averages)
+        build = network_builder(optimize, precision)
+        record = metadata(recognise(opened), optimized=optimize, precision=precision,
+                          moving_averages=opened.use_moving_averages)
         prepared = tf1.placeholder(tf.float32, [None, image_size, image_size, 3], "images")
         _, _, known = build(opened, prepared, session)
         outputs = [tf.identity(tensor, f"end_points/{key}")

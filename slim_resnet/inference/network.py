@@ -10,6 +10,7 @@ import tensorflow as tf
 from slim_resnet.checkpoint.building import build_from_checkpoint, build_recognised
 from slim_resnet.checkpoint.reader import Checkpoint, CheckpointLike, open_checkpoint
 from slim_resnet.checkpoint.recognition import recognise
+from slim_resnet.common.environment import PRECISIONS
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.images.settings import IMAGE_SIZE
 from slim_resnet.inference.protocol import ImageNetwork
@@ -57,8 +58,8 @@ def build_network(opened: Checkpoint, images: tf.Tensor, session: tf1.Session) -
 
 
 def open_network(checkpoint: CheckpointLike, image_size: int = IMAGE_SIZE, *,
-                 end_points: Iterable[str] = (), optimize: bool = False, precision: str = "auto",
-                 cache_dir: str | None = None, use_moving_averages: bool | None = None
+                 end_points: Iterable[str] = (), optimize: bool = False,
+                 precision: str = PRECISIONS[0], use_moving_averages: bool | None = None
                  ) -> ImageNetwork:
     """Returns a `Network` or an `inference.InferenceModel`.
 
@@ -68,7 +69,6 @@ def open_network(checkpoint: CheckpointLike, image_size: int = IMAGE_SIZE, *,
       end_points: Keys that `Network.features` will be asked for.
       optimize: Whether to make an `inference.InferenceModel`.
       precision: See `inference.InferenceModel.from_checkpoint`.
-      cache_dir: See there.
       use_moving_averages: See `checkpoint.open_checkpoint`.
     """
     if not optimize:
@@ -77,7 +77,7 @@ def open_network(checkpoint: CheckpointLike, image_size: int = IMAGE_SIZE, *,
     # Layers need the size for their shapes; the rest is as fast without, for all sizes.
     return InferenceModel.from_checkpoint(
         checkpoint, precision, end_points, image_size=image_size if end_points else None,
-        cache_dir=cache_dir, use_moving_averages=use_moving_averages)
+        use_moving_averages=use_moving_averages)
 
 
 def build_without_values(opened: Checkpoint, image_size: int) -> dict[str, tf.Tensor]:
@@ -149,12 +149,15 @@ class Network(BuiltNetwork):
       last_maps: Tensor ``[N, height, width, channels]``: what the global pool averages.
       recognised: What the checkpoint was found to hold, a `recognise.Recognised`.
       num_classes: Number of logits; None for a checkpoint without.
+      precision: What it computes in.
       moving_averages: Whether it has the averages of its weights.
       busy_s: Seconds that it has been at work on images.
 
     Raises:
       SlimResnetError: The checkpoint cannot be restored.
     """
+
+    precision = PRECISIONS[0]
 
     def __init__(self, checkpoint: CheckpointLike, image_size: int = IMAGE_SIZE,
                  use_moving_averages: bool | None = None) -> None:

@@ -19,7 +19,7 @@ import tensorflow as tf
 
 from slim_resnet import compat
 from slim_resnet.checkpoint import runs
-from slim_resnet.common.environment import environment
+from slim_resnet.common.environment import made_with
 from slim_resnet.common.files import atomic_write, misfit, parse_json, read_json
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.training.evaluation import AVERAGED, BATCH, Evaluated
@@ -51,8 +51,7 @@ def heading(on: str, paths: Sequence[str | os.PathLike]) -> str:
 
 
 def write_evaluation(folder: str | os.PathLike, step: int, options: TrainingOptions, on: str,
-                     paths: Sequence[str | os.PathLike], results: Sequence[Evaluated],
-                     **more: Any) -> None:
+                     paths: Sequence[str | os.PathLike], results: Sequence[Evaluated]) -> None:
     """Writes ``evaluation.json``.
 
     Args:
@@ -62,16 +61,13 @@ def write_evaluation(folder: str | os.PathLike, step: int, options: TrainingOpti
       on: What `measured_on` returned.
       paths: The images' files or folders.
       results: What was measured.
-      **more: What else to keep, plain data.
     """
-    machine = environment()
     document = {
         "format": FORMAT, "checkpoint": f"{runs.CHECKPOINT}-{step}", "step": step,
         "steps": options.steps, "measured_on": on, "data": list(map(os.fspath, paths)),
         "image_size_pixels": options.image_size, "preprocessing": options.preprocessing,
-        "batch_size": options.batch_size, "precision": "float32",
-        "trained_in": options.precision, "onednn": compat.onednn_enabled(),
-        "versions": machine["versions"], "cpu": machine["cpu"]["model"], **more,
+        "batch_size": options.batch_size, "trained_in": options.precision,
+        "made_with": made_with(tf.__version__, compat.onednn_enabled()),
         "results": [as_record(one) for one in results]}
     with atomic_write(os.path.join(folder, EVALUATION)) as file:
         json.dump(document, file, indent=1)

@@ -32,6 +32,9 @@ def made(tmp_path_factory):
     averages = {name: checkpoints.distinct_value(name + "/other", value.shape, value.dtype)
                 if not name.endswith(("gamma", "weights")) else value * np.float32(0.8)
                 for name, value in raw.values.items() if not is_moving_statistic(name)}
+    # Another class than that of the weights, for whatever image.
+    averages["resnet_v2_50/logits/biases"] = 50 * np.eye(10, dtype=np.float32)[
+        (raw.net.argmax() + 1) % 10]
     checkpoints.write(folder / "both" / "net.ckpt", extra={
         name + AVERAGE: value for name, value in averages.items()})
     averaged = checkpoints.write(folder / "averaged" / "net.ckpt",

@@ -46,7 +46,9 @@ def mutations(document):
 def use_training(path):
     runs.settings_of(path.parent)
     runs.classes_of_run(path.parent)
-    folder.check_same(path.parent, runs.read_record(path.parent), OPTIONS, ["a", "b"])
+    record = runs.read_record(path.parent)
+    folder.check_same(path.parent, record, OPTIONS, ["a", "b"])
+    folder.add_made_with(path.parent, record, {"engine": "plain"})
 
 
 def use_benchmark(path):
@@ -65,7 +67,8 @@ def use_degradation(path):
 def degradation_record():
     return {**degradation_records.new_record({"name": "digits"},
                                              degradation_records.DegradationOptions()),
-            "environment": {}, "runs": [
+            "environment": {"versions": {"tensorflow": "2", "slim_resnet": "1"},
+                            "tf_environment": {}}, "runs": [
                      {"kind": kind, "layers": layers, "seed": seed, "training_loss": 1.0,
                       "training_error_percent": 5.0, "test_error_percent": 6.0}
                      for kind in degradation_records.KINDS for layers in (7, 13, 19)
@@ -74,7 +77,8 @@ def degradation_record():
 
 DOCUMENTS = {
     "training.json": (use_training, {"format": runs.FORMAT, "options": OPTIONS,
-                                     "classes": ["a", "b"], "num_images": 5}),
+                                     "classes": ["a", "b"], "num_images": 5,
+                                     "made_with": [{"engine": "plain"}]}),
     "benchmark.json": (use_benchmark, {**timing_record(), "environment": {
         "versions": {"tensorflow": "2"}, "onednn": True, "cpu": {"model": "A", "cores": 2}}}),
     "degradation.json": (use_degradation, json.loads(json.dumps(degradation_record()))),
@@ -82,8 +86,10 @@ DOCUMENTS = {
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
-def test_whatever_is_wrong_in_a_document_is_one_line(name, tmp_path):
+def test_whatever_is_wrong_in_a_document_is_one_line(name, tmp_path, monkeypatch):
     use, document = DOCUMENTS[name]
+    monkeypatch.setattr(degradation_records, "environment", lambda: {
+        "versions": {"tensorflow": "2", "slim_resnet": "1"}, "tf_environment": {}})
     path = tmp_path / name
     path.write_text(json.dumps(document))
     use(path)

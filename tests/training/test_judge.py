@@ -128,12 +128,12 @@ def test_figures_are_kept_with_what_they_are_of(data, tmp_path, capsys):
     document = json.loads((tmp_path / "run" / "evaluation.json").read_text())
     assert {key: document[key] for key in (
         "format", "checkpoint", "step", "steps", "measured_on", "data", "image_size_pixels",
-        "preprocessing", "batch_size", "precision", "trained_in")} == {
+        "preprocessing", "batch_size", "trained_in")} == {
             "format": "slim_resnet evaluation 1", "checkpoint": "model.ckpt-4", "step": 4,
             "steps": 4, "measured_on": "training images", "data": [data], "image_size_pixels": 8,
-            "preprocessing": "inception", "batch_size": 4, "precision": "float32",
-            "trained_in": "float32"}
-    assert document["versions"]["tensorflow"] == tf.__version__
+            "preprocessing": "inception", "batch_size": 4, "trained_in": "float32"}
+    assert document["made_with"]["TensorFlow"] == tf.__version__
+    assert document["made_with"]["precision"] == "float32"
     assert [(one["weights"], one["batch_norm_statistics"]) for one in document["results"]] == [
         ("raw", "moving"), ("raw", "batch"), ("averaged", "moving")]
     for one, averages in zip(document["results"], (False, None, True)):
