@@ -224,7 +224,7 @@ def train(cluster: Cluster, options: TrainingOptions, data: Sequence[str | os.Pa
         return training.Outcome(step, True)
     if task > 0:
         return training.Outcome(step, False)
-    return training.Outcome(step, False, judge_of(classes, architecture).at_the_end(step))
+    return training.Outcome(step, False, judge_of(classes, architecture).at_the_end())
 
 
 def _workers(num_tasks, synchronous):

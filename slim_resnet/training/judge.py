@@ -68,8 +68,11 @@ class Judge:
         one, = self.judge(step, [self.way])
         self._note(step, one)
 
-    def at_the_end(self, step: int) -> tuple[Evaluated, ...]:
+    def at_the_end(self) -> tuple[Evaluated, ...]:
         """Evaluates the last checkpoint in each way of using it; writes ``evaluation.json``."""
+        # Asynchronous workers may have made more steps than the chief has seen.
+        state = tf.train.get_checkpoint_state(self.output)
+        step = int(state.model_checkpoint_path.rpartition("-")[2])
         results = self.judge(step)
         if self.every_steps:
             self._note(step, next(one for one in results if one.how == self.way))

@@ -120,7 +120,7 @@ def train(options: TrainingOptions, data: Sequence[str | os.PathLike], output: s
                 on_progress=on_progress, judge=judge, config=config)
         if interrupted or not evaluate:
             return Outcome(step, interrupted)
-        return Outcome(step, False, judge.at_the_end(step))
+        return Outcome(step, False, judge.at_the_end())
 
 
 def find_architecture(options: TrainingOptions) -> Architecture:
