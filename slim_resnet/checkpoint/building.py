@@ -92,7 +92,8 @@ def build_recognised(
 def _check_images(images: tf.Tensor, found: Recognised, path: str) -> None:
     if not tf.is_tensor(images) or getattr(images, "graph", None) is not tf1.get_default_graph():
         raise SlimResnetError("build_from_checkpoint needs images that are a tensor of the "
-                              "session's graph")
+                              "session's graph; make them within 'with tf.Graph().as_default():' "
+                              "too, for example by tf.compat.v1.placeholder")
     if images.dtype != tf.float32 or images.shape.rank != 4:
         raise SlimResnetError("build_from_checkpoint needs images of float32 and four dimensions, "
                               f"not {images.dtype.name} {images.shape}")

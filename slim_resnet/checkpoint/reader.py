@@ -5,7 +5,8 @@ import copy
 import functools
 import os
 import re
-from collections.abc import Collection, Iterator
+import weakref
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,8 @@ _PATTERN_CHARACTERS = frozenset("*?[]\\")
 
 class Checkpoint:
     """An open checkpoint: what it holds, and its values one at a time.
+
+    It stays open until its ``with`` block ends, `close` is called or nobody has it any more.
 
     Attributes:
       path: As the user gave it; for messages.
@@ -48,6 +51,29 @@ class Checkpoint:
         self.shapes = {name: tuple(shapes[name]) for name in sorted(shapes)}
         self.dtypes = {name: dtypes[name].base_dtype.name for name in self.shapes}
         self.file_bytes = file_bytes
+        self._owner = self._closing = None
+
+    def __enter__(self) -> "Checkpoint":
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Removes what is temporary; values can no longer be read."""
+        if self._owner is None:
+            self._closing()
+
+    def _closed_by(self, closing):
+        """Has a function called once: at the end of ``with``, of itself or of the process."""
+        self._closing = weakref.finalize(self, closing)
+        return self
+
+    def _shared(self):
+        """Returns the same for another ``with`` block, whose end does not close it."""
+        shared = copy.copy(self)
+        shared._owner = self
+        return shared
 
     def tensor(self, name: str) -> np.ndarray:
         """Reads a variable's value, verifying its checksum.
@@ -60,6 +86,9 @@ class Checkpoint:
         """
         if name not in self.shapes:
             raise SlimResnetError(f"{self.path}: holds no variable {name}")
+        if not self._closing.alive:
+            raise SlimResnetError(f"{self.path}: is closed; read values before close() and within "
+                                  "the 'with' block")
         try:
             if name in self._in_parts:
                 return self._joined(name)
@@ -104,30 +133,29 @@ class Checkpoint:
 CheckpointLike = str | os.PathLike | Checkpoint
 
 
-@contextlib.contextmanager
-def open_checkpoint(path: CheckpointLike, use_moving_averages: bool | None = None
-                    ) -> Iterator[Checkpoint]:
-    """Opens a checkpoint for as long as the ``with`` block lasts.
+def open_checkpoint(path: CheckpointLike, use_moving_averages: bool | None = None) -> Checkpoint:
+    """Opens a checkpoint, for a ``with`` block or until it is closed.
 
     Args:
       path: A V1 file or a frozen graph (``.pb``) under slim's names; the prefix of a
         V2 checkpoint, or one of its ``.index``, ``.data-*`` and ``.meta`` files; a folder
         with a ``checkpoint`` state file or with a single checkpoint in it; a ``.tar.gz``
         or ``.tar`` of one of these, or of a TensorFlow 1 SavedModel, unpacked into a
-        temporary folder meanwhile. An open `Checkpoint` passes through.
+        temporary folder meanwhile. An open `Checkpoint` passes through, and whoever
+        opened it closes it.
       use_moving_averages: Whether a network built from it takes the averages of its
         weights (``ExponentialMovingAverage``); None does as the run that wrote it was
         evaluated, or as ``path`` was opened.
 
-    Yields:
+    Returns:
       A `Checkpoint`.
 
     Raises:
       SlimResnetError: There is none, it is damaged, or it is something else.
     """
     if isinstance(path, Checkpoint):
-        yield path if use_moving_averages is None else _asked(path, use_moving_averages)
-        return
+        shared = path._shared()
+        return shared if use_moving_averages is None else _asked(shared, use_moving_averages)
     path = os.fsdecode(path)
     with contextlib.ExitStack() as stack:
         found = location.locate(path)
@@ -150,7 +178,8 @@ def open_checkpoint(path: CheckpointLike, use_moving_averages: bool | None = Non
             readable = os.path.join(folder, "linked")
             for file in found.files:
                 os.symlink(os.path.abspath(file), readable + file[len(found.prefix):])
-        yield _asked(_open(path, found, format, readable, files), use_moving_averages)
+        opened = _open(path, found, format, readable, files)
+        return _asked(opened, use_moving_averages)._closed_by(stack.pop_all().close)
 
 
 def _asked(checkpoint, use_moving_averages):

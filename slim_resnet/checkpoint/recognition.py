@@ -2,12 +2,13 @@
 
 import collections
 import dataclasses
+import os
 import re
 import typing
 from collections.abc import Iterable
 
 from slim_resnet import resnet_v2
-from slim_resnet.checkpoint.reader import Checkpoint
+from slim_resnet.checkpoint.reader import CheckpointLike, open_checkpoint
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.models import VARIANTS
 from slim_resnet.resnet_utils import Block
@@ -86,11 +87,12 @@ def scopes_of_networks(names: Iterable[str]) -> list[str]:
     return sorted({match["scope"] or "" for match in filter(None, map(_UNIT.match, names))})
 
 
-def recognise(checkpoint: Checkpoint) -> Recognised:
-    """Finds the ResNet V2 that an open checkpoint holds.
+def recognise(checkpoint: CheckpointLike) -> Recognised:
+    """Finds the ResNet V2 that a checkpoint holds.
 
     Args:
-      checkpoint: A `Checkpoint`; only its path and shapes are looked at.
+      checkpoint: What `open_checkpoint` takes; of an open `Checkpoint` only path and
+        shapes are looked at.
 
     Returns:
       A `Recognised`.
@@ -98,6 +100,9 @@ def recognise(checkpoint: Checkpoint) -> Recognised:
     Raises:
       SlimResnetError: It holds another network, more than one, or only part of one.
     """
+    if isinstance(checkpoint, str | os.PathLike):
+        with open_checkpoint(checkpoint) as opened:
+            return recognise(opened)
     path, shapes = checkpoint.path, checkpoint.shapes
     names = [name for name in shapes if leftover_kind(name) is None]
     units = collections.defaultdict(lambda: collections.defaultdict(set))

@@ -29,9 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("output", metavar="OUTPUT",
                         help="file or, for saved_model, folder to make; for v2 a prefix")
     parser.add_argument("--format", required=True, choices=FORMATS)
-    parser.add_argument("--end-points", nargs="+", metavar="KEY",
-                        help="outputs of saved_model and frozen "
-                        "(default: pooled features, logits and predictions)")
+    options.add_end_points(parser, "outputs of saved_model and frozen (default: pooled features, "
+                           "logits and predictions)")
     options.add_preparation(parser, note="; frozen: any size")
     options.add_labels(parser)
     options.add_moving_averages(parser, "saved_model and frozen: ")

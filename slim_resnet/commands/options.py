@@ -167,8 +167,8 @@ def add_trained_precision(parser: Container, **more: str) -> None:
 def add_end_points(parser: Container, what: str) -> None:
     """Adds ``--end-points``; the help says ``what`` they are chosen for."""
     parser.add_argument("--end-points", nargs="+", metavar="KEY",
-                        help=f"{what}: keys, or patterns of whole keys with the shell's * ? [...], "
-                        "for example '*/block4/*'")
+                        help=f"{what}: keys, or their ends, such as block4 or block3/unit_12, or "
+                        "patterns with the shell's * ? [...], such as '*/block4/*'")
 
 
 def add_cluster(parser: Container) -> None:

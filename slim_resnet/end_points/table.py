@@ -124,13 +124,13 @@ def select(rows, patterns=(), depth="layer"):
 
     Args:
       rows: What `summary` returned.
-      patterns: `fnmatch` patterns of whole keys, such as ``*/conv2``; a row is kept
-        that fits one of them. None at all keep all.
+      patterns: Keys, ends of them and patterns such as ``*/conv2``, see `keys.choose`; a
+        row is kept that fits one of them. None at all keep all.
       depth: One of `LEVELS`. Rows are kept that no end point of that level or a lower
         one holds: ``block`` leaves out what is within blocks.
 
     Raises:
-      SlimResnetError: A pattern fits no key.
+      SlimResnetError: A pattern fits no key, or one without wildcards fits several.
     """
     keys = [row.key for row in rows]
     chosen = set(choose(patterns, keys) if patterns else keys)

@@ -18,7 +18,7 @@ tf1 = tf.compat.v1
 
 def export_frozen(
         checkpoint: CheckpointLike, output: str | os.PathLike, *,
-        end_points: Sequence[str] | None = None, image_size: int | None = None,
+        end_points: str | Sequence[str] | None = None, image_size: int | None = None,
         optimize: bool = False, precision: str = PRECISIONS[0],
         use_moving_averages: bool | None = None) -> dict[str, Any]:
     """Writes a binary GraphDef with the variables as constants.
@@ -30,7 +30,7 @@ def export_frozen(
     Args:
       checkpoint: Anything that `open_checkpoint` opens.
       output: File to write.
-      end_points: Keys; None takes pooled features, logits and predictions.
+      end_points: See `keys.choose`; None takes pooled features, logits and predictions.
       image_size: Fixes H and W, in pixels; None leaves them open.
       optimize: See `export_saved_model`.
       precision: See `export_saved_model`.

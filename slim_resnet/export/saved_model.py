@@ -29,7 +29,7 @@ tf1 = tf.compat.v1
 
 def export_saved_model(
         checkpoint: CheckpointLike, output: str | os.PathLike, *,
-        end_points: Sequence[str] | None = None, image_size: int | None = None,
+        end_points: str | Sequence[str] | None = None, image_size: int | None = None,
         preprocessing: str | None = None, labels: str | None = None, optimize: bool = False,
         precision: str = PRECISIONS[0], use_moving_averages: bool | None = None
         ) -> dict[str, Any]:
@@ -45,8 +45,8 @@ def export_saved_model(
     Args:
       checkpoint: Anything that `open_checkpoint` opens.
       output: Folder to make.
-      end_points: Keys for the ``end_points`` signature; None takes pooled features,
-        logits and predictions.
+      end_points: Those of the ``end_points`` signature, see `keys.choose`; None takes
+        pooled features, logits and predictions.
       image_size: Height and width that ``serving_default`` resizes to, in pixels; None
         takes what the checkpoint was trained with, see `runs.settings_of`.
       preprocessing: How it prepares images; one of `images.PREPROCESSING`, or None.

@@ -67,7 +67,7 @@ class Report(typing.NamedTuple):
 def make(checkpoint: str | os.PathLike | Checkpoint, paths: Iterable[str | os.PathLike],
          labels: str | os.PathLike | None = None, *, image_size: int | None = None,
          preprocessing: str | None = None, batch_size: int = BATCH_SIZE,
-         end_points: list[str] | None = None, max_images: int = MAX_IMAGES,
+         end_points: str | Iterable[str] | None = None, max_images: int = MAX_IMAGES,
          benchmark: dict | None = None, use_moving_averages: bool | None = None,
          progress: Callable[[Iterable, int], Iterable] = lambda items, total: items) -> Report:
     """Makes the page.
@@ -81,8 +81,8 @@ def make(checkpoint: str | os.PathLike | Checkpoint, paths: Iterable[str | os.Pa
         what the checkpoint was trained with, see `runs.settings_of`.
       preprocessing: One of `images.PREPROCESSING`, or None, likewise.
       batch_size: Images in a run of the network, for the statistics.
-      end_points: Keys and patterns of end points whose maps are shown, the first `MOST_KEYS`
-        of them; None takes conv1 and the blocks.
+      end_points: Those whose maps are shown, see `keys.choose`, the first `MOST_KEYS` of
+        them; None takes conv1 and the blocks.
       max_images: Images to show; the page says how many were left out.
       benchmark: A record of ``slim-resnet benchmark --json``, see
         `records.read_record`, or None.

@@ -20,12 +20,13 @@ import contextlib
 import dataclasses
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
 from slim_resnet.common.cluster import Cluster, check_training_cluster
+from slim_resnet.common.listing import Paths
 from slim_resnet.training import folder as training_folder
 from slim_resnet.training import options as training_options
 from slim_resnet.training import run as training
@@ -122,9 +123,9 @@ class _AnnounceHook(tf1.train.SessionRunHook):
         self._control.announce(self._run)
 
 
-def train(cluster: Cluster, options: TrainingOptions, data: Sequence[str | os.PathLike],
+def train(cluster: Cluster, options: TrainingOptions, data: Paths,
           output: str | os.PathLike, *, synchronous: bool = True,
-          validation: Sequence[str | os.PathLike] | None = None,
+          validation: Paths | None = None,
           evaluate_steps: int | None = None,
           on_message: Callable[[str], None] = lambda line: None, **how: Any) -> training.Outcome:
     """Takes a working task's part in a training.

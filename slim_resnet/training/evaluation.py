@@ -10,11 +10,11 @@ import itertools
 import math
 import os
 import typing
-from collections.abc import Sequence
 
 import tensorflow as tf
 
 from slim_resnet.checkpoint.restoring import restore
+from slim_resnet.common.listing import Paths
 from slim_resnet.images.labelled import find_data
 from slim_resnet.images.reading import read_source
 from slim_resnet.inference.evaluation import count, judge_batches
@@ -78,7 +78,7 @@ class _TrainedNetwork:
 
 def evaluate_run(options: TrainingOptions, architecture: Architecture,
                  checkpoint: str | os.PathLike, classes: list[str],
-                 data: Sequence[str | os.PathLike], most_images: int | None = None,
+                 data: Paths, most_images: int | None = None,
                  ways: Sequence[str] | None = None) -> tuple[Evaluated, ...]:
     """Evaluates a checkpoint of a run in each way of using it.
 

@@ -18,7 +18,7 @@ import dataclasses
 import json
 import os
 import typing
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 import tensorflow as tf
 
@@ -28,6 +28,7 @@ from slim_resnet.checkpoint.reader import open_checkpoint
 from slim_resnet.checkpoint.recognition import recognise
 from slim_resnet.checkpoint.restoring import restore
 from slim_resnet.common import environment
+from slim_resnet.common.listing import Paths
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.images.sources import Arrays, ImageFiles, Records
 from slim_resnet.training import folder
@@ -67,8 +68,8 @@ class Outcome(typing.NamedTuple):
     evaluations: tuple = ()
 
 
-def train(options: TrainingOptions, data: Sequence[str | os.PathLike], output: str | os.PathLike, *,
-          validation: Sequence[str | os.PathLike] | None = None,
+def train(options: TrainingOptions, data: Paths, output: str | os.PathLike, *,
+          validation: Paths | None = None,
           save_seconds: float | None = SAVE_SECONDS, save_steps: int | None = None,
           log_steps: int = LOG_STEPS, evaluate: bool = True, evaluate_steps: int | None = None,
           hooks: Iterable[tf1.train.SessionRunHook] = (),
