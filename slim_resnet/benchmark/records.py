@@ -6,7 +6,7 @@ records, needs no TensorFlow and prints nothing.
 
 from collections.abc import Iterable
 
-from slim_resnet.common.files import read_json
+from slim_resnet.common.files import positive, read_json
 from slim_resnet.common.spread import median_ratio, ratios, spread, spread_text
 from slim_resnet.common.tables import format_table
 
@@ -21,6 +21,24 @@ CLAIMED_RATIO = 1.5
 CLAIM = ("blog_resnet_v2_152", ("vgg_16", "inception_v3"))
 
 
+def _durations(value):
+    """a list of one positive number or more"""
+    return isinstance(value, list) and value != [] and all(map(positive, value))
+
+
+_SHAPE = {
+    "date": str,
+    "options": {"compare": bool, "mode": str, "precision": str, "input": str, "fetch": str,
+                "intra_op_threads": int, "inter_op_threads": int},
+    "environment": {"versions": {"tensorflow": str}, "onednn": bool,
+                    "cpu": {"model": str, "cores": int}},
+    "runs": [{"model": str, "batch_size": int, "image_size_px": int, "parameters": int,
+              "multiply_adds_per_image": positive, "partial": bool, "durations_s": _durations,
+              "statistics": dict.fromkeys(
+                  ("mean_s", "sd_s", "jitter_s", "p50_s", "p90_s", "p95_s", "p99_s", "min_s",
+                   "max_s", "images_per_second"), float)}]}
+
+
 def read_record(path: str) -> dict:
     """Reads one record.
 
@@ -30,7 +48,7 @@ def read_record(path: str) -> dict:
     Raises:
       SlimResnetError: The file cannot be read or is no such record.
     """
-    return read_json(path, FORMAT, "a record of slim-resnet benchmark --json")
+    return read_json(path, FORMAT, "a record of slim-resnet benchmark --json", _SHAPE)
 
 
 def heading(record: dict) -> str:
@@ -108,7 +126,8 @@ def claim_table(records: Iterable[dict]) -> list[str]:
     measured = [claim_ratios(record) for record in records]
     runs = [{run["model"]: run for run in record["runs"]} for record in records]
     rows = []
-    for name, run in runs[0].items():
+    for name in (resnet, *CLAIM[1]):
+        run = runs[0][name]
         rows.append([
             name, run["image_size_px"], f"{run['parameters'] / 1e6:.1f}",
             f"{run['multiply_adds_per_image'] / 1e9:.2f}",

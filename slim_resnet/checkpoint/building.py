@@ -16,7 +16,7 @@ def build_from_checkpoint(
         path: CheckpointLike, images: tf.Tensor, *, session: tf1.Session | None = None,
         is_training: bool | tf.Tensor = False, output_stride: int | None = None,
         global_pool: bool = True, spatial_squeeze: bool = False,
-        use_moving_averages: bool = False) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        use_moving_averages: bool | None = None) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """Builds the network that a checkpoint holds and restores it.
 
     The network, its scope and its number of classes are the file's; it is built in
@@ -31,7 +31,7 @@ def build_from_checkpoint(
       output_stride: As in `resnet_v2.resnet_v2`; not for the blog's network.
       global_pool: As in `resnet_v2.resnet_v2`.
       spatial_squeeze: As in `resnet_v2.resnet_v2`; not for the blog's network.
-      use_moving_averages: As in `restore`.
+      use_moving_averages: As in `open_checkpoint`.
 
     Returns:
       ``(net, end_points)`` as `resnet_v2.resnet_v2` returns them: logits, or
@@ -45,7 +45,7 @@ def build_from_checkpoint(
     if session is None:
         raise SlimResnetError("build_from_checkpoint needs a session: call it within 'with "
                               "tf.Graph().as_default(), tf.compat.v1.Session():', or pass session")
-    with open_checkpoint(path) as checkpoint:
+    with open_checkpoint(path, use_moving_averages) as checkpoint:
         found = recognise(checkpoint)
         with session.graph.as_default():
             before = set(map(id, tf1.global_variables()))
@@ -57,7 +57,7 @@ def build_from_checkpoint(
         restore_some(session, checkpoint, variables,
                      [name for name in checkpoint.shapes if name.startswith(start)],
                      scope_map={found.scope: "/".join(filter(None, [outer, found.scope]))},
-                     use_moving_averages=use_moving_averages)
+                     use_moving_averages=checkpoint.use_moving_averages)
     return net, end_points
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from slim_resnet.common import counts
 from slim_resnet.common.tables import format_table
 from slim_resnet.models import VARIANTS
 
@@ -58,6 +59,16 @@ def largest_difference(a: np.ndarray, b: np.ndarray) -> float | None:
     return math.inf if math.isnan(largest) else largest
 
 
+def variable_row(checkpoint: "Checkpoint", recognised: "Recognised", name: str) -> dict[str, Any]:
+    """Returns what names and shapes say of one variable, a row of `description`."""
+    # recognition needs the reader, and with it TensorFlow.
+    from slim_resnet.checkpoint.recognition import leftover_kind
+    shape = checkpoint.shapes[name]
+    leftover = None if name in recognised.variables else leftover_kind(name) or "other"
+    return dict(name=name, shape=list(shape), dtype=checkpoint.dtypes[name],
+                values=math.prod(shape), kind=counts.kind_of(name, leftover))
+
+
 def description(checkpoint: "Checkpoint", recognised: "Recognised",
                 rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Returns a checkpoint's description as a record fit for JSON.
@@ -65,7 +76,7 @@ def description(checkpoint: "Checkpoint", recognised: "Recognised",
     Args:
       checkpoint: A `Checkpoint`.
       recognised: Its `Recognised`.
-      rows: A dict for each variable with at least ``name`` and ``parameters``.
+      rows: A `variable_row` for each variable, or more.
     """
     return {
         "path": checkpoint.path, "format": checkpoint.format, "file_bytes": checkpoint.file_bytes,
@@ -76,7 +87,9 @@ def description(checkpoint: "Checkpoint", recognised: "Recognised",
             "blocks": [{"scope": block.scope, "units": block.args}
                        for block in recognised.blocks]},
         "leftovers": recognised.leftovers,
-        "totals": {"variables": len(rows), "parameters": sum(row["parameters"] for row in rows)},
+        "moving_averages": checkpoint.use_moving_averages,
+        "totals": {"variables": len(rows), **counts.count(
+            (row["kind"], row["values"]) for row in rows).as_record()},
         "variables": rows,
     }
 
@@ -104,8 +117,16 @@ def description_items(record: dict[str, Any]) -> dict[str, str]:
                     1001: "1001, class 0 is background"}.get(classes, str(classes)),
         "leftovers": ", ".join(f"{count} {kind}" for kind, count
                                in record["leftovers"].items()) or "none",
-        "variables": f"{totals['variables']}, {totals['parameters']:,} parameters",
+        "parameters": counts.text(totals),
+        "beside": f"{counts.text_beside(totals)}; {totals['variables']} variables in all",
+        **({"averages": _averages_text(record)} if totals["averaged_weights"] else {}),
     }
+
+
+def _averages_text(record):
+    return ("averaged weights are taken; --no-moving-averages takes the others"
+            if record["moving_averages"] else
+            "averaged weights are there and not taken; --moving-averages takes them")
 
 
 def difference_lines(record: dict[str, Any]) -> list[str]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import functools
 import os
 import re
 import weakref
@@ -11,10 +12,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from slim_resnet.checkpoint import frozen, index, location, table
+from slim_resnet.checkpoint import frozen, index, location, runs, table
 from slim_resnet.common import archives
+from slim_resnet.common.counts import is_moving_statistic
 from slim_resnet.common.temporary import temporary_folder
 from slim_resnet.errors import SlimResnetError
+
+# Ends the name of a weight's average.
+AVERAGE = "/ExponentialMovingAverage"
 
 # TensorFlow takes these for patterns in the name of a checkpoint.
 _PATTERN_CHARACTERS = frozenset("*?[]\\")
@@ -35,6 +40,8 @@ class Checkpoint:
       files: Its files; of an archive, that file.
       file_bytes: Size of the unpacked files together.
     """
+
+    _asked_averages = None
 
     def __init__(self, path: str, prefix: str, format: str, reader: Any, files: list[str],
                  file_bytes: int, in_parts: Collection[str] = ()) -> None:
@@ -97,12 +104,36 @@ class Checkpoint:
                 prefix=self.prefix, tensor_names=[name], shape_and_slices=[""],
                 dtypes=[tf.as_dtype(self.dtypes[name])]))[0]
 
+    @functools.cached_property
+    def use_moving_averages(self) -> bool:
+        """Whether the network takes the averages of its weights, see `open_checkpoint`.
+
+        Raises:
+          SlimResnetError: They were asked for, and there are none.
+        """
+        if not runs.takes_averages(self.path, self._asked_averages):
+            return False
+        there = any(name.endswith(AVERAGE) for name in self.shapes)
+        if self._asked_averages and not there:
+            raise SlimResnetError(f"{self.path}: holds no moving averages of weights; leave "
+                                  "--moving-averages out")
+        return there
+
+    def network_tensor(self, name: str) -> np.ndarray:
+        """Reads the value that the network takes for a variable: its own, or its average."""
+        if self.use_moving_averages:
+            if name + AVERAGE in self.shapes:
+                return self.tensor(name + AVERAGE)
+            if not is_moving_statistic(name):
+                raise SlimResnetError(f"{self.path}: holds no moving average of {name}")
+        return self.tensor(name)
+
 
 # What `open_checkpoint` takes.
 CheckpointLike = str | os.PathLike | Checkpoint
 
 
-def open_checkpoint(path: CheckpointLike) -> Checkpoint:
+def open_checkpoint(path: CheckpointLike, use_moving_averages: bool | None = None) -> Checkpoint:
     """Opens a checkpoint, for a ``with`` block or until it is closed.
 
     Args:
@@ -112,6 +143,9 @@ def open_checkpoint(path: CheckpointLike) -> Checkpoint:
         or ``.tar`` of one of these, or of a TensorFlow 1 SavedModel, unpacked into a
         temporary folder meanwhile. An open `Checkpoint` passes through, and whoever
         opened it closes it.
+      use_moving_averages: Whether a network built from it takes the averages of its
+        weights (``ExponentialMovingAverage``); None does as the run that wrote it was
+        evaluated, or as ``path`` was opened.
 
     Returns:
       A `Checkpoint`.
@@ -120,7 +154,8 @@ def open_checkpoint(path: CheckpointLike) -> Checkpoint:
       SlimResnetError: There is none, it is damaged, or it is something else.
     """
     if isinstance(path, Checkpoint):
-        return path._shared()
+        shared = path._shared()
+        return shared if use_moving_averages is None else _asked(shared, use_moving_averages)
     path = os.fsdecode(path)
     with contextlib.ExitStack() as stack:
         found = location.locate(path)
@@ -143,7 +178,16 @@ def open_checkpoint(path: CheckpointLike) -> Checkpoint:
             readable = os.path.join(folder, "linked")
             for file in found.files:
                 os.symlink(os.path.abspath(file), readable + file[len(found.prefix):])
-        return _open(path, found, format, readable, files)._closed_by(stack.pop_all().close)
+        opened = _open(path, found, format, readable, files)
+        return _asked(opened, use_moving_averages)._closed_by(stack.pop_all().close)
+
+
+def _asked(checkpoint, use_moving_averages):
+    """Returns the same checkpoint with another choice of averages."""
+    checkpoint = copy.copy(checkpoint)
+    vars(checkpoint).pop("use_moving_averages", None)
+    checkpoint._asked_averages = use_moving_averages
+    return checkpoint
 
 
 def _open(path, found, format, readable, files):

@@ -63,6 +63,7 @@ class Recognised:
       leftovers: Number of variables beside the network by kind: ``global_step``,
         ``mean_rgb``, ``zero_debias``, ``ExponentialMovingAverage``, an optimizer's
         name, and ``other``; kinds that do not occur are left out.
+      variables: Names of the network's own variables.
     """
 
     variant: str
@@ -73,6 +74,7 @@ class Recognised:
     input_channels: int
     root_block: bool
     leftovers: dict[str, int]
+    variables: frozenset[str] = frozenset()
 
 
 def leftover_kind(name: str) -> str | None:
@@ -131,7 +133,7 @@ def recognise(checkpoint: CheckpointLike) -> Recognised:
         variant=variant.name, depth=_depth(network.blocks, network.root_block),
         blocks=network.blocks, scope=scope, num_classes=network.num_classes,
         input_channels=network.input_channels, root_block=network.root_block,
-        leftovers=dict(sorted(leftovers.items())))
+        leftovers=dict(sorted(leftovers.items())), variables=frozenset(network.expected))
 
 
 class _Lacks(Exception):

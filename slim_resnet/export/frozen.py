@@ -19,7 +19,8 @@ tf1 = tf.compat.v1
 def export_frozen(
         checkpoint: CheckpointLike, output: str | os.PathLike, *,
         end_points: str | Sequence[str] | None = None, image_size: int | None = None,
-        optimize: bool = False, precision: str = PRECISIONS[0]) -> dict[str, Any]:
+        optimize: bool = False, precision: str = PRECISIONS[0],
+        use_moving_averages: bool | None = None) -> dict[str, Any]:
     """Writes a binary GraphDef with the variables as constants.
 
     Its input node is ``images`` (float32 ``[N, H, W, 3]``, prepared). Its output nodes
@@ -33,6 +34,7 @@ def export_frozen(
       image_size: Fixes H and W, in pixels; None leaves them open.
       optimize: See `export_saved_model`.
       precision: See `export_saved_model`.
+      use_moving_averages: See `checkpoint.open_checkpoint`.
 
     Returns:
       The `metadata`.
@@ -41,10 +43,11 @@ def export_frozen(
       SlimResnetError: The checkpoint cannot be restored, or an argument is at fault.
     """
     files.check_writable(output)
-    with open_checkpoint(checkpoint) as opened, tf.Graph().as_default() as graph, \
-         tf1.Session() as session:
+    with open_checkpoint(checkpoint, use_moving_averages) as opened, \
+         tf.Graph().as_default() as graph, tf1.Session() as session:
         build = network_builder(optimize, precision)
-        record = metadata(recognise(opened), optimized=optimize, precision=precision)
+        record = metadata(recognise(opened), optimized=optimize, precision=precision,
+                          moving_averages=opened.use_moving_averages)
         prepared = tf1.placeholder(tf.float32, [None, image_size, image_size, 3], "images")
         _, _, known = build(opened, prepared, session)
         outputs = [tf.identity(tensor, f"end_points/{key}")

@@ -28,8 +28,8 @@ def metadata(recognised: Recognised, **computed: Any) -> dict[str, Any]:
 
     Args:
       recognised: `checkpoint.recognise`'s result.
-      **computed: Of what computes: ``optimized``, whether it is folded, and ``precision``,
-        that of its layers.
+      **computed: Of what computes: ``optimized``, whether it is folded, ``precision``, that
+        of its layers, and ``moving_averages``, whether it has the averages of its weights.
     """
     return {**computed, "slim_resnet_version": slim_resnet.__version__,
             "tensorflow_version": tf.__version__, "variant": recognised.variant,

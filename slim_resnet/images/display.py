@@ -1,5 +1,6 @@
 """Image files twice: prepared for a network, and small, for people to look at."""
 
+import contextlib
 import os
 import typing
 from collections.abc import Iterator
@@ -57,7 +58,8 @@ def read_displayed(paths: Paths, image_size: int,
         file = tf1.placeholder(tf.string, [])
         image = decode(tf.io.read_file(file))
         read = prepare(image, image_size), _shown(image), tf.shape(image)[:2]
-    with tf1.Session(graph=graph) as session:
+    # As in `reading`: the caller's default graph stays its own.
+    with contextlib.closing(tf1.Session(graph=graph)) as session:
         for path in map(os.fspath, listed(paths)):
             try:
                 values = session.run(read, {file: os.fsencode(path)})

@@ -7,6 +7,7 @@ Three lines from files to a batch::
     batch = images.load_images("photos", image_size=299)
 """
 
+import contextlib
 import os
 import typing
 from collections.abc import Iterable, Iterator
@@ -137,7 +138,8 @@ def read_source(source: ImageFiles | Arrays | Records, image_size: int = IMAGE_S
         again = tf.nest.map_structure(lambda spec: tf1.placeholder(spec.dtype, spec.shape),
                                       elements.element_spec)
         prepared_again = None if source.reads_batches else prepared(again)
-    with tf1.Session(graph=graph) as session:
+    # No `with` of the session's own: its graph would be the caller's default one meanwhile.
+    with contextlib.closing(tf1.Session(graph=graph)) as session:
         session.run(iterator.initializer, opened.feed)
         while True:
             try:

@@ -90,8 +90,8 @@ def classify_batches(network: ImageNetwork, batches: Iterable[reading.Batch],
 
 def classify(checkpoint: CheckpointLike, images: Any,
              labels: str | None = None, top: int = 5, *, batch_size: int = BATCH_SIZE,
-             image_size: int | None = None, preprocessing: str | None = None
-             ) -> Iterator[Result]:
+             image_size: int | None = None, preprocessing: str | None = None,
+             use_moving_averages: bool | None = None) -> Iterator[Result]:
     """Classifies images with a checkpoint.
 
     Args:
@@ -105,6 +105,7 @@ def classify(checkpoint: CheckpointLike, images: Any,
       image_size: Height and width that images are resized to, in pixels; None takes
         what the checkpoint was trained with, see `settings.settings_of`.
       preprocessing: One of `images.PREPROCESSING`; None as for ``image_size``.
+      use_moving_averages: See `checkpoint.open_checkpoint`.
 
     Yields:
       A `Result` for every image, in order, unreadable ones included.
@@ -114,7 +115,7 @@ def classify(checkpoint: CheckpointLike, images: Any,
     """
     image_size, preprocessing, labels = settings_of(checkpoint, image_size, preprocessing, labels)
     sources = sources_of(images)
-    with open_checkpoint(checkpoint) as opened:
+    with open_checkpoint(checkpoint, use_moving_averages) as opened:
         names = class_names(classes_of(opened), labels)
         network = Network(opened, image_size)
     with network:

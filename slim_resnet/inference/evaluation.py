@@ -158,7 +158,8 @@ def count(judgements: Iterable[Judgement], num_classes: int) -> Evaluation:
 
 def evaluate(checkpoint: CheckpointLike, data: Paths, *,
              batch_size: int = BATCH_SIZE, image_size: int | None = None,
-             preprocessing: str | None = None) -> Evaluation:
+             preprocessing: str | None = None, use_moving_averages: bool | None = None
+             ) -> Evaluation:
     """Evaluates a checkpoint on labelled images.
 
     Args:
@@ -168,6 +169,7 @@ def evaluate(checkpoint: CheckpointLike, data: Paths, *,
       image_size: Height and width that images are resized to, in pixels; None takes
         what the checkpoint was trained with, see `settings.settings_of`.
       preprocessing: One of `images.PREPROCESSING`; None as for ``image_size``.
+      use_moving_averages: See `checkpoint.open_checkpoint`.
 
     Returns:
       An `Evaluation`.
@@ -176,7 +178,7 @@ def evaluate(checkpoint: CheckpointLike, data: Paths, *,
       SlimResnetError: The checkpoint or the data is at fault.
     """
     image_size, preprocessing, _ = settings_of(checkpoint, image_size, preprocessing)
-    with open_checkpoint(checkpoint) as opened:
+    with open_checkpoint(checkpoint, use_moving_averages) as opened:
         source = find_data(data, classes_of(opened), classes_of_run(checkpoint))
         network = Network(opened, image_size)
     with network:

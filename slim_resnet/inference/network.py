@@ -62,7 +62,8 @@ def build_network(opened: Checkpoint, images: tf.Tensor, session: tf1.Session) -
 
 def open_network(checkpoint: CheckpointLike, image_size: int | None = None, *,
                  end_points: str | Iterable[str] = (), optimize: bool = False,
-                 precision: str = PRECISIONS[0]) -> ImageNetwork:
+                 precision: str = PRECISIONS[0], use_moving_averages: bool | None = None
+                 ) -> ImageNetwork:
     """Returns a `Network` or an `inference.InferenceModel`.
 
     Args:
@@ -72,15 +73,17 @@ def open_network(checkpoint: CheckpointLike, image_size: int | None = None, *,
       end_points: Those that `Network.features` will be asked for, see `keys.choose`.
       optimize: Whether to make an `inference.InferenceModel`.
       precision: See `inference.InferenceModel.from_checkpoint`.
+      use_moving_averages: See `checkpoint.open_checkpoint`.
     """
     if not optimize:
-        return Network(checkpoint, image_size)
+        return Network(checkpoint, image_size, use_moving_averages)
     from slim_resnet.inference.folded.model import InferenceModel
     # Layers need the size for their shapes; the rest is as fast without, for all sizes.
     end_points = listed(end_points)
     return InferenceModel.from_checkpoint(
         checkpoint, precision, end_points,
-        image_size=settings_of(checkpoint, image_size).image_size if end_points else None)
+        image_size=settings_of(checkpoint, image_size).image_size if end_points else None,
+        use_moving_averages=use_moving_averages)
 
 
 def build_without_values(opened: Checkpoint, image_size: int) -> dict[str, tf.Tensor]:
@@ -145,6 +148,7 @@ class Network(BuiltNetwork):
         network is there.
       image_size: Height and width of the images that it will be given, in pixels; None
         takes what the checkpoint was trained with, see `runs.settings_of`.
+      use_moving_averages: See `checkpoint.open_checkpoint`.
 
     Attributes:
       path: Path of the checkpoint.
@@ -155,6 +159,7 @@ class Network(BuiltNetwork):
       recognised: What the checkpoint was found to hold, a `recognise.Recognised`.
       num_classes: Number of logits; None for a checkpoint without.
       precision: What it computes in.
+      moving_averages: Whether it has the averages of its weights.
       busy_s: Seconds that it has been at work on images.
 
     Raises:
@@ -163,11 +168,13 @@ class Network(BuiltNetwork):
 
     precision = PRECISIONS[0]
 
-    def __init__(self, checkpoint: CheckpointLike, image_size: int | None = None) -> None:
+    def __init__(self, checkpoint: CheckpointLike, image_size: int | None = None,
+                 use_moving_averages: bool | None = None) -> None:
         image_size, self.preprocessing, _ = settings_of(checkpoint, image_size)
         self.image_size = image_size
         graph = tf.Graph()
-        with open_checkpoint(checkpoint) as opened, graph.as_default():
+        with open_checkpoint(checkpoint, use_moving_averages) as opened, graph.as_default():
+            self.moving_averages = opened.use_moving_averages
             self.path, self.recognised = opened.path, recognise(opened)
             images = tf1.placeholder(tf.float32, [None, image_size, image_size, 3], "images")
             session = tf1.Session(graph=graph)

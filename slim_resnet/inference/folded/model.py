@@ -143,8 +143,8 @@ class InferenceModel:
     def from_checkpoint(
             cls, path: CheckpointLike, precision: str = PRECISIONS[0],
             end_points: str | Iterable[str] = (), *, image_size: int | None = None,
-            output_stride: int | None = None, blocks: Sequence[Block] | None = None
-            ) -> "InferenceModel":
+            output_stride: int | None = None, blocks: Sequence[Block] | None = None,
+            use_moving_averages: bool | None = None) -> "InferenceModel":
         """Reads and folds a checkpoint's network.
 
         Args:
@@ -158,18 +158,20 @@ class InferenceModel:
           blocks: Table of blocks to take strides and rates from, which no checkpoint
             records; None takes slim's, a stride of 2 in the last unit of every block
             but the last.
+          use_moving_averages: See `checkpoint.open_checkpoint`.
 
         Raises:
           SlimResnetError: The checkpoint cannot be used, or an argument is at fault.
         """
         check_precision(precision)
         end_points, parts_s = listed(end_points), {}
-        with open_checkpoint(path) as opened, _part(parts_s, "read_and_fold"):
+        with open_checkpoint(path, use_moving_averages) as opened, _part(parts_s, "read_and_fold"):
             network = recognise(opened)
             if blocks is not None:
                 network = with_blocks(network, blocks, opened.path)
             shown = opened.path
-            folded = fold(shown, network, checked_values(shown, opened.dtypes, opened.tensor),
+            folded = fold(shown, network, checked_values(shown, opened.dtypes,
+                                                          opened.network_tensor),
                           precision, output_stride, image_size=image_size,
                           with_variables=True)
         with _part(parts_s, "fuse"):
