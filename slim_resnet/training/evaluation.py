@@ -10,6 +10,7 @@ import itertools
 import math
 import os
 import typing
+from collections.abc import Sequence
 
 import tensorflow as tf
 
