@@ -1,26 +1,50 @@
-"""Building blocks of slim's residual networks, and the builder that both of ours share.
+"""Building blocks of slim's residual networks, and what all our builders share.
 
 A drop-in for ``tf_slim.nets.resnet_utils``: `Block`, `subsample`, `conv2d_same`,
 `stack_blocks_dense` and `resnet_arg_scope` keep its names, arguments and defaults.
 Variables, ops and collections are the same too (tests/test_resnet_v2.py).
 """
 
-import contextlib
 import inspect
 import os
+import typing
 import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import tensorflow as tf
 import tf_slim as slim
 
 from slim_resnet import compat
-from slim_resnet.blocks import Block, unit_arguments  # noqa: F401 (slim has Block here)
 from slim_resnet.errors import ArgScopeWarning
 
 tf1 = tf.compat.v1
 
 
-def subsample(inputs, factor, scope=None):
+class Block(typing.NamedTuple):
+    """One group of residual units that work at one resolution.
+
+    Attributes:
+      scope: Variable scope of the block, part of every checkpoint name.
+      unit_fn: Builds one unit: ``unit_fn(net, depth=..., depth_bottleneck=...,
+        stride=...)``, and ``rate=...`` where atrous convolution is asked for.
+      args: One entry a unit: a dict of ``unit_fn``'s arguments, or a tuple
+        ``(depth, depth_bottleneck, stride)``.
+    """
+
+    scope: str
+    unit_fn: Callable[..., tf.Tensor]
+    args: Sequence[Any]
+
+
+def unit_arguments(unit: dict[str, int] | tuple[int, ...]) -> dict[str, int]:
+    """Returns the keyword arguments of one entry of `Block.args`."""
+    if isinstance(unit, dict):
+        return unit
+    return dict(zip(("depth", "depth_bottleneck", "stride"), unit, strict=True))
+
+
+def subsample(inputs: tf.Tensor, factor: int, scope: str | None = None) -> tf.Tensor:
     """Keeps every ``factor``-th row and column.
 
     Args:
@@ -37,7 +61,8 @@ def subsample(inputs, factor, scope=None):
     return slim.max_pool2d(inputs, [1, 1], stride=factor, scope=scope)
 
 
-def conv2d_same(inputs, num_outputs, kernel_size, stride, rate=1, scope=None):
+def conv2d_same(inputs: tf.Tensor, num_outputs: int, kernel_size: int, stride: int, rate: int = 1,
+                scope: str | None = None) -> tf.Tensor:
     """A convolution whose padding does not depend on the size of its input.
 
     TensorFlow's SAME padding of a strided convolution puts the odd pixel after
@@ -67,7 +92,7 @@ def conv2d_same(inputs, num_outputs, kernel_size, stride, rate=1, scope=None):
                        padding="VALID", scope=scope)
 
 
-def behind_root(output_stride):
+def behind_root(output_stride: int | None) -> int | None:
     """Returns the ``output_stride`` that is left to the blocks behind conv1 and pool1.
 
     Raises:
@@ -80,7 +105,8 @@ def behind_root(output_stride):
     return output_stride // 4
 
 
-def planned_units(blocks, output_stride=None):
+def planned_units(blocks: Sequence[Block], output_stride: int | None = None
+                  ) -> list[tuple[Block, list[dict[str, int]]]]:
     """Returns each block with its units' arguments as `stack_blocks_dense` will build them.
 
     Args:
@@ -115,19 +141,9 @@ def planned_units(blocks, output_stride=None):
     return plan
 
 
-def stack_units(net, blocks, output_stride=None, outputs_collections=None):
-    """What `stack_blocks_dense` and the blog's ``stack_block_dense`` both do."""
-    for block, units in planned_units(blocks, output_stride):
-        with tf1.variable_scope(block.scope, "block", [net]) as sc:
-            for i, arguments in enumerate(units):
-                with tf1.variable_scope(f"unit_{i + 1}", values=[net]):
-                    net = block.unit_fn(net, **arguments)
-            net = compat.collect_named_outputs(outputs_collections, sc.name, net)
-    return net
-
-
 @slim.add_arg_scope
-def stack_blocks_dense(net, blocks, output_stride=None, outputs_collections=None):
+def stack_blocks_dense(net: tf.Tensor, blocks: Sequence[Block], output_stride: int | None = None,
+                       outputs_collections: str | None = None) -> tf.Tensor:
     """Stacks the units of all blocks, each under ``<block scope>/unit_<n>``.
 
     Args:
@@ -144,12 +160,21 @@ def stack_blocks_dense(net, blocks, output_stride=None, outputs_collections=None
     Raises:
       ValueError: ``output_stride`` is not a product of the first unit strides.
     """
-    return stack_units(net, blocks, output_stride, outputs_collections)
+    for block, units in planned_units(blocks, output_stride):
+        with tf1.variable_scope(block.scope, "block", [net]) as sc:
+            for i, arguments in enumerate(units):
+                with tf1.variable_scope(f"unit_{i + 1}", values=[net]):
+                    net = block.unit_fn(net, **arguments)
+            net = compat.collect_named_outputs(outputs_collections, sc.name, net)
+    return net
 
 
-def resnet_arg_scope(weight_decay=0.0001, batch_norm_decay=0.997, batch_norm_epsilon=1e-5,
-                     batch_norm_scale=True, activation_fn=tf.nn.relu, use_batch_norm=True,
-                     batch_norm_updates_collections=tf1.GraphKeys.UPDATE_OPS):
+def resnet_arg_scope(
+        weight_decay: float = 0.0001, batch_norm_decay: float = 0.997,
+        batch_norm_epsilon: float = 1e-5, batch_norm_scale: bool = True,
+        activation_fn: Callable[[tf.Tensor], tf.Tensor] | None = tf.nn.relu,
+        use_batch_norm: bool = True,
+        batch_norm_updates_collections: str | None = tf1.GraphKeys.UPDATE_OPS) -> dict:
     """Returns the arg scope that slim's residual networks are built in.
 
     The first four arguments are ``tf_slim``'s, the last three research/slim's.
@@ -173,8 +198,10 @@ def resnet_arg_scope(weight_decay=0.0001, batch_norm_decay=0.997, batch_norm_eps
     return conv_and_norm_scope(weight_decay, batch_norm_params, activation_fn, use_batch_norm)
 
 
-def conv_and_norm_scope(weight_decay, batch_norm_params, activation_fn=tf.nn.relu,
-                        use_batch_norm=True):
+def conv_and_norm_scope(
+        weight_decay: float, batch_norm_params: dict[str, Any],
+        activation_fn: Callable[[tf.Tensor], tf.Tensor] | None = tf.nn.relu,
+        use_batch_norm: bool = True) -> dict:
     """The part that slim's and the blog's ``resnet_arg_scope`` have in common."""
     with slim.arg_scope(
             [slim.conv2d],
@@ -188,74 +215,12 @@ def conv_and_norm_scope(weight_decay, batch_norm_params, activation_fn=tf.nn.rel
         return scope
 
 
-def build_resnet_v2(inputs, blocks, num_classes, *, unit_fn, stack_fn, collection_suffix,
-                    scope_advice, is_training=None, global_pool=True, output_stride=None,
-                    include_root_block=True, spatial_squeeze=False, reuse=None, scope=None,
-                    announce=None):
-    """Builds slim's network or the blog's, which differ in the first four keywords.
+def warn_outside_arg_scope(advice: str) -> None:
+    """Warns, where the caller's caller stands, if slim's convolutions have their own defaults.
 
     Args:
-      inputs: ``[batch, height, width, channels]``; all but channels may be unknown.
-      blocks: A list of `Block`.
-      num_classes: Number of logits; None leaves them out.
-      unit_fn: The arg-scoped unit whose outputs are collected.
-      stack_fn: The arg-scoped stacker, called ``stack_fn(net, blocks, ...)``.
-      collection_suffix: Ends the name of the end_points collection.
-      scope_advice: How to write the arg scope, for the warning that it is missing.
-      is_training: Mode of all batch norms; None leaves it to the arg scope.
-      global_pool: Whether to average over height and width before the logits.
-      output_stride: See `stack_blocks_dense`; counted from ``inputs``.
-      include_root_block: Whether to begin with conv1 and pool1.
-      spatial_squeeze: Whether to return logits ``[batch, num_classes]`` and to
-        add research/slim's ``global_pool`` and ``<scope>/spatial_squeeze``.
-      reuse: As in ``tf.compat.v1.variable_scope``.
-      scope: Variable scope; None makes a unique ``resnet_v2``.
-      announce: Called with the name of the end_points collection.
-
-    Returns:
-      ``(net, end_points)``, see `slim_resnet.resnet_v2.resnet_v2`.
+      advice: How to write the arg scope.
     """
-    _warn_outside_arg_scope(scope_advice)
-    with contextlib.ExitStack() as stack:
-        enter = stack.enter_context
-        sc = enter(tf1.variable_scope(scope, "resnet_v2", [inputs], reuse=reuse))
-        collection = sc.original_name_scope + collection_suffix
-        if announce:
-            announce(collection)
-        enter(slim.arg_scope([slim.conv2d, unit_fn, stack_fn], outputs_collections=collection))
-        if is_training is not None:
-            enter(slim.arg_scope([slim.batch_norm], is_training=is_training))
-
-        net = inputs
-        if include_root_block:
-            output_stride = behind_root(output_stride)
-            with slim.arg_scope([slim.conv2d], activation_fn=None, normalizer_fn=None):
-                net = conv2d_same(net, 64, 7, stride=2, scope="conv1")
-            net = slim.max_pool2d(net, [3, 3], stride=2, scope="pool1")
-        if output_stride is None:
-            net = stack_fn(net, blocks)
-        else:
-            net = stack_fn(net, blocks, output_stride)
-        net = slim.batch_norm(net, activation_fn=tf.nn.relu, scope="postnorm")
-        research_end_points = {}
-        if global_pool:
-            net = tf.reduce_mean(net, [1, 2], name="pool5", keepdims=True)
-            research_end_points["global_pool"] = net
-        if num_classes is not None:
-            net = slim.conv2d(net, num_classes, [1, 1], activation_fn=None,
-                              normalizer_fn=None, scope="logits")
-            if spatial_squeeze:
-                net = tf.squeeze(net, [1, 2], name="SpatialSqueeze")
-                research_end_points[sc.name + "/spatial_squeeze"] = net
-        end_points = compat.convert_collection_to_dict(collection)
-        if spatial_squeeze:
-            end_points.update(research_end_points)
-        if num_classes is not None:
-            end_points["predictions"] = slim.softmax(net, scope="predictions")
-        return net, end_points
-
-
-def _warn_outside_arg_scope(scope_advice):
     conv2d_defaults = slim.current_arg_scope().get(slim.arg_scope_func_key(slim.conv2d), {})
     if "normalizer_fn" in conv2d_defaults:
         return
@@ -265,5 +230,5 @@ def _warn_outside_arg_scope(scope_advice):
         level, frame = level + 1, frame.f_back
     warnings.warn(
         "resnet_v2 is being built outside resnet_arg_scope: its convolutions get biases and no "
-        f"batch norm, and no checkpoint will fit. Write: {scope_advice}",
+        f"batch norm, and no checkpoint will fit. Write: {advice}",
         ArgScopeWarning, stacklevel=level)

@@ -12,16 +12,20 @@ Networks" (arXiv:1603.05027). A drop-in for ``tf_slim.nets.resnet_v2``::
         with slim.arg_scope(resnet_v2.resnet_arg_scope()):
             net, end_points = resnet_v2.resnet_v2_50(images, 1001, is_training=False)
 
-The graph is tf_slim 1.1.0's, op for op (tests/test_resnet_v2.py). Two things go
+The graph is tf_slim 1.1.0's, op for op (tests/networks/test_resnet_v2.py). Two things go
 beyond it: ``spatial_squeeze=True`` gives what research/slim's version of the file
 gives, and ``is_training=None`` leaves the mode to the arg scope.
 """
+
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 import tf_slim as slim
 
 from slim_resnet import compat, resnet_utils
 from slim_resnet.resnet_utils import Block, resnet_arg_scope  # noqa: F401 (slim has it here)
+
+tf1 = tf.compat.v1
 
 # Units a block. 50, 101 and 152 are the depths of Table 1 of arXiv:1512.03385,
 # 200 that of arXiv:1603.05027.
@@ -34,8 +38,8 @@ DEPTHS = {
 
 
 @slim.add_arg_scope
-def bottleneck(inputs, depth, depth_bottleneck, stride, rate=1, outputs_collections=None,
-               scope=None):
+def bottleneck(inputs: tf.Tensor, depth: int, depth_bottleneck: int, stride: int, rate: int = 1,
+               outputs_collections: str | None = None, scope: str | None = None) -> tf.Tensor:
     """A pre-activation unit: 1x1, 3x3 and 1x1 convolutions beside a shortcut.
 
     Args:
@@ -50,7 +54,7 @@ def bottleneck(inputs, depth, depth_bottleneck, stride, rate=1, outputs_collecti
     Returns:
       ``[batch, ceil(height / stride), ceil(width / stride), depth]``.
     """
-    with tf.compat.v1.variable_scope(scope, "bottleneck_v2", [inputs]) as sc:
+    with tf1.variable_scope(scope, "bottleneck_v2", [inputs]) as sc:
         preact = slim.batch_norm(inputs, activation_fn=tf.nn.relu, scope="preact")
         if compat.last_dimension(inputs.shape, min_rank=4) == depth:
             shortcut = resnet_utils.subsample(inputs, stride, "shortcut")
@@ -65,9 +69,11 @@ def bottleneck(inputs, depth, depth_bottleneck, stride, rate=1, outputs_collecti
         return compat.collect_named_outputs(outputs_collections, sc.name, shortcut + residual)
 
 
-def resnet_v2(inputs, blocks, num_classes=None, is_training=True, global_pool=True,
-              output_stride=None, include_root_block=True, reuse=None, scope=None, *,
-              spatial_squeeze=False):
+def resnet_v2(inputs: tf.Tensor, blocks: Sequence[Block], num_classes: int | None = None,
+              is_training: bool | tf.Tensor | None = True, global_pool: bool = True,
+              output_stride: int | None = None, include_root_block: bool = True,
+              reuse: bool | None = None, scope: str | None = None, *,
+              spatial_squeeze: bool = False) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """Builds a ResNet V2 from any table of blocks.
 
     Args:
@@ -96,20 +102,44 @@ def resnet_v2(inputs, blocks, num_classes=None, is_training=True, global_pool=Tr
       ValueError: ``output_stride`` cannot be reached, or the variables exist and
         ``reuse`` is not set.
     """
-    return resnet_utils.build_resnet_v2(
-        inputs, blocks, num_classes,
-        unit_fn=bottleneck, stack_fn=resnet_utils.stack_blocks_dense,
-        collection_suffix="_end_points",
-        scope_advice="with slim.arg_scope(resnet_v2.resnet_arg_scope()): ...",
-        is_training=is_training, global_pool=global_pool, output_stride=output_stride,
-        include_root_block=include_root_block, spatial_squeeze=spatial_squeeze, reuse=reuse,
-        scope=scope)
+    resnet_utils.warn_outside_arg_scope(
+        "with slim.arg_scope(resnet_v2.resnet_arg_scope()): ...")
+    mode = {} if is_training is None else {"is_training": is_training}
+    with tf1.variable_scope(scope, "resnet_v2", [inputs], reuse=reuse) as sc:
+        end_points_collection = sc.original_name_scope + "_end_points"
+        with slim.arg_scope([slim.conv2d, bottleneck, resnet_utils.stack_blocks_dense],
+                            outputs_collections=end_points_collection), \
+             slim.arg_scope([slim.batch_norm], **mode):
+            net = inputs
+            if include_root_block:
+                output_stride = resnet_utils.behind_root(output_stride)
+                with slim.arg_scope([slim.conv2d], activation_fn=None, normalizer_fn=None):
+                    net = resnet_utils.conv2d_same(net, 64, 7, stride=2, scope="conv1")
+                net = slim.max_pool2d(net, [3, 3], stride=2, scope="pool1")
+            net = resnet_utils.stack_blocks_dense(net, blocks, output_stride)
+            net = slim.batch_norm(net, activation_fn=tf.nn.relu, scope="postnorm")
+            squeezed_end_points = {}
+            if global_pool:
+                net = tf.reduce_mean(net, [1, 2], name="pool5", keepdims=True)
+                squeezed_end_points["global_pool"] = net
+            if num_classes is not None:
+                net = slim.conv2d(net, num_classes, [1, 1], activation_fn=None,
+                                  normalizer_fn=None, scope="logits")
+                if spatial_squeeze:
+                    net = tf.squeeze(net, [1, 2], name="SpatialSqueeze")
+                    squeezed_end_points[sc.name + "/spatial_squeeze"] = net
+            end_points = compat.convert_collection_to_dict(end_points_collection)
+            if spatial_squeeze:
+                end_points.update(squeezed_end_points)
+            if num_classes is not None:
+                end_points["predictions"] = slim.softmax(net, scope="predictions")
+            return net, end_points
 
 
 resnet_v2.default_image_size = 224
 
 
-def resnet_v2_block(scope, base_depth, num_units, stride):
+def resnet_v2_block(scope: str, base_depth: int, num_units: int, stride: int) -> Block:
     """Returns a `Block` of bottleneck units whose last one has the stride.
 
     Args:
@@ -122,17 +152,19 @@ def resnet_v2_block(scope, base_depth, num_units, stride):
     return Block(scope, bottleneck, [unit] * (num_units - 1) + [dict(unit, stride=stride)])
 
 
-def blocks_of_depth(depth):
+def blocks_of_depth(depth: int) -> list[Block]:
     """Returns the four `Block` of a released depth: a key of `DEPTHS`."""
     return [resnet_v2_block(f"block{i + 1}", 64 * 2 ** i, num_units, stride)
             for i, (num_units, stride) in enumerate(zip(DEPTHS[depth], (2, 2, 2, 1)))]
 
 
-def _network_of_depth(depth):
+def _network_of_depth(depth: int) -> Callable[..., tuple[tf.Tensor, dict[str, tf.Tensor]]]:
     name = f"resnet_v2_{depth}"
 
-    def build(inputs, num_classes=None, is_training=True, global_pool=True, output_stride=None,
-              reuse=None, scope=name, *, spatial_squeeze=False):
+    def build(inputs: tf.Tensor, num_classes: int | None = None,
+              is_training: bool | tf.Tensor | None = True, global_pool: bool = True,
+              output_stride: int | None = None, reuse: bool | None = None, scope: str = name, *,
+              spatial_squeeze: bool = False) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         return resnet_v2(inputs, blocks_of_depth(depth), num_classes, is_training, global_pool,
                          output_stride, include_root_block=True, reuse=reuse, scope=scope,
                          spatial_squeeze=spatial_squeeze)

@@ -22,7 +22,7 @@ from slim_resnet.experiments import digits
 from slim_resnet.training import hooks
 from slim_resnet.training import run as training
 from slim_resnet.training.graph import architecture_of, build_logits, build_training_graph
-from slim_resnet.training.options import Options
+from slim_resnet.training.options import TrainingOptions
 
 tf1 = tf.compat.v1
 
@@ -168,14 +168,14 @@ def check_fine_tuning(lengths=(5, 10, 20), seeds=(0, 1, 2), pretraining_steps=30
             common = dict(image_size=32, augmentation="none", seed=seed)
             network = dict(model="resnet_v2", blocks=BLOCKS)
             before = os.path.join(folder, f"before-{seed}")
-            training.train(Options(steps=pretraining_steps, **network, **common),
+            training.train(TrainingOptions(steps=pretraining_steps, **network, **common),
                            [files["old"]["train"]], before, evaluate=False)
             for steps in lengths:
                 row = {"seed": seed, "steps": steps}
                 for name, start in (("from_scratch", network),
                                     ("fine_tuned", dict(checkpoint=before, exclude=("logits",)))):
                     outcome = training.train(
-                        Options(steps=steps, **start, **common), [files["new"]["train"]],
+                        TrainingOptions(steps=steps, **start, **common), [files["new"]["train"]],
                         os.path.join(folder, f"{name}-{seed}-{steps}"),
                         validation=[files["new"]["test"]])
                     row[name] = outcome.evaluations[0].top_1
@@ -211,15 +211,15 @@ def check_throughput(rounds=5, steps=100, batch_size=32, blocks=((16, 3), (32, 3
       steps: Timed steps of each, after ten that are not.
       batch_size: Images a step.
       blocks: Of the network.
-      augmentation: See `training_options.Options`.
+      augmentation: See `TrainingOptions`.
       on_row: Called with each row.
 
     Returns:
       Rows of ``bare`` and ``train``, images a second, and ``ratio``.
     """
     burn_in, rows = 10, []
-    options = Options(steps=steps + burn_in, model="resnet_v2", blocks=blocks, image_size=32,
-                      augmentation=augmentation, batch_size=batch_size)
+    options = TrainingOptions(steps=steps + burn_in, model="resnet_v2", blocks=blocks,
+                              image_size=32, augmentation=augmentation, batch_size=batch_size)
     with tempfile.TemporaryDirectory(prefix="slim_resnet-") as folder:
         data = _random_arrays(os.path.join(folder, "data.npz"), 1000)
         for number in range(rounds):

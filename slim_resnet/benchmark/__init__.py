@@ -3,5 +3,5 @@
 from slim_resnet.common.lazy import face
 
 __getattr__, __dir__, __all__ = face(__name__, {
-    "experiment": "Options run_benchmark",
+    "experiment": "BenchmarkOptions run_benchmark",
 })

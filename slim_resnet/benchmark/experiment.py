@@ -28,7 +28,7 @@ INFO_STRINGS = {"forward": "Forward", "forward-backward": "Forward-backward"}
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
+class BenchmarkOptions:
     """What to time and how.
 
     Attributes:
@@ -79,7 +79,7 @@ class Options:
 
 
 def session_config(options):
-    """Returns the ``ConfigProto`` that `Options` ask for."""
+    """Returns the ``ConfigProto`` that `BenchmarkOptions` ask for."""
     config = tf1.ConfigProto(intra_op_parallelism_threads=options.intra_op_threads,
                              inter_op_parallelism_threads=options.inter_op_threads)
     if options.precision == "bfloat16":
@@ -111,7 +111,7 @@ def prepare(name, options, images=None):
 
     Args:
       name: Name of the model.
-      options: `Options`.
+      options: `BenchmarkOptions`.
       images: ``[batch, height, width, 3]`` to use instead of random numbers, for
         the inputs ``constant`` and ``feed``.
 
@@ -201,7 +201,7 @@ def run_benchmark(options, images_of_size=None, announce=lambda message: None, t
     """Times the networks and prints the blog's lines.
 
     Args:
-      options: `Options`.
+      options: `BenchmarkOptions`.
       images_of_size: Called with an image size in pixels; returns the images to use,
         ``[batch, size, size, 3]``. None uses random numbers.
       announce: Called with a line about what is going on.

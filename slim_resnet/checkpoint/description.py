@@ -10,7 +10,7 @@ from slim_resnet.common.tables import format_table
 _TEXT = "OS"
 
 
-def statistics(array):
+def value_statistics(array):
     """Returns what the values of a variable are like.
 
     Args:

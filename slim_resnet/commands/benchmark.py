@@ -82,7 +82,7 @@ def run(arguments):
         def trace(text):
             with atomic_write(arguments.trace) as file:
                 file.write(text)
-    options = experiment.Options(**options)
+    options = experiment.BenchmarkOptions(**options)
     record = experiment.run_benchmark(options, images_of_size, _announce, trace,
                                      _count_step if sys.stderr.isatty() else None)
     if len(record["runs"]) > 1:

@@ -54,7 +54,7 @@ def _describe(arguments):
             shape = checkpoint.shapes[name]
             rows.append(dict(name=name, shape=list(shape), dtype=checkpoint.dtypes[name],
                              parameters=math.prod(shape),
-                             **(variables.statistics(value) if arguments.stats else {})))
+                             **(variables.value_statistics(value) if arguments.stats else {})))
         record = variables.description(checkpoint, recognised, rows)
     print(json.dumps(record, indent=1, allow_nan=False) if arguments.json
           else "\n".join(variables.description_lines(record)))

@@ -20,7 +20,7 @@ from slim_resnet.experiments import degradation_records as records
 
 HELP = "show how plain networks degrade with depth, and residual ones do not"
 
-_DEFAULTS = records.Options()
+_DEFAULTS = records.DegradationOptions()
 
 
 def add_arguments(parser):
@@ -113,8 +113,8 @@ def _options(arguments):
         raise SlimResnetError(f"--warmup-steps {arguments.warmup_steps}: must be fewer than "
                               f"--steps {arguments.steps}")
     fields = {field.name: getattr(arguments, field.name)
-              for field in dataclasses.fields(records.Options)}
-    return records.Options(**{**fields, "layers": tuple(sorted(set(arguments.layers)))})
+              for field in dataclasses.fields(records.DegradationOptions)}
+    return records.DegradationOptions(**{**fields, "layers": tuple(sorted(set(arguments.layers)))})
 
 
 def _keep(record, path):

@@ -190,7 +190,7 @@ def _statistics(arguments):
             run = stack.enter_context(tensorboard.Run(arguments.logdir, network.session.graph))
             run.add_weights(network)
             batches = run.adding(network, keys, batches)
-        rows = activations.statistics(network, batches, keys)
+        rows = activations.layer_statistics(network, batches, keys)
     doubts = activations.doubts(rows)
     if rows:
         _print(arguments, ("end point", "mean", "std", "min", "max", "zeros", "dead", "NaN",

@@ -124,7 +124,7 @@ def _draw_depth(arguments, network, paths, causes):
     # The same files are read once more, so the same are unreadable.
     causes.clear()
     batches = commands.readable_batches(arguments, paths, causes)
-    rows = activations.statistics(network, batches)
+    rows = activations.layer_statistics(network, batches)
     if rows:
         _write(arguments, "depth", depth.draw(
             rows, table.summary(network.end_points), theme=arguments.theme))

@@ -59,7 +59,7 @@ def add_arguments(parser):
                                help="a step is one task's batch, applied at once (default: one of "
                                "each task's, applied together)")
     parser.set_defaults(**{field.name: field.default
-                           for field in dataclasses.fields(training_options.Options)
+                           for field in dataclasses.fields(training_options.TrainingOptions)
                            if field.default is not dataclasses.MISSING})
 
 
@@ -183,10 +183,10 @@ def run(arguments):
 
 def _options(arguments):
     values = {field.name: getattr(arguments, field.name)
-              for field in dataclasses.fields(training_options.Options)}
+              for field in dataclasses.fields(training_options.TrainingOptions)}
     if values["blocks"] is not None:
         values["blocks"] = training_options.parse_blocks(values["blocks"])
-    return training_options.Options(**{
+    return training_options.TrainingOptions(**{
         name: tuple(value) if isinstance(value, list) else value
         for name, value in values.items()})
 

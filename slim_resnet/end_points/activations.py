@@ -6,7 +6,7 @@ For your own network as for a checkpoint's, in memory for one batch::
     from slim_resnet.inference import BuiltNetwork
 
     network = BuiltNetwork(session, images, end_points)
-    rows = activations.statistics(network, batches)
+    rows = activations.layer_statistics(network, batches)
     print(activations.doubts(rows))
 
 Sums are taken within the graph, in float64, so that no activation leaves it; batches
@@ -76,7 +76,7 @@ class Statistics:
     batch_change: float | None
 
 
-def statistics(network, batches, keys=None):
+def layer_statistics(network, batches, keys=None):
     """Runs images through a network once and describes its end points.
 
     Args:
@@ -117,7 +117,7 @@ def doubts(rows):
     """Returns what looks wrong about a network, a line each; none for a sound one.
 
     Args:
-      rows: What `statistics` returned.
+      rows: What `layer_statistics` returned.
     """
     found = []
 

@@ -94,7 +94,7 @@ def block_units(layers, image_size):
     """Returns the number of units of each block: as even as can be, the last ones fewer.
 
     Args:
-      layers: See `degradation_records.Options`.
+      layers: See `DegradationOptions`.
       image_size: Height and width of the images, in pixels.
     """
     blocks = num_blocks(image_size)
@@ -109,7 +109,7 @@ def build_network(kind, images, num_classes, layers, width, is_training, reuse=N
       kind: ``plain`` or ``residual``.
       images: ``[N, H, W, channels]``.
       num_classes: Number of logits.
-      layers: See `degradation_records.Options`, as is ``width``.
+      layers: See `DegradationOptions`, as is ``width``.
       is_training: Mode of the batch norms.
       reuse: As in ``tf.compat.v1.variable_scope``.
 
@@ -133,14 +133,14 @@ def train(kind, layers, seed, data_set, options, stopped=lambda: False):
       layers: Its depth.
       seed: Of its weights and the order of the images.
       data_set: A `DataSet`.
-      options: `degradation_records.Options`.
+      options: `DegradationOptions`.
       stopped: Asked before every step; True ends the run.
 
     Returns:
       A run of a record, see `slim_resnet.experiments.degradation_records`; None if it was stopped.
     """
     images_shape = data_set.training_images.shape[1:]
-    training = training_options.Options(
+    training = training_options.TrainingOptions(
         steps=options.steps, batch_size=options.batch_size, learning_rate=options.learning_rate,
         warmup_steps=options.warmup_steps)
     scope = resnet_utils.resnet_arg_scope(
@@ -205,7 +205,7 @@ def train_all(runs, data_set, options, jobs):
     Args:
       runs: A list of ``(kind, layers, seed)``.
       data_set: A `DataSet`.
-      options: `degradation_records.Options`.
+      options: `DegradationOptions`.
       jobs: Runs at a time; no result depends on it.
 
     Yields:

@@ -29,7 +29,7 @@ _POINTS = 0.5
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
+class DegradationOptions:
     """What is trained, and how; all networks alike.
 
     Attributes:
@@ -72,7 +72,7 @@ def new_record(data_set, options, earlier=None):
     Args:
       data_set: Dict: ``name``, ``training_images``, ``test_images`` (numbers) and
         ``chance_error_percent``, the training error of naming one class always.
-      options: `Options`.
+      options: `DegradationOptions`.
       earlier: A record whose runs are kept; None for none.
     """
     return {
@@ -91,7 +91,7 @@ def read_record(path, data_set, options):
     Args:
       path: A file that `slim_resnet.experiments.degradation` wrote, or that is not there.
       data_set: Name of the data set.
-      options: `Options`; more layers or seeds than the file's may be asked for.
+      options: `DegradationOptions`; more layers or seeds than the file's may be asked for.
 
     Raises:
       SlimResnetError: The file is no such record, or one of other options.

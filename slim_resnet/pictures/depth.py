@@ -2,7 +2,7 @@
 
 From Python::
 
-    rows = activations.statistics(network, batches)
+    rows = activations.layer_statistics(network, batches)
     figure = depth_picture.draw(rows, end_points.summary(network.end_points))
 
 Needs the extra ``plot``.

@@ -1,6 +1,7 @@
-"""A network drawn as SVG, from its table of blocks alone; needs no TensorFlow.
+"""A network drawn as SVG, from its table of blocks alone.
 
-    from slim_resnet import diagram, resnet_v2
+    from slim_resnet import resnet_v2
+    from slim_resnet.pictures import diagram
 
     svg = diagram.draw(resnet_v2.blocks_of_depth(152), title="resnet_v2_152", image_size=224,
                        num_classes=1001)
@@ -9,10 +10,10 @@ Every block is a panel, every kind of unit in it a row of boxes with its shortcu
 it. Units that do the same are drawn once, with their number.
 """
 
-from slim_resnet.blocks import unit_groups
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.pictures.markup import escaped, shortened, text_width
 from slim_resnet.pictures.themes import THEMES
+from slim_resnet.pictures.units import unit_groups
 
 # All in pixels.
 _WIDTH, _NARROW_WIDTH = 240, 156
@@ -30,7 +31,7 @@ def draw(blocks, *, title, image_size=None, num_classes=None, input_channels=3, 
     """Draws a ResNet V2.
 
     Args:
-      blocks: A list of `blocks.Block`.
+      blocks: A list of `resnet_utils.Block`.
       title: The network's name, for the heading.
       image_size: Height and width of the images, in pixels; None leaves them open.
       num_classes: Number of logits; None draws none.

@@ -4,5 +4,5 @@ from slim_resnet.common.lazy import face
 
 __getattr__, __dir__, __all__ = face(__name__, {
     "run": "Outcome train",
-    "options": "Options",
+    "options": "TrainingOptions",
 })

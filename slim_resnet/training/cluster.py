@@ -121,7 +121,7 @@ def train(cluster, options, data, output, *, synchronous=True, validation=None,
 
     Args:
       cluster: The `cluster.Cluster`; this task is a working one.
-      options: `training_options.Options`, the same for all tasks; ``batch_size`` is each
+      options: `TrainingOptions`, the same for all tasks; ``batch_size`` is each
         task's.
       data: As in `training.train`; each task reads its share of the same images.
       output: As there, and ``validation`` too; the chief alone uses them.

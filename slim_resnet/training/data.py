@@ -211,7 +211,7 @@ class Input:
 
     Args:
       source: What `open_data` returned.
-      options: `training_options.Options`.
+      options: `TrainingOptions`.
       task: Which of ``num_tasks`` equal parts of every step's images is taken, where
         several workers share them.
       num_tasks: Number of parts, of ``options.batch_size`` images each.

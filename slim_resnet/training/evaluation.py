@@ -80,7 +80,7 @@ def evaluate_run(options, architecture, folder, classes, data, most_images=None)
     order of chance; a smaller last batch is left out.
 
     Args:
-      options: `training_options.Options`.
+      options: `TrainingOptions`.
       architecture: The `training_graph.Architecture`.
       folder: Folder of the run.
       classes: Names of its classes.
@@ -120,7 +120,7 @@ def warning(evaluations, options):
 
     Args:
       evaluations: What `evaluate_run` returned.
-      options: `training_options.Options`.
+      options: `TrainingOptions`.
     """
     by_how = {one.how: one for one in evaluations}
     moving, batch = by_how[MOVING], by_how[BATCH]

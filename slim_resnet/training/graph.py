@@ -58,7 +58,7 @@ def build_logits(images, num_classes, architecture, options, is_training=True):
       images: ``[N, size, size, 3]``, prepared.
       num_classes: Number of logits.
       architecture: An `Architecture`.
-      options: `training_options.Options`; those of batch norm and weight decay count.
+      options: `TrainingOptions`; those of batch norm and weight decay count.
       is_training: Whether batch norms use the batch's statistics and update the moving
         ones.
 
@@ -92,7 +92,7 @@ def learning_rate(options, step):
     """Returns the rate of a step, a scalar tensor.
 
     Args:
-      options: `training_options.Options`.
+      options: `TrainingOptions`.
       step: Steps that are over, an integer tensor.
     """
     rate, warmup = options.learning_rate, options.warmup_steps
@@ -184,7 +184,7 @@ def build_training_graph(images, labels, num_classes, network_fn, options, *,
       num_classes: Number of classes.
       network_fn: ``network_fn(images)`` builds a network in training mode and returns
         logits ``[N, num_classes]``; see `build_logits`.
-      options: `training_options.Options`.
+      options: `TrainingOptions`.
       wrap_optimizer: ``wrap_optimizer(optimizer)`` returns what is used in its place,
         like a ``SyncReplicasOptimizer``.
 

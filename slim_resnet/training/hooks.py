@@ -59,7 +59,7 @@ class LogHook(tf1.train.SessionRunHook):
     Args:
       graph: A `training_graph.TrainingGraph`.
       folder: Folder of the run.
-      options: Its `training_options.Options`.
+      options: Its `TrainingOptions`.
       log_steps: Steps from one line to the next; the last step has one too.
       on_progress: Called with a `Progress` after each step, unless None.
     """

@@ -24,7 +24,7 @@ _BLOCK = re.compile(r"(\d{1,5})x(\d{1,5})")
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
+class TrainingOptions:
     """All that the numbers of a run follow from, the data apart.
 
     Attributes:

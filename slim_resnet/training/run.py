@@ -2,12 +2,11 @@
 
 From Python::
 
-    from slim_resnet.training import train
-    from slim_resnet.training_options import Options
+    from slim_resnet.training import TrainingOptions, train
 
-    outcome = train(Options(steps=2000, model="resnet_v2", image_size=32,
-                            blocks=((16, 3), (32, 3), (64, 3))),
-                    ["digits/train.npz"], "run", validation=["digits/test.npz"])
+    options = TrainingOptions(steps=2000, model="resnet_v2", image_size=32,
+                              blocks=((16, 3), (32, 3), (64, 3)))
+    outcome = train(options, ["digits/train.npz"], "run", validation=["digits/test.npz"])
     print(outcome.evaluations)
 
 A run that was stopped, at whatever moment, goes on when it is called again with the same
@@ -67,7 +66,7 @@ def train(options, data, output, *, validation=None, save_seconds=SAVE_SECONDS, 
     """Trains a network, or goes on with a run, and evaluates it.
 
     Args:
-      options: `training_options.Options`.
+      options: `TrainingOptions`.
       data: Images to train on, see `labelled.kind_of_data`.
       output: Folder of the run; made if it is not there.
       validation: Images to evaluate on at the end, see `labelled.kind_of_data`;
@@ -132,7 +131,7 @@ def prepare_folder(output, options, source, on_message=lambda line: None, worker
 
     Args:
       output: Folder of the run.
-      options: `training_options.Options`.
+      options: `TrainingOptions`.
       source: What `training_data.open_data` returned.
       on_message: Called with a line for people.
       workers: How many train together, and how; kept with the options.
@@ -221,7 +220,7 @@ def run_session(graph, batches, saver, options, output, step, *, save_seconds=SA
       graph: The `training_graph.TrainingGraph`.
       batches: Its `training_data.Input`.
       saver: Of `make_saver`; needs no checkpoint where this is not the chief.
-      options: `training_options.Options`.
+      options: `TrainingOptions`.
       output: Folder of the run.
       step: What `first_step` returned.
       save_seconds: See `train`, as are ``save_steps``, ``log_steps``, ``hooks`` and

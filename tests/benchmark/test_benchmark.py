@@ -62,7 +62,7 @@ def test_defaults_are_the_blogs_experiment():
     arguments = cli.build_parser().parse_args(["benchmark"])
     options, images = command._check(arguments)
     assert images is None
-    assert benchmark.Options(**options) == benchmark.Options(
+    assert benchmark.BenchmarkOptions(**options) == benchmark.BenchmarkOptions(
         models=("blog_resnet_v2_152",), batch_size=32, image_size=None, num_classes=1000,
         num_batches=100, burn_in=10, mode="forward", input="random", fetch="output",
         precision="float32")
@@ -75,7 +75,7 @@ def prepared():
     made = []
 
     def prepare(images=None, **options):
-        one = benchmark.prepare("resnet_v2_50", benchmark.Options(
+        one = benchmark.prepare("resnet_v2_50", benchmark.BenchmarkOptions(
             **{"models": ("resnet_v2_50",), "batch_size": 2, "image_size": 32, "num_classes": 7,
                "seed": 1, **options}), images)
         made.append(one)
@@ -135,7 +135,7 @@ def test_forward_backward_is_the_gradient_for_all_variables(prepared):
 
 
 def test_forward_backward_leaves_out_what_the_logits_do_not_see():
-    one = benchmark.prepare("inception_v3", benchmark.Options(
+    one = benchmark.prepare("inception_v3", benchmark.BenchmarkOptions(
         batch_size=1, image_size=107, num_classes=2, mode="forward-backward", fetch="none"))
     with one.run.session:
         aux = [v for v in one.run.session.graph.get_collection(
@@ -144,12 +144,13 @@ def test_forward_backward_leaves_out_what_the_logits_do_not_see():
 
 
 def test_threads_and_precision_reach_the_session():
-    config = benchmark.session_config(benchmark.Options(intra_op_threads=3, inter_op_threads=2,
-                                                        precision="bfloat16"))
+    config = benchmark.session_config(benchmark.BenchmarkOptions(intra_op_threads=3,
+                                                                 inter_op_threads=2,
+                                                                 precision="bfloat16"))
     assert (config.intra_op_parallelism_threads, config.inter_op_parallelism_threads) == (3, 2)
     rewrites = config.graph_options.rewrite_options
     assert rewrites.auto_mixed_precision_onednn_bfloat16 == 1
-    plain = benchmark.session_config(benchmark.Options()).graph_options.rewrite_options
+    plain = benchmark.session_config(benchmark.BenchmarkOptions()).graph_options.rewrite_options
     assert plain.auto_mixed_precision_onednn_bfloat16 == 0
 
 

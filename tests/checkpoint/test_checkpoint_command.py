@@ -133,15 +133,15 @@ def test_bad_input_is_one_line_and_status_2(files, tmp_path, capsys):
 
 def test_statistics():
     nothing = dict(mean=None, std=None, min=None, max=None, nan=0, inf=0)
-    assert description.statistics(np.float32([1, 2, 3, 6])) == dict(
+    assert description.value_statistics(np.float32([1, 2, 3, 6])) == dict(
         mean=3.0, std=np.sqrt(3.5), min=1.0, max=6.0, nan=0, inf=0)
-    assert description.statistics(np.float16([np.nan, np.inf])) == dict(nothing, nan=1, inf=1)
-    assert description.statistics(np.zeros([0, 3])) == nothing
-    assert description.statistics(np.array([b"text"], object)) == nothing
-    assert description.statistics(np.asarray(b"text")) == nothing
+    assert description.value_statistics(np.float16([np.nan, np.inf])) == dict(nothing, nan=1, inf=1)
+    assert description.value_statistics(np.zeros([0, 3])) == nothing
+    assert description.value_statistics(np.array([b"text"], object)) == nothing
+    assert description.value_statistics(np.asarray(b"text")) == nothing
     # float16 sums overflow; the sum of a million of float32's ones does not stop short.
-    assert description.statistics(np.full(10, 60000, np.float16))["mean"] == 60000
-    assert description.statistics(np.array(True))["mean"] == 1
+    assert description.value_statistics(np.full(10, 60000, np.float16))["mean"] == 60000
+    assert description.value_statistics(np.array(True))["mean"] == 1
 
 
 def test_largest_difference():

@@ -34,7 +34,7 @@ def batches_of(images, size):
 
 def test_statistics_are_numpy_s(network):
     images = images_of(7)
-    rows = {row.key: row for row in activations.statistics(network, batches_of(images, 3))}
+    rows = {row.key: row for row in activations.layer_statistics(network, batches_of(images, 3))}
     values = network.run(network.end_points, images)
     assert set(rows) == set(values)
     for key, array in values.items():
@@ -55,7 +55,7 @@ def test_statistics_are_numpy_s(network):
 def test_batch_norms_are_held_to_their_gamma_and_beta(network):
     images = images_of(4)
     unit = "resnet_v2_50/block1/unit_1/bottleneck_v2"
-    rows = {row.key: row for row in activations.statistics(network, [images])}
+    rows = {row.key: row for row in activations.layer_statistics(network, [images])}
 
     def norms_of(unit):
         for name in ("preact/FusedBatchNormV3", "conv1/BatchNorm/FusedBatchNormV3"):
@@ -105,7 +105,7 @@ def test_nan_infinity_dead_channels_and_constants():
     images = images_of(2)
     images[0, 0, 0, 0], images[1, 3, 4, 2], images[1, 5, 5, 2] = np.inf, np.nan, np.nan
     with network.session:
-        relu, zero = activations.statistics(network, [images[:1], images[1:]])
+        relu, zero = activations.layer_statistics(network, [images[:1], images[1:]])
     assert (relu.nan, relu.inf, relu.dead, relu.values) == (2, 1, (1,), 2 * 32 * 32 * 3)
     made = np.maximum(images - np.float32([0, 10, 0]), 0)
     finite = made[np.isfinite(made)].astype(np.float64)
@@ -123,7 +123,7 @@ def test_nan_infinity_dead_channels_and_constants():
 def test_all_nan_has_counts_and_no_mean():
     network = own(plain, lambda variable: np.full(variable.shape, np.nan))
     with network.session:
-        row = activations.statistics(network, [images_of(2)], ["linear"])[0]
+        row = activations.layer_statistics(network, [images_of(2)], ["linear"])[0]
     assert (row.mean, row.std, row.min, row.max) == (None,) * 4
     assert row.nan == row.values == 2 * 32 * 32 * 2
 
@@ -153,7 +153,7 @@ def test_training_mode_shows():
     def doubts_of(is_training):
         network = own(tiny(is_training=is_training), learned)
         with network.session:
-            rows = activations.statistics(network, batches_of(images_of(6), 4))
+            rows = activations.layer_statistics(network, batches_of(images_of(6), 4))
         return rows, [doubt for doubt in activations.doubts(rows) if "training mode" in doubt]
 
     rows, doubts = doubts_of(True)
@@ -177,7 +177,7 @@ def test_moving_statistics_that_were_never_updated_show():
 
         network = own(build, moved, updates)
         with network.session:
-            return activations.statistics(network, [images])
+            return activations.layer_statistics(network, [images])
 
     rows = rows_after(0)
     doubt, = [doubt for doubt in activations.doubts(rows) if "gamma and beta" in doubt]
@@ -198,7 +198,7 @@ def test_growth_without_batch_norm_shows():
                   if variable.op.name == "linear/weights" else
                   np.full(variable.shape, 0.5))
     with network.session:
-        rows = activations.statistics(network, [images_of(2)])
+        rows = activations.layer_statistics(network, [images_of(2)])
     assert activations.doubts(rows) == [
         "1 of 2 end points have a standard deviation more than 1000 times that of relu: values "
         "grow from layer to layer, as nothing normalises them; first linear"]
@@ -214,7 +214,7 @@ def test_memory_is_bounded_by_channels_not_by_images(network, monkeypatch):
         return values
 
     monkeypatch.setattr(network, "run", measured)
-    activations.statistics(network, batches_of(images_of(5), 2))
+    activations.layer_statistics(network, batches_of(images_of(5), 2))
     # Three batches, and the first image alone.
     assert fetched == [64] * 4
 
@@ -226,18 +226,18 @@ def test_chosen_keys_ctrl_c_and_bad_keys(network):
         raise KeyboardInterrupt
 
     keys = ["resnet_v2_50/logits", "resnet_v2_50/block1"]
-    rows = activations.statistics(network, interrupted(), keys)
+    rows = activations.layer_statistics(network, interrupted(), keys)
     assert [row.key for row in rows] == keys[::-1]
     assert {row.images for row in rows} == {5}
-    assert activations.statistics(network, iter(())) == []
+    assert activations.layer_statistics(network, iter(())) == []
     assert activations.doubts([]) == []
     with network.session.graph.as_default():
         loss = tf.reduce_sum(network.end_points[keys[0]])
     with pytest.raises(SlimResnetError, match="'loss' has no images and channels"):
-        activations.statistics(
+        activations.layer_statistics(
             BuiltNetwork(network.session, network.images, {"loss": loss}), [images_of(1)])
     with pytest.raises(SlimResnetError, match="no end point 'blok1'; nearest: resnet_v2_50/block1"):
-        activations.statistics(network, [images_of(1)], ["blok1"])
+        activations.layer_statistics(network, [images_of(1)], ["blok1"])
 
 
 def test_a_sound_network_raises_no_doubt():

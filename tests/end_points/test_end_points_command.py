@@ -114,7 +114,7 @@ def test_statistics_of_images(written, folder, capsys):
     readable = [str(folder / name) for name in ("a.png", "c.png", "d.png")]
     with Network(written.path, 32) as network:
         keys = fnmatch.filter(network.end_points, "*conv*")
-        rows = activations.statistics(network, [pictures.prepared(readable)], keys)
+        rows = activations.layer_statistics(network, [pictures.prepared(readable)], keys)
     assert [row["key"] for row in document["end_points"]] == [row.key for row in rows]
     for row, expected in zip(document["end_points"], rows):
         assert row["images"] == 3

@@ -25,7 +25,7 @@ def tiny_data():
     return degradation.DataSet("digits", images[:60], labels[:60], images[60:], labels[60:])
 
 
-OPTIONS = records.Options(layers=(7,), width=1, seeds=2, steps=20, batch_size=10)
+OPTIONS = records.DegradationOptions(layers=(7,), width=1, seeds=2, steps=20, batch_size=10)
 
 
 @pytest.mark.parametrize("layers, image_size, units", [
@@ -64,8 +64,8 @@ def test_runs_are_those_of_their_seeds_however_many_are_trained_at_a_time():
 def test_errors_are_of_all_images():
     """A network that has learned nothing names one class for all."""
     data = tiny_data()
-    options = records.Options(layers=(7,), width=1, seeds=1, steps=1, batch_size=10,
-                              learning_rate=1e-9)
+    options = records.DegradationOptions(layers=(7,), width=1, seeds=1, steps=1, batch_size=10,
+                                         learning_rate=1e-9)
     data = data._replace(test_labels=np.full(30, 3))  # none of its classes
     run = degradation.train("plain", 7, 0, data, options)
     assert run["test_error_percent"] == 100
@@ -267,7 +267,8 @@ def test_bad_input_is_one_line(arguments, message, trained, tmp_path, monkeypatc
 def test_warm_up_lowers_the_first_rates():
     """A rate that has hardly begun to grow is as good as one that is next to nothing."""
     def loss(**changes):
-        options = records.Options(layers=(7,), width=1, seeds=1, steps=4, batch_size=30, **changes)
+        options = records.DegradationOptions(layers=(7,), width=1, seeds=1, steps=4, batch_size=30,
+                                             **changes)
         return degradation.train("residual", 7, 0, tiny_data(), options)["training_loss"]
 
     assert loss(warmup_steps=10 ** 9) == pytest.approx(

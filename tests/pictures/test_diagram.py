@@ -5,10 +5,11 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 from slim_resnet import resnet_v2
-from slim_resnet.blocks import Block, unit_groups
 from slim_resnet.cli import main
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.pictures import diagram
+from slim_resnet.pictures.units import unit_groups
+from slim_resnet.resnet_utils import Block
 from tests.helpers import checkpoints
 
 SVG = "{http://www.w3.org/2000/svg}"

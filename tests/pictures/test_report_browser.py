@@ -3,8 +3,8 @@
 import pytest
 
 from slim_resnet import resnet_v2
-from slim_resnet.blocks import Block
 from slim_resnet.pictures import diagram
+from slim_resnet.resnet_utils import Block
 from tests.helpers import browser
 from tests.helpers.reports import write_report
 

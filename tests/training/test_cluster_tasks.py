@@ -16,7 +16,7 @@ from slim_resnet.training import cluster as cluster_training
 from slim_resnet.training import run as training
 from slim_resnet.training import tasks as cluster_tasks
 from slim_resnet.training.data import Input, open_data
-from slim_resnet.training.options import Options
+from slim_resnet.training.options import TrainingOptions
 from tests.helpers import clusters
 
 tf1 = tf.compat.v1
@@ -90,7 +90,7 @@ def test_asynchronous_workers_share_the_steps(data, tmp_path, monkeypatch):
 
     monkeypatch.setattr(training, "run_session", worker_misses_the_last_step)
     jobs = clusters.free_jobs(2)
-    options = Options(steps=60, batch_size=4, ema_decay=0.9, **clusters.NETWORK)
+    options = TrainingOptions(steps=60, batch_size=4, ema_decay=0.9, **clusters.NETWORK)
     ps, worker = start(jobs, data, tmp_path / "unused", options, synchronous=False)
     outcome = cluster_training.train(Cluster(jobs, "worker", 0), options, [data],
                                      str(tmp_path / "run"), synchronous=False)
@@ -110,7 +110,7 @@ def test_asynchronous_workers_share_the_steps(data, tmp_path, monkeypatch):
     (cluster_training._AlternatingInput,
      [(0, 0, 0), (0, 1, 1), (6, 0, 6), (6, 1, 7), (7, 0, 6)])])
 def test_tasks_see_the_batches_that_one_process_sees(data, make_input, tasks_steps):
-    source, options = open_data([data]), Options(steps=1, batch_size=4, **clusters.NETWORK)
+    source, options = open_data([data]), TrainingOptions(steps=1, batch_size=4, **clusters.NETWORK)
 
     def batch(batches, step):
         with tf1.Session(graph=batches.images.graph) as session:
@@ -126,7 +126,7 @@ def test_tasks_see_the_batches_that_one_process_sees(data, make_input, tasks_ste
 
 def test_a_failing_chief_ends_all(data, tmp_path):
     jobs = clusters.free_jobs(2)
-    options = Options(steps=20, batch_size=4, **clusters.NETWORK)
+    options = TrainingOptions(steps=20, batch_size=4, **clusters.NETWORK)
     (tmp_path / "model.ckpt-7.index").touch()
     ps, worker = start(jobs, data, tmp_path, options)
     with pytest.raises(SlimResnetError, match="holds checkpoints and no training.json"):
@@ -141,10 +141,10 @@ def test_chief_that_waits_says_so_and_ends_at_ctrl_c(data, tmp_path, monkeypatch
     monkeypatch.setattr(cluster_tasks, "_STEP_SECONDS", 0.2)
     monkeypatch.setattr(cluster_tasks, "LEAVE_SECONDS", 0.5)
     jobs = clusters.free_jobs(2)
-    options = Options(steps=20, batch_size=4, **clusters.NETWORK)
+    options = TrainingOptions(steps=20, batch_size=4, **clusters.NETWORK)
     ps = Task(cluster_tasks.serve_parameters, Cluster(jobs, "ps", 0))
     worker = Task(cluster_training.train, Cluster(jobs, "worker", 1),
-                  Options(steps=20, batch_size=5, **clusters.NETWORK), [data], "unused")
+                  TrainingOptions(steps=20, batch_size=5, **clusters.NETWORK), [data], "unused")
     messages = []
 
     def on_message(line):
@@ -166,7 +166,7 @@ def test_chief_that_waits_says_so_and_ends_at_ctrl_c(data, tmp_path, monkeypatch
 
 
 def test_one_worker_goes_on_with_the_run_of_a_process_alone(data, tmp_path):
-    options = Options(steps=20, batch_size=4, **clusters.NETWORK)
+    options = TrainingOptions(steps=20, batch_size=4, **clusters.NETWORK)
 
     class Interrupt(tf1.train.SessionRunHook):
         def after_run(self, run_context, run_values):

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from slim_resnet.training import run as training
 from slim_resnet.training.graph import architecture_of, build_logits
-from slim_resnet.training.options import Options
+from slim_resnet.training.options import TrainingOptions
 from tests.helpers import clusters
 
 tf1 = tf.compat.v1
@@ -80,10 +80,10 @@ def killed_worker(data, tmp_path_factory):
     """
     folder = tmp_path_factory.mktemp("cluster")
     pretrained = str(folder / "pretrained")
-    training.train(Options(steps=8, batch_size=30, **clusters.NETWORK), [data], pretrained,
+    training.train(TrainingOptions(steps=8, batch_size=30, **clusters.NETWORK), [data], pretrained,
                    evaluate=False)
-    options = Options(steps=STEPS, batch_size=2 * BATCH_SIZE, freeze_batch_norm=True,
-                      checkpoint=pretrained, **clusters.NETWORK)
+    options = TrainingOptions(steps=STEPS, batch_size=2 * BATCH_SIZE, freeze_batch_norm=True,
+                              checkpoint=pretrained, **clusters.NETWORK)
     first = Values(FIRST_SAVE)
     training.train(options, [data], str(folder / "alone"), hooks=[first], evaluate=False)
     spec = folder / "spec.json"

@@ -13,7 +13,7 @@ from tf_slim.nets import resnet_v2 as tf_slim_resnet_v2
 from slim_resnet import blog, compat, resnet_v2
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.training import graph as training_graph
-from slim_resnet.training.options import Options, batch_norm_decay_for
+from slim_resnet.training.options import TrainingOptions, batch_norm_decay_for
 from tests.helpers import networks
 
 tf1 = tf.compat.v1
@@ -24,8 +24,9 @@ LABELS = np.array([0, 2, 1, 1])
 BLOCKS = ((1, 2), (2, 2))
 _RUNS = {}
 # Plain descent, so that one step shows the gradients themselves.
-OPTIONS = Options(steps=100, model="resnet_v2", blocks=BLOCKS, image_size=32, optimizer="sgd",
-                  learning_rate=0.1, schedule="constant", batch_norm_decay=0.9)
+OPTIONS = TrainingOptions(steps=100, model="resnet_v2", blocks=BLOCKS, image_size=32,
+                          optimizer="sgd", learning_rate=0.1, schedule="constant",
+                          batch_norm_decay=0.9)
 
 
 def step(options, steps=1):
@@ -295,8 +296,8 @@ def test_warm_up_grows_in_equal_parts_and_the_schedule_begins_behind_it():
 
 def test_batch_norm_decay_follows_the_length_of_the_run():
     def decay(steps, given=None):
-        return batch_norm_decay_for(Options(steps=steps, model="resnet_v2_50",
-                                            batch_norm_decay=given))
+        return batch_norm_decay_for(TrainingOptions(steps=steps, model="resnet_v2_50",
+                                                    batch_norm_decay=given))
 
     assert decay(200) == pytest.approx(0.95) and decay(100, 0.5) == 0.5
     assert decay(10 ** 6) == decay(3334) == 0.997 and decay(3) == 0

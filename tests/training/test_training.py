@@ -19,14 +19,14 @@ from slim_resnet.errors import SlimResnetError
 from slim_resnet.training import folder as training_folder
 from slim_resnet.training import hooks as training_hooks
 from slim_resnet.training import run
-from slim_resnet.training.options import Options
+from slim_resnet.training.options import TrainingOptions
 from tests.helpers import checkpoints, pictures
 
 tf1 = tf.compat.v1
 
 STEPS = 8
-OPTIONS = Options(steps=STEPS, model="resnet_v2", blocks=((1, 1), (2, 1)), image_size=32,
-                  augmentation="inception", batch_size=4, learning_rate=0.02, ema_decay=0.9)
+OPTIONS = TrainingOptions(steps=STEPS, model="resnet_v2", blocks=((1, 1), (2, 1)), image_size=32,
+                          augmentation="inception", batch_size=4, learning_rate=0.02, ema_decay=0.9)
 
 
 @pytest.fixture(scope="module")
@@ -200,7 +200,7 @@ def test_other_options_in_the_folder(data, straight):
                          ({"root_block": False}, "with a root block, not without"),
                          ({"train_only": ("logits",)}, "--train-only (none), not logits")):
         with pytest.raises(SlimResnetError, match="holds a run") as error:
-            train(data, straight, Options(**{**OPTIONS.__dict__, **change}))
+            train(data, straight, TrainingOptions(**{**OPTIONS.__dict__, **change}))
         assert said in str(error.value)
     assert {path: path.read_bytes() for path in straight.iterdir()} == before
 

@@ -15,7 +15,7 @@ from slim_resnet.training import evaluation
 from slim_resnet.training import run as training
 from slim_resnet.training.evaluation import AVERAGED, BATCH, MOVING, Evaluated
 from slim_resnet.training.hooks import Progress
-from slim_resnet.training.options import Options, check, parse_blocks
+from slim_resnet.training.options import TrainingOptions, check, parse_blocks
 from tests.helpers import checkpoints, pictures
 
 CLASSES = ("dark", "light", "mid")
@@ -191,7 +191,7 @@ def test_without_a_terminal_a_line_a_minute(monkeypatch, capsys):
 
 
 def test_averages_that_have_not_converged_are_told():
-    options = Options(steps=100, model="resnet_v2_50", batch_norm_decay=0.997)
+    options = TrainingOptions(steps=100, model="resnet_v2_50", batch_norm_decay=0.997)
 
     def warning(moving, batch, images=1000):
         return evaluation.warning([Evaluated(MOVING, images, moving, 1.0, 0),
@@ -220,7 +220,7 @@ def test_averages_that_have_not_converged_are_told():
     ({"freeze_batch_norm": True, "checkpoint": "x", "zero_debias": True}, "has no effect"),
 ])
 def test_options_that_do_not_go_together(change, said):
-    good = Options(steps=10, model="resnet_v2", blocks=((1, 1),))
+    good = TrainingOptions(steps=10, model="resnet_v2", blocks=((1, 1),))
     check(good)
     with pytest.raises(SlimResnetError, match=said):
         check(dataclasses.replace(good, **change))
@@ -240,8 +240,8 @@ def test_unwritable_output(data, tmp_path, capsys):
 
 
 def test_no_root_block_is_recognised(data, tmp_path):
-    options = Options(steps=2, model="blog_resnet_v2", blocks=((2, 1), (4, 2)), root_block=False,
-                      image_size=16, augmentation="none", batch_size=4)
+    options = TrainingOptions(steps=2, model="blog_resnet_v2", blocks=((2, 1), (4, 2)),
+                              root_block=False, image_size=16, augmentation="none", batch_size=4)
     training.train(options, [data[0]], tmp_path / "run", evaluate=False)
     with open_checkpoint(tmp_path / "run") as checkpoint:
         found = recognise(checkpoint)

@@ -10,14 +10,14 @@ import tensorflow as tf
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.images import reading
 from slim_resnet.training import data as training_data
-from slim_resnet.training.options import Options
+from slim_resnet.training.options import TrainingOptions
 from tests.helpers import pictures
 
 tf1 = tf.compat.v1
 
 SIZE, BATCH = 16, 4
-OPTIONS = Options(steps=10, model="resnet_v2", blocks=((1, 1),), image_size=SIZE,
-                  batch_size=BATCH, augmentation="none", seed=3)
+OPTIONS = TrainingOptions(steps=10, model="resnet_v2", blocks=((1, 1),), image_size=SIZE,
+                          batch_size=BATCH, augmentation="none", seed=3)
 CLASSES = ("ash", "birch", "cedar")
 
 

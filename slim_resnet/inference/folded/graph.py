@@ -1,6 +1,6 @@
 """The folded network as a GraphDef of stock TensorFlow ops.
 
-It walks the same table of blocks as `resnet_utils.stack_units`. Nodes are written
+It walks the same table of blocks as `resnet_utils.stack_blocks_dense`. Nodes are written
 straight into the GraphDef: ops made through TensorFlow's Python API would copy every
 constant several times and take ten times as long.
 

@@ -109,8 +109,9 @@ def make(checkpoint, paths, labels=None, *, image_size=None, preprocessing=None,
         except KeyboardInterrupt:
             interrupted = True
         summary = table.summary(network.end_points)
-        rows = activations.statistics(network, (np.stack(prepared[at:at + batch_size]) for at in
-                                                range(0, len(prepared), batch_size)))
+        rows = activations.layer_statistics(
+            network, (np.stack(prepared[at:at + batch_size])
+                      for at in range(0, len(prepared), batch_size)))
     page = report_page.Contents(
         description=described, recognised=network.recognised, image_size=image_size,
         preprocessing=preprocessing, entries=entries, keys_left_out=len(chosen[MOST_KEYS:]),

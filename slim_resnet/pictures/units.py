@@ -1,30 +1,9 @@
-"""The table that a residual network is built from; needs no TensorFlow."""
+"""Units of a block that do the same, grouped, so that they are drawn once."""
 
 import itertools
 import typing
 
-
-class Block(typing.NamedTuple):
-    """One group of residual units that work at one resolution.
-
-    Attributes:
-      scope: Variable scope of the block, part of every checkpoint name.
-      unit_fn: Builds one unit: ``unit_fn(net, depth=..., depth_bottleneck=...,
-        stride=...)``, and ``rate=...`` where atrous convolution is asked for.
-      args: One entry a unit: a dict of ``unit_fn``'s arguments, or a tuple
-        ``(depth, depth_bottleneck, stride)``.
-    """
-
-    scope: str
-    unit_fn: typing.Callable
-    args: list
-
-
-def unit_arguments(unit):
-    """Returns the keyword arguments of one entry of `Block.args`."""
-    if isinstance(unit, dict):
-        return unit
-    return dict(zip(("depth", "depth_bottleneck", "stride"), unit, strict=True))
+from slim_resnet.resnet_utils import unit_arguments
 
 
 class UnitGroup(typing.NamedTuple):
