@@ -27,5 +27,6 @@ from slim_resnet.common.lazy import face
 __getattr__, __dir__, __all__ = face(__name__, {
     "reader": "Checkpoint open_checkpoint",
     "recognition": "Recognised recognise",
-    "restoring": "build_from_checkpoint restore",
+    "restoring": "restore",
+    "building": "build_from_checkpoint",
 })

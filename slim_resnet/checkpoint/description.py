@@ -1,16 +1,23 @@
 """Tables and statistics of a checkpoint's variables: pure functions over plain data."""
 
 import math
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from slim_resnet.common.tables import format_table
+from slim_resnet.models import VARIANTS
+
+if TYPE_CHECKING:
+    from slim_resnet.checkpoint.reader import Checkpoint
+    from slim_resnet.checkpoint.recognition import Recognised
 
 # Kinds of dtype that TensorFlow's strings come in: object, and bytes for a scalar.
 _TEXT = "OS"
 
 
-def value_statistics(array):
+def value_statistics(array: np.ndarray) -> dict[str, Any]:
     """Returns what the values of a variable are like.
 
     Args:
@@ -32,7 +39,7 @@ def value_statistics(array):
     return dict(record, nan=int(np.isnan(values).sum()), inf=int(np.isinf(values).sum()))
 
 
-def largest_difference(a, b):
+def largest_difference(a: np.ndarray, b: np.ndarray) -> float | None:
     """Returns the largest absolute difference of two arrays of one shape.
 
     Returns:
@@ -51,7 +58,8 @@ def largest_difference(a, b):
     return math.inf if math.isnan(largest) else largest
 
 
-def description(checkpoint, recognised, rows):
+def description(checkpoint: "Checkpoint", recognised: "Recognised",
+                rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Returns a checkpoint's description as a record fit for JSON.
 
     Args:
@@ -73,21 +81,21 @@ def description(checkpoint, recognised, rows):
     }
 
 
-def description_lines(record):
+def description_lines(record: dict[str, Any]) -> list[str]:
     """Returns the lines that show a `description` to a person."""
     return [f"{record['path']}: {record['format']}, {record['file_bytes']:,} bytes",
             *(f"{name:<10} {text}" for name, text in description_items(record).items()),
             "", *table(record["variables"])]
 
 
-def description_items(record):
+def description_items(record: dict[str, Any]) -> dict[str, str]:
     """Returns what a `description` says of the whole, by name: a dict of strings."""
     network, totals = record["network"], record["totals"]
     blocks = network["blocks"]
     classes = network["num_classes"]
     return {
-        "network": {"slim": "slim's ResNet V2", "blog": "the blog's ResNet V2"}
-        [network["variant"]] + (f" {network['depth']}" if network["depth"] else "")
+        "network": VARIANTS[network["variant"]].title
+        + (f" {network['depth']}" if network["depth"] else "")
         + f", blocks of {', '.join(str(len(block['units'])) for block in blocks)} units and "
         + f"{', '.join(str(block['units'][-1]['depth']) for block in blocks)} channels"
         + ("" if network["root_block"] else ", no root block"),
@@ -100,7 +108,7 @@ def description_items(record):
     }
 
 
-def difference_lines(record):
+def difference_lines(record: dict[str, Any]) -> list[str]:
     """Returns the lines that show a `difference` to a person."""
     rows = [dict(name=name, difference=f"only in {record[side]}")
             for side, key in (("a", "only_in_a"), ("b", "only_in_b")) for name in record[key]]
@@ -112,7 +120,7 @@ def difference_lines(record):
     return [*table(rows), f"{len(rows)} differences, {record['equal']} variables equal"]
 
 
-def difference(a, b, names):
+def difference(a: "Checkpoint", b: "Checkpoint", names: Iterable[str]) -> dict[str, Any]:
     """Compares two checkpoints, one variable at a time.
 
     Args:
@@ -147,7 +155,7 @@ def difference(a, b, names):
     return record
 
 
-def table(rows):
+def table(rows: list[dict[str, Any]]) -> list[str]:
     """Returns the lines of a table of dicts with the same keys in the same order."""
     return format_table(list(rows[0]), [list(map(_cell, row.values())) for row in rows]) \
         if rows else []

@@ -7,6 +7,8 @@ import re
 import stat
 import tempfile
 import typing
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -49,7 +51,8 @@ class Checkpoint:
       file_bytes: Size of the unpacked files together.
     """
 
-    def __init__(self, path, prefix, format, reader, files, file_bytes):
+    def __init__(self, path: str, prefix: str, format: str, reader: Any, files: list[str],
+                 file_bytes: int) -> None:
         self.path, self.prefix, self.format, self._reader = path, prefix, format, reader
         self.files = files
         shapes, dtypes = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
@@ -57,7 +60,7 @@ class Checkpoint:
         self.dtypes = {name: dtypes[name].base_dtype.name for name in self.shapes}
         self.file_bytes = file_bytes
 
-    def tensor(self, name):
+    def tensor(self, name: str) -> np.ndarray:
         """Reads a variable's value, verifying its checksum.
 
         Returns:
@@ -75,8 +78,12 @@ class Checkpoint:
                 f"{self.path}: {name} cannot be read: {_cause(error)}") from error
 
 
+# What `open_checkpoint` takes.
+CheckpointLike = str | os.PathLike | Checkpoint
+
+
 @contextlib.contextmanager
-def open_checkpoint(path):
+def open_checkpoint(path: CheckpointLike) -> Iterator[Checkpoint]:
     """Opens a checkpoint for as long as the ``with`` block lasts.
 
     Args:
@@ -118,10 +125,10 @@ class _Location(typing.NamedTuple):
     """Where a checkpoint is: the prefix of its files' names, and all of them."""
 
     prefix: str
-    files: list
+    files: list[str]
 
     @property
-    def format(self):
+    def format(self) -> str:
         return "V2" if self.files[0] == self.prefix + ".index" else "V1"
 
 
@@ -149,7 +156,7 @@ def _open(path, found, readable, files):
     return checkpoint
 
 
-def files_of(checkpoint):
+def files_of(checkpoint: CheckpointLike) -> list[str]:
     """Returns the files that `open_checkpoint` would read, without reading them."""
     if isinstance(checkpoint, Checkpoint):
         return checkpoint.files

@@ -3,9 +3,13 @@
 import collections
 import dataclasses
 import re
+import typing
+from collections.abc import Iterable
 
-from slim_resnet import blog, resnet_v2
+from slim_resnet import resnet_v2
+from slim_resnet.checkpoint.reader import Checkpoint
 from slim_resnet.errors import SlimResnetError
+from slim_resnet.models import VARIANTS
 from slim_resnet.resnet_utils import Block
 
 # What training leaves in a file beside the network: kind, and what its names look like.
@@ -44,7 +48,8 @@ class Recognised:
     """A ResNet V2 found in a checkpoint.
 
     Attributes:
-      variant: ``slim``, or ``blog`` for the network of `slim_resnet.blog`.
+      variant: ``slim``, or ``blog`` for the network of `slim_resnet.blog`: a key of
+        `models.VARIANTS`.
       depth: 50, 101, 152 or 200 if the blocks are that depth's, channels included;
         None for another table.
       blocks: The `Block` of the network, units as dicts. No checkpoint records
@@ -61,25 +66,25 @@ class Recognised:
 
     variant: str
     depth: int | None
-    blocks: list
+    blocks: list[Block]
     scope: str
     num_classes: int | None
     input_channels: int
     root_block: bool
-    leftovers: dict
+    leftovers: dict[str, int]
 
 
-def leftover_kind(name):
+def leftover_kind(name: str) -> str | None:
     """Returns the kind of training leftover that a variable is, or None."""
     return next((kind for kind, pattern in _LEFTOVERS if pattern.search(name)), None)
 
 
-def scopes_of_networks(names):
+def scopes_of_networks(names: Iterable[str]) -> list[str]:
     """Returns the scopes under which variables of ResNet V2 units are named."""
     return sorted({match["scope"] or "" for match in filter(None, map(_UNIT.match, names))})
 
 
-def recognise(checkpoint):
+def recognise(checkpoint: Checkpoint) -> Recognised:
     """Finds the ResNet V2 that an open checkpoint holds.
 
     Args:
@@ -104,39 +109,52 @@ def recognise(checkpoint):
                               "the one that is wanted alone")
     (scope, numbers), = units.items()
     start = scope + "/" if scope else ""
-    variant = "blog" if any(name.startswith(start) and "/conv3/BatchNorm/" in name
-                            for name in names) else "slim"
+    conv3_norm = any(name.startswith(start) and "/conv3/BatchNorm/" in name for name in names)
+    variant, = (one for one in VARIANTS.values() if one.conv3_norm == conv3_norm)
     try:
-        blocks, expected = _table(shapes, start, numbers, variant)
+        network = _network(shapes, start, numbers, variant)
     except _Lacks as lacks:
-        raise SlimResnetError(f"{path}: only part of a ResNet V2 of the {variant} kind: it holds "
-                              f"no {lacks}") from None
-    for name, shape in expected.items():
+        raise SlimResnetError(f"{path}: only part of a ResNet V2 of the {variant.name} kind: it "
+                              f"holds no {lacks}") from None
+    for name, shape in network.expected.items():
         if shapes[name] != shape:
             raise SlimResnetError(f"{path}: {name} has the shape {list(shapes[name])}; beside the "
                                   f"other variables it must have {list(shape)}")
     leftovers = collections.Counter(
-        leftover_kind(name) or "other" for name in shapes if name not in expected)
-    root_block = start + "conv1/weights" in expected
+        leftover_kind(name) or "other" for name in shapes if name not in network.expected)
     return Recognised(
-        variant=variant, depth=_depth(blocks, root_block), blocks=blocks, scope=scope,
-        num_classes=expected.get(start + "logits/biases", (None,))[0],
-        input_channels=next(iter(expected.values()))[-2 if root_block else -1],
-        root_block=root_block, leftovers=dict(sorted(leftovers.items())))
+        variant=variant.name, depth=_depth(network.blocks, network.root_block),
+        blocks=network.blocks, scope=scope, num_classes=network.num_classes,
+        input_channels=network.input_channels, root_block=network.root_block,
+        leftovers=dict(sorted(leftovers.items())))
 
 
 class _Lacks(Exception):
     """Names a variable that is not there."""
 
 
-def _table(shapes, start, numbers, variant):
-    """Returns the blocks of a network and what shape each of its variables must have.
+class _Network(typing.NamedTuple):
+    """What the names and shapes of a network's variables say of it.
+
+    ``expected`` is what shape each of its variables must have, by name; the rest is
+    `Recognised`'s.
+    """
+
+    blocks: list[Block]
+    expected: dict[str, tuple]
+    num_classes: int | None
+    input_channels: int | None
+    root_block: bool
+
+
+def _network(shapes, start, numbers, variant):
+    """Returns the `_Network` of a scope.
 
     Args:
       shapes: Shapes of all variables by name.
       start: What the network's names begin with.
       numbers: Maps each block's name to the numbers of its units.
-      variant: ``slim`` or ``blog``.
+      variant: A `models.Variant`.
     """
     expected = {}
 
@@ -164,15 +182,15 @@ def _table(shapes, start, numbers, variant):
     def natural(block):
         return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", block)]
 
-    unit_fn = {"slim": resnet_v2.bottleneck, "blog": blog.bottleneck}[variant]
     order = sorted(numbers, key=natural)
-    if {start + "conv1/weights", start + "conv1/biases"}.intersection(shapes):
-        weights = shapes.get(start + "conv1/weights", ())
+    root_block = not {start + "conv1/weights", start + "conv1/biases"}.isdisjoint(shapes)
+    if root_block:
         net = channels("conv1/weights")
         # The image's channels are free; 7 x 7 is not.
-        expect_convolution("conv1", 7, 7, *weights[2:3], net, norm=False)
+        input_channels = next(iter(shapes[start + "conv1/weights"][2:3]), None)
+        expect_convolution("conv1", 7, 7, input_channels, net, norm=False)
     else:
-        net = channels(f"{order[0]}/unit_1/bottleneck_v2/preact/gamma")
+        input_channels = net = channels(f"{order[0]}/unit_1/bottleneck_v2/preact/gamma")
     blocks = []
     for block in order:
         args = []
@@ -184,16 +202,18 @@ def _table(shapes, start, numbers, variant):
                 expect_convolution(f"{unit}/shortcut", 1, 1, net, depth, norm=False)
             expect_convolution(f"{unit}/conv1", 1, 1, net, bottleneck, norm=True)
             expect_convolution(f"{unit}/conv2", 3, 3, bottleneck, bottleneck, norm=True)
-            expect_convolution(f"{unit}/conv3", 1, 1, bottleneck, depth, norm=variant == "blog")
+            expect_convolution(f"{unit}/conv3", 1, 1, bottleneck, depth, norm=variant.conv3_norm)
             last = number == max(numbers[block]) and block != order[-1]
             args.append({"depth": depth, "depth_bottleneck": bottleneck,
                          "stride": 2 if last else 1})
             net = depth
-        blocks.append(Block(block, unit_fn, args))
+        blocks.append(Block(block, variant.load().bottleneck, args))
     expect_norm("postnorm", net)
-    if {start + "logits/weights", start + "logits/biases"}.intersection(shapes):
-        expect_convolution("logits", 1, 1, net, channels("logits/weights"), norm=False)
-    return blocks, expected
+    num_classes = None
+    if not {start + "logits/weights", start + "logits/biases"}.isdisjoint(shapes):
+        num_classes = channels("logits/weights")
+        expect_convolution("logits", 1, 1, net, num_classes, norm=False)
+    return _Network(blocks, expected, num_classes, input_channels, root_block)
 
 
 def _depth(blocks, root_block):

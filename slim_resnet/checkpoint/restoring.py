@@ -9,14 +9,13 @@ assigned. Names, shapes and dtypes are compared before.
 import collections
 import fnmatch
 import re
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import tensorflow as tf
-import tf_slim as slim
 
-from slim_resnet import blog, resnet_v2
-from slim_resnet.checkpoint.reader import open_checkpoint
-from slim_resnet.checkpoint.recognition import leftover_kind, recognise, scopes_of_networks
+from slim_resnet.checkpoint.reader import Checkpoint, CheckpointLike, open_checkpoint
+from slim_resnet.checkpoint.recognition import leftover_kind, scopes_of_networks
 from slim_resnet.errors import SlimResnetError, cause_of
 
 tf1 = tf.compat.v1
@@ -28,8 +27,10 @@ _CHECKED_DTYPES = frozenset(["float16", "bfloat16", "float32", "float64"])
 _REPEATED_SCOPE = re.compile(r"^(?P<scope>.+)/(?P=scope)(?P<end>/[^/]+/(?:biased|local_step))$")
 
 
-def restore(session, path, *, variables=None, exclude=(), scope_map=None,
-            use_moving_averages=False, allow_missing=False, allow_non_finite=False):
+def restore(session: tf1.Session, path: CheckpointLike, *,
+            variables: Sequence[tf.Variable] | None = None, exclude: str | Sequence[str] = (),
+            scope_map: dict[str, str] | None = None, use_moving_averages: bool = False,
+            allow_missing: bool = False, allow_non_finite: bool = False) -> list[str]:
     """Restores variables of a session's graph from a checkpoint.
 
     Nothing is changed unless everything fits: each variable of the graph has one of
@@ -63,107 +64,17 @@ def restore(session, path, *, variables=None, exclude=(), scope_map=None,
     with open_checkpoint(path) as checkpoint:
         if variables is None:
             variables = session.graph.get_collection(tf1.GraphKeys.GLOBAL_VARIABLES)
-        return _restore(session, checkpoint, variables, list(checkpoint.shapes),
-                        exclude=exclude, scope_map=scope_map, allow_missing=allow_missing,
-                        use_moving_averages=use_moving_averages,
-                        allow_non_finite=allow_non_finite)
+        return restore_some(session, checkpoint, variables, list(checkpoint.shapes),
+                            exclude=exclude, scope_map=scope_map, allow_missing=allow_missing,
+                            use_moving_averages=use_moving_averages,
+                            allow_non_finite=allow_non_finite)
 
 
-def build_from_checkpoint(path, images, *, session=None, is_training=False, output_stride=None,
-                          global_pool=True, spatial_squeeze=False, use_moving_averages=False):
-    """Builds the network that a checkpoint holds and restores it.
-
-    The network, its scope and its number of classes are the file's; it is built in
-    the graph of ``images``, in its own arg scope. Variables that the file holds
-    outside the network's scope are left there.
-
-    Args:
-      path: What `open_checkpoint` takes.
-      images: ``[batch, height, width, channels]``, float32, preprocessed.
-      session: Where to restore to; None takes the default session.
-      is_training: As in `resnet_v2.resnet_v2`.
-      output_stride: As in `resnet_v2.resnet_v2`; not for the blog's network.
-      global_pool: As in `resnet_v2.resnet_v2`.
-      spatial_squeeze: As in `resnet_v2.resnet_v2`; not for the blog's network.
-      use_moving_averages: As in `restore`.
-
-    Returns:
-      ``(net, end_points)`` as `resnet_v2.resnet_v2` returns them: logits, or
-      features if the file holds no logits.
-
-    Raises:
-      SlimResnetError: The file cannot be restored, holds another network, or does
-        not go with an option; or there is no session.
-    """
-    session = session or tf1.get_default_session()
-    if session is None:
-        raise SlimResnetError("build_from_checkpoint needs a session: call it within 'with "
-                              "tf.Graph().as_default(), tf.compat.v1.Session():', or pass session")
-    with open_checkpoint(path) as checkpoint:
-        found = recognise(checkpoint)
-        with session.graph.as_default():
-            before = set(map(id, tf1.global_variables()))
-            outer = tf1.get_variable_scope().name
-            net, end_points = build_recognised(
-                checkpoint, images, is_training, output_stride, global_pool, spatial_squeeze)
-            variables = [v for v in tf1.global_variables() if id(v) not in before]
-        start = found.scope + "/" if found.scope else ""
-        _restore(session, checkpoint, variables,
-                 [name for name in checkpoint.shapes if name.startswith(start)],
-                 scope_map={found.scope: "/".join(filter(None, [outer, found.scope]))},
-                 use_moving_averages=use_moving_averages)
-    return net, end_points
-
-
-def build_recognised(checkpoint, images, is_training=False, output_stride=None, global_pool=True,
-                     spatial_squeeze=False):
-    """Builds the network that an open checkpoint holds, without its values.
-
-    Args:
-      checkpoint: A `Checkpoint`.
-      images, is_training, output_stride, global_pool, spatial_squeeze: As in
-        `build_from_checkpoint`, in the default graph; what is returned too.
-
-    Raises:
-      SlimResnetError: It holds another network, or does not go with an option.
-    """
-    found = recognise(checkpoint)
-    _check_images(images, found, checkpoint.path)
-    try:
-        return _build(found, images, is_training, output_stride, global_pool, spatial_squeeze)
-    except ValueError as error:
-        raise SlimResnetError(f"{checkpoint.path}: its network cannot be built: "
-                              f"{str(error).splitlines()[0]}") from error
-
-
-def _check_images(images, found, path):
-    if not tf.is_tensor(images) or getattr(images, "graph", None) is not tf1.get_default_graph():
-        raise SlimResnetError("build_from_checkpoint needs images that are a tensor of the "
-                              "session's graph")
-    if images.dtype != tf.float32 or images.shape.rank != 4:
-        raise SlimResnetError("build_from_checkpoint needs images of float32 and four dimensions, "
-                              f"not {images.dtype.name} {images.shape}")
-    channels = images.shape.as_list()[-1]
-    if channels != found.input_channels:
-        raise SlimResnetError(f"{path}: its network takes {found.input_channels} channels, the "
-                              f"images have {channels}")
-
-
-def _build(found, images, is_training, output_stride, global_pool, spatial_squeeze):
-    if found.variant == "blog":
-        if output_stride is not None or spatial_squeeze:
-            raise ValueError("the blog's has no output_stride and no spatial_squeeze")
-        with slim.arg_scope(blog.resnet_arg_scope(is_training=is_training)):
-            return blog.resnet_v2(images, found.blocks, found.num_classes, global_pool,
-                                  found.root_block, scope=found.scope, announce=None)
-    with slim.arg_scope(resnet_v2.resnet_arg_scope()):
-        return resnet_v2.resnet_v2(
-            images, found.blocks, found.num_classes, is_training, global_pool, output_stride,
-            found.root_block, scope=found.scope, spatial_squeeze=spatial_squeeze)
-
-
-def _restore(session, checkpoint, variables, names, *, exclude=(), scope_map=None,
-             use_moving_averages=False, allow_missing=False, allow_non_finite=False):
+def restore_some(
+        session: tf1.Session, checkpoint: Checkpoint, variables: Sequence[tf.Variable],
+        names: Sequence[str], *, exclude: str | Sequence[str] = (),
+        scope_map: dict[str, str] | None = None, use_moving_averages: bool = False,
+        allow_missing: bool = False, allow_non_finite: bool = False) -> list[str]:
     """`restore` for some variables of the graph and some names of the file."""
     if session.graph.finalized:
         raise SlimResnetError(f"{checkpoint.path}: the graph is finalized and cannot take the ops "
@@ -203,7 +114,7 @@ def _restore(session, checkpoint, variables, names, *, exclude=(), scope_map=Non
     return sorted(found)
 
 
-def _renamed(names, scope_map, path):
+def _renamed(names: Iterable[str], scope_map: dict[str, str], path: str) -> dict[str, str]:
     """Returns the file's names by the graph's names that ``scope_map`` makes of them."""
     used = set()
 
@@ -277,7 +188,7 @@ def _some(names):
     return f"{listed} and {len(names) - 3} more" if len(names) > 3 else listed
 
 
-def _hint(missing, unwanted):
+def _hint(missing: list[str], unwanted: list[str]) -> str | None:
     """Returns what probably is the matter, or None."""
     def has(names, part):
         return any(part in name for name in names)

@@ -7,10 +7,14 @@
 
 import os
 import typing
+from typing import TYPE_CHECKING, Any
 
 from slim_resnet.common.files import read_json
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.images.settings import IMAGE_SIZE
+from slim_resnet.models import TRAINABLE
+
+if TYPE_CHECKING:
+    from slim_resnet.checkpoint.reader import CheckpointLike
 
 FORMAT = "slim_resnet training 1"
 RECORD, LABELS, METRICS = "training.json", "labels.txt", "metrics.jsonl"
@@ -32,8 +36,11 @@ class Settings(typing.NamedTuple):
     labels: str | None
 
 
-def settings_of(checkpoint, image_size=None, preprocessing=None, labels=None):
-    """Fills in what was not asked for: as `training.train` recorded it, else as slim has it.
+def settings_of(checkpoint: "CheckpointLike", image_size: int | None = None,
+                preprocessing: str | None = None, labels: str | None = None) -> Settings:
+    """Fills in what was not asked for: as `training.train` recorded it, else as the table has it.
+
+    All networks that `recognition` knows are prepared alike, so that the file is not read.
 
     Args:
       checkpoint: Anything that `slim_resnet.checkpoint` opens.
@@ -45,14 +52,15 @@ def settings_of(checkpoint, image_size=None, preprocessing=None, labels=None):
       SlimResnetError: A run's record beside the checkpoint is damaged.
     """
     folder, record = run_of(checkpoint)
-    known = (IMAGE_SIZE, "inception", None) if record is None else (
+    model = TRAINABLE["resnet_v2"]
+    known = (model.evaluated_image_size, model.preprocessing, None) if record is None else (
         record["options"]["image_size"], record["options"]["preprocessing"],
         os.path.join(folder, LABELS))
     return Settings(*(asked if asked is not None else own for asked, own in
                       zip((image_size, preprocessing, labels), known)))
 
 
-def read_record(folder):
+def read_record(folder: str) -> dict[str, Any] | None:
     """Returns what `write_record` wrote as a dict; None if the folder has no such file.
 
     Raises:
@@ -67,7 +75,7 @@ def read_record(folder):
         raise
 
 
-def run_of(checkpoint):
+def run_of(checkpoint: "CheckpointLike") -> tuple[str, dict[str, Any] | None]:
     """Returns the folder and the record of the run that wrote a checkpoint.
 
     Args:
@@ -84,7 +92,7 @@ def run_of(checkpoint):
     return folder, read_record(folder)
 
 
-def classes_of_run(checkpoint):
+def classes_of_run(checkpoint: "CheckpointLike") -> list[str] | None:
     """Returns the names of classes of the run that wrote a checkpoint, or None."""
     _, record = run_of(checkpoint)
     return record and record["classes"]

@@ -140,7 +140,7 @@ def _check(arguments):
 
 
 def _check_optimize(arguments, names):
-    others = [name for name in names if "resnet_v2" not in name]
+    others = [name for name in names if not MODELS[name].foldable]
     if others:
         raise SlimResnetError(f"--optimize takes ResNets only, not {', '.join(others)}")
     for option, wanted in (("mode", "forward"), ("input", "feed"), ("fetch", "output"),

@@ -25,8 +25,8 @@ from slim_resnet.common.cluster import PS, check_training_cluster, read_cluster
 from slim_resnet.common.environment import cpu, has_bfloat16
 from slim_resnet.common.tables import format_table
 from slim_resnet.errors import SlimResnetError
+from slim_resnet.models import FROM_BLOCKS, TRAINABLE
 from slim_resnet.training import options as training_options
-from slim_resnet.training.options import FREE_MODELS, NAMED_MODELS
 
 HELP = "train a network, or fine-tune a checkpoint"
 
@@ -64,11 +64,11 @@ def add_arguments(parser):
 
 
 def _add_network(group):
-    group.add_argument("--model", choices=(*FREE_MODELS, *NAMED_MODELS), metavar="NAME",
-                       help=f"one of {', '.join((*FREE_MODELS, *NAMED_MODELS))} (default: the "
+    group.add_argument("--model", choices=TRAINABLE, metavar="NAME",
+                       help=f"one of {', '.join(TRAINABLE)} (default: the "
                        "network of --checkpoint)")
     group.add_argument("--blocks", metavar="DxU,...",
-                       help=f"for {' and '.join(FREE_MODELS)}: base depth x units of each block, "
+                       help=f"for {' and '.join(FROM_BLOCKS)}: base depth x units of each block, "
                        "like 16x3,32x3,64x3; all but the last halve height and width")
     group.add_argument("--no-root-block", dest="root_block", action="store_false",
                        help="begin with the first block, without conv1 and pool1")

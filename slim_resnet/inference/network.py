@@ -5,9 +5,9 @@ import time
 import numpy as np
 import tensorflow as tf
 
+from slim_resnet.checkpoint.building import build_from_checkpoint, build_recognised
 from slim_resnet.checkpoint.reader import open_checkpoint
 from slim_resnet.checkpoint.recognition import recognise
-from slim_resnet.checkpoint.restoring import build_from_checkpoint, build_recognised
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.images.settings import IMAGE_SIZE
 

@@ -12,9 +12,10 @@ import tensorflow as tf
 import tf_slim as slim
 from tf_slim.training import training as slim_training
 
-from slim_resnet import blog, compat, resnet_utils, resnet_v2
+from slim_resnet import compat, resnet_utils, resnet_v2
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.training.options import FREE_MODELS, NAMED_MODELS, batch_norm_decay_for
+from slim_resnet.models import TRAINABLE, VARIANTS
+from slim_resnet.training.options import batch_norm_decay_for
 
 tf1 = tf.compat.v1
 
@@ -23,7 +24,7 @@ class Architecture(typing.NamedTuple):
     """A ResNet V2 that can be trained.
 
     Attributes:
-      variant: ``slim`` or ``blog``.
+      variant: A key of `models.VARIANTS`.
       blocks: A list of `resnet_utils.Block`; their ``unit_fn`` may be any.
       scope: Variable scope.
       root_block: Whether it begins with conv1 and pool1.
@@ -37,18 +38,15 @@ class Architecture(typing.NamedTuple):
 
 def architecture_of(model, blocks=None, root_block=True):
     """Returns the `Architecture` that ``--model`` and ``--blocks`` stand for."""
-    if model in FREE_MODELS:
-        variant = FREE_MODELS[model]
+    row = TRAINABLE[model]
+    if row.depth is None:
         table = [resnet_v2.resnet_v2_block(f"block{i + 1}", base_depth, units,
                                            2 if i < len(blocks) - 1 else 1)
                  for i, (base_depth, units) in enumerate(blocks)]
     else:
-        variant, depth = NAMED_MODELS[model]
-        table = resnet_v2.blocks_of_depth(depth)
-    if variant == "blog":
-        table = [block._replace(unit_fn=blog.bottleneck) for block in table]
-    return Architecture(variant, table, "resnet_v2" if model in FREE_MODELS else
-                        model.removeprefix("blog_"), root_block)
+        table = resnet_v2.blocks_of_depth(row.depth)
+    return Architecture(row.variant, VARIANTS[row.variant].with_units(table), row.scope,
+                        root_block)
 
 
 def build_logits(images, num_classes, architecture, options, is_training=True):
@@ -65,26 +63,21 @@ def build_logits(images, num_classes, architecture, options, is_training=True):
     Returns:
       Logits ``[N, num_classes]``.
     """
-    is_blog = architecture.variant == "blog"
+    variant = VARIANTS[architecture.variant]
     scope = resnet_utils.conv_and_norm_scope(options.weight_decay, {
         "is_training": is_training,
         "decay": batch_norm_decay_for(options),
         "epsilon": 1e-5,
         "scale": True,
-        "zero_debias_moving_mean": is_blog if options.zero_debias is None
+        "zero_debias_moving_mean": variant.zero_debias if options.zero_debias is None
         else options.zero_debias,
         "updates_collections": None if options.batch_norm_updates == "in-place"
         else tf1.GraphKeys.UPDATE_OPS,
     })
     with slim.arg_scope(scope):
-        if is_blog:
-            net, _ = blog.resnet_v2(
-                images, architecture.blocks, num_classes, scope=architecture.scope,
-                include_root_block=architecture.root_block, announce=None)
-        else:
-            net, _ = resnet_v2.resnet_v2(
-                images, architecture.blocks, num_classes, is_training,
-                include_root_block=architecture.root_block, scope=architecture.scope)
+        net, _ = variant.build(images, architecture.blocks, num_classes,
+                               include_root_block=architecture.root_block,
+                               scope=architecture.scope)
     return tf.squeeze(net, [1, 2])
 
 

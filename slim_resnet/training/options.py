@@ -4,17 +4,12 @@ import dataclasses
 import re
 
 from slim_resnet.errors import SlimResnetError
+from slim_resnet.models import FROM_BLOCKS, TRAINABLE
 
 SCHEDULES = ("constant", "piecewise", "cosine", "polynomial")
 OPTIMIZERS = ("momentum", "sgd", "adam")
 AUGMENTATIONS = ("inception", "flip", "none")
 UPDATES = ("collected", "in-place")
-
-# Networks that are built from --blocks; the others have theirs.
-FREE_MODELS = {"resnet_v2": "slim", "blog_resnet_v2": "blog"}
-# Variant, depth: the strides of the blog's 152 are where slim has them.
-NAMED_MODELS = {"blog_resnet_v2_152": ("blog", 152),
-                **{f"resnet_v2_{depth}": ("slim", depth) for depth in (50, 101, 152, 200)}}
 
 # Share of the run's steps that the longest memory of the moving averages is.
 _AVERAGING_SHARE = 0.1
@@ -127,14 +122,14 @@ def check(options):
     """Raises `SlimResnetError`, naming the option, where options do not go together."""
     if options.model is None and options.checkpoint is None:
         raise SlimResnetError("--model is missing: name one of "
-                              f"{', '.join([*FREE_MODELS, *NAMED_MODELS])}, or give --checkpoint "
+                              f"{', '.join(TRAINABLE)}, or give --checkpoint "
                               "to go on with its network")
-    if (options.blocks is not None) != (options.model in FREE_MODELS):
+    if (options.blocks is not None) != (options.model in FROM_BLOCKS):
         raise SlimResnetError(f"--model {options.model}: "
                               + ("say its blocks, like --blocks 16x3,32x3,64x3"
-                                 if options.model in FREE_MODELS else
-                                 f"--blocks goes with --model {' or '.join(FREE_MODELS)} only"))
-    if not options.root_block and options.model not in FREE_MODELS:
+                                 if options.model in FROM_BLOCKS else
+                                 f"--blocks goes with --model {' or '.join(FROM_BLOCKS)} only"))
+    if not options.root_block and options.model not in FROM_BLOCKS:
         raise SlimResnetError("--no-root-block goes with --blocks only")
     _check_schedule(options)
     for name, least, below in (("momentum", 0, 1), ("label_smoothing", 0, 1), ("ema_decay", 0, 1),

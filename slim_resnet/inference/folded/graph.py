@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from slim_resnet import resnet_utils
 from slim_resnet.inference.folded import folding
+from slim_resnet.models import VARIANTS
 
 tf1 = tf.compat.v1
 
@@ -193,7 +194,7 @@ class _Builder:
         self.network, self.read, self.writer = network, read, writer
         self.onednn, self.epsilon = onednn, epsilon
         self.start = f"{network.scope}/" if network.scope else ""
-        self.blog = network.variant == "blog"
+        self.variant = VARIANTS[network.variant]
         self.end_points = {}
 
     def norm(self, scope):
@@ -255,8 +256,8 @@ class _Builder:
         residual = self.convolution(f"{scope}/conv1", preact, norm=True, scale=scale)
         residual = self.convolution(
             f"{scope}/conv2", residual, norm=True, stride=stride, rate=rate,
-            padding="SAME" if self.blog or stride == 1 else [rate, rate])
-        residual = self.convolution(f"{scope}/conv3", residual, norm=self.blog)
+            padding="SAME" if self.variant.conv2_same or stride == 1 else [rate, rate])
+        residual = self.convolution(f"{scope}/conv3", residual, norm=self.variant.conv3_norm)
         # AddN, not AddV2: TensorFlow fuses that one into conv3 without having to prove
         # that the shapes are equal, which it cannot for open sizes.
         net = self.writer.op("AddN", scope, [residual, shortcut], T=self.writer.dtype, N=2)

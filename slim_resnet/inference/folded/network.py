@@ -10,6 +10,7 @@ from slim_resnet.checkpoint.recognition import recognise
 from slim_resnet.common import environment
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.inference.folded.graph import IMAGES, folded_graph
+from slim_resnet.models import VARIANTS
 from slim_resnet.resnet_utils import unit_arguments
 
 
@@ -94,8 +95,8 @@ def fold(path, network, read, precision, output_stride=None, **options):
     Raises:
       SlimResnetError: The network cannot be built so.
     """
-    if output_stride is not None and network.variant == "blog":
-        raise SlimResnetError(f"{path}: the blog's network has no output_stride")
+    if output_stride is not None and not VARIANTS[network.variant].dense:
+        raise SlimResnetError(f"{path}: the {network.variant}'s network has no output_stride")
     try:
         return folded_graph(network, read, dtype=tf.as_dtype(precision),
                             output_stride=output_stride, onednn=compat.onednn_enabled(), **options)

@@ -1,0 +1,102 @@
+"""Building the network that a checkpoint holds."""
+
+import tensorflow as tf
+import tf_slim as slim
+
+from slim_resnet.checkpoint.reader import Checkpoint, CheckpointLike, open_checkpoint
+from slim_resnet.checkpoint.recognition import Recognised, recognise
+from slim_resnet.checkpoint.restoring import restore_some
+from slim_resnet.errors import SlimResnetError
+from slim_resnet.models import VARIANTS
+
+tf1 = tf.compat.v1
+
+
+def build_from_checkpoint(
+        path: CheckpointLike, images: tf.Tensor, *, session: tf1.Session | None = None,
+        is_training: bool | tf.Tensor = False, output_stride: int | None = None,
+        global_pool: bool = True, spatial_squeeze: bool = False,
+        use_moving_averages: bool = False) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    """Builds the network that a checkpoint holds and restores it.
+
+    The network, its scope and its number of classes are the file's; it is built in
+    the graph of ``images``, in its own arg scope. Variables that the file holds
+    outside the network's scope are left there.
+
+    Args:
+      path: What `open_checkpoint` takes.
+      images: ``[batch, height, width, channels]``, float32, preprocessed.
+      session: Where to restore to; None takes the default session.
+      is_training: As in `resnet_v2.resnet_v2`.
+      output_stride: As in `resnet_v2.resnet_v2`; not for the blog's network.
+      global_pool: As in `resnet_v2.resnet_v2`.
+      spatial_squeeze: As in `resnet_v2.resnet_v2`; not for the blog's network.
+      use_moving_averages: As in `restore`.
+
+    Returns:
+      ``(net, end_points)`` as `resnet_v2.resnet_v2` returns them: logits, or
+      features if the file holds no logits.
+
+    Raises:
+      SlimResnetError: The file cannot be restored, holds another network, or does
+        not go with an option; or there is no session.
+    """
+    session = session or tf1.get_default_session()
+    if session is None:
+        raise SlimResnetError("build_from_checkpoint needs a session: call it within 'with "
+                              "tf.Graph().as_default(), tf.compat.v1.Session():', or pass session")
+    with open_checkpoint(path) as checkpoint:
+        found = recognise(checkpoint)
+        with session.graph.as_default():
+            before = set(map(id, tf1.global_variables()))
+            outer = tf1.get_variable_scope().name
+            net, end_points = build_recognised(
+                checkpoint, images, is_training, output_stride, global_pool, spatial_squeeze)
+            variables = [v for v in tf1.global_variables() if id(v) not in before]
+        start = found.scope + "/" if found.scope else ""
+        restore_some(session, checkpoint, variables,
+                     [name for name in checkpoint.shapes if name.startswith(start)],
+                     scope_map={found.scope: "/".join(filter(None, [outer, found.scope]))},
+                     use_moving_averages=use_moving_averages)
+    return net, end_points
+
+
+def build_recognised(
+        checkpoint: Checkpoint, images: tf.Tensor, is_training: bool | tf.Tensor = False,
+        output_stride: int | None = None, global_pool: bool = True,
+        spatial_squeeze: bool = False) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    """Builds the network that an open checkpoint holds, without its values.
+
+    Args:
+      checkpoint: A `Checkpoint`.
+      images, is_training, output_stride, global_pool, spatial_squeeze: As in
+        `build_from_checkpoint`, in the default graph; what is returned too.
+
+    Raises:
+      SlimResnetError: It holds another network, or does not go with an option.
+    """
+    found = recognise(checkpoint)
+    _check_images(images, found, checkpoint.path)
+    try:
+        variant = VARIANTS[found.variant]
+        with slim.arg_scope(variant.arg_scope(is_training)):
+            return variant.build(
+                images, found.blocks, found.num_classes, output_stride=output_stride,
+                spatial_squeeze=spatial_squeeze, global_pool=global_pool,
+                include_root_block=found.root_block, scope=found.scope)
+    except ValueError as error:
+        raise SlimResnetError(f"{checkpoint.path}: its network cannot be built: "
+                              f"{str(error).splitlines()[0]}") from error
+
+
+def _check_images(images: tf.Tensor, found: Recognised, path: str) -> None:
+    if not tf.is_tensor(images) or getattr(images, "graph", None) is not tf1.get_default_graph():
+        raise SlimResnetError("build_from_checkpoint needs images that are a tensor of the "
+                              "session's graph")
+    if images.dtype != tf.float32 or images.shape.rank != 4:
+        raise SlimResnetError("build_from_checkpoint needs images of float32 and four dimensions, "
+                              f"not {images.dtype.name} {images.shape}")
+    channels = images.shape.as_list()[-1]
+    if channels != found.input_channels:
+        raise SlimResnetError(f"{path}: its network takes {found.input_channels} channels, the "
+                              f"images have {channels}")
