@@ -1,7 +1,80 @@
-"""``slim-resnet compare-peers`` as a script."""
+"""Compare engines on one network: the same weights and images, in turn, in one run.
 
+    python scripts/compare_peers.py --json peers.json --plot peers.png
+    python scripts/compare_peers.py --checkpoint resnet_v2_50.ckpt --peers optimised openvino
+
+Each engine is a process of its own. Times are medians over the rounds; "time / ours" is
+the median, round by round, of its time over that of our optimised network in whichever
+oneDNN setting is faster; "of GEMM" is the rate of multiply-adds over that of a product of
+4096 x 4096 matrices, in whichever setting is faster. Start-up is from the start of the
+process to the first result of the smallest batch, memory the peak so far as batches grow.
+Relative error and top-1 are against our plain session in float32.
+"""
+
+import argparse
+import pathlib
 import sys
 
-from slim_resnet.cli import main
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-sys.exit(main(["compare-peers", *sys.argv[1:]]))
+from scripts.peers.comparison import ENGINES, Comparison, compare
+from slim_resnet import cli
+from slim_resnet.commands import options
+from slim_resnet.commands.options import positive_int
+from slim_resnet.commands.progress import step_counter, write_record
+from slim_resnet.common.environment import cpu
+from slim_resnet.errors import SlimResnetError
+from slim_resnet.models import MODELS
+
+
+def build_parser() -> cli.Parser:
+    parser = cli.Parser(prog="compare_peers.py", description=__doc__)
+    resnets = [name for name, model in MODELS.items() if model.foldable]
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--model", choices=resnets, default="resnet_v2_152",
+                      help="network to give random weights (default: resnet_v2_152)")
+    what.add_argument("--checkpoint", metavar="PATH", help="network to use as it is")
+    parser.add_argument("--peers", nargs="+", choices=ENGINES, default=list(ENGINES),
+                        metavar="NAME", help=f"of {', '.join(ENGINES)} (default: all)")
+    parser.add_argument("--batch-sizes", nargs="+", type=positive_int, default=[1, 8, 32],
+                        metavar="N", help="images a step (default: 1 8 32)")
+    parser.add_argument("--rounds", type=positive_int, default=5, metavar="N",
+                        help="timed steps of each engine, after one untimed (default: 5)")
+    parser.add_argument("--threads", type=positive_int, metavar="N",
+                        help="threads of every engine (default: one a core)")
+    parser.add_argument("--image-size", type=positive_int, default=224, metavar="PIXELS")
+    options.add_record(parser, "write the record", "images a second")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def run(arguments: argparse.Namespace) -> int | None:
+    from scripts.peers import plot, records
+    if arguments.checkpoint is None:
+        MODELS[arguments.model].checked_image_size(arguments.image_size)
+    for name in ("peers", "batch_sizes"):
+        values = getattr(arguments, name)
+        if len(set(values)) < len(values):
+            raise SlimResnetError(f"--{name.replace('_', '-')} names one twice")
+    options.check_files(arguments.json, plot=arguments.plot)
+    record = compare(
+        Comparison(arguments.checkpoint or arguments.model, tuple(arguments.peers),
+                   tuple(arguments.batch_sizes), arguments.rounds,
+                   arguments.threads or cpu()["cores"], arguments.image_size),
+        _announce, step_counter("round"))
+    print("\n".join([*records.heading(record), "", *records.table(record), "",
+                     *records.conclusions(record)]))
+    write_record(record, arguments.json)
+    if arguments.plot:
+        plot.plot(record, arguments.plot)
+    if record["partial"]:
+        _announce("interrupted; these are the rounds before")
+        return 130
+
+
+def _announce(message):
+    print(f"compare_peers.py: {message}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(cli.run(build_parser()))

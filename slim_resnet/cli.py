@@ -1,53 +1,92 @@
 """The ``slim-resnet`` command: one parser, a subcommand a module of `slim_resnet.commands`.
 
 Results go to stdout, progress and warnings to stderr. Exit status: 0, 2 for bad input
-(one line on stderr), 130 after Ctrl-C.
+(one line on stderr), 130 after Ctrl-C. `run` does the same for any other program.
 """
 
 import argparse
 import contextlib
+import difflib
 import importlib
 import logging
 import os
 import sys
 import tempfile
 import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any, NoReturn
 
 import slim_resnet
+from slim_resnet.commands import COMMANDS
 from slim_resnet.compat.import_hooks import around_import
 from slim_resnet.errors import SlimResnetError
 
-COMMANDS = ("benchmark", "overhead", "checkpoint", "restore-cost", "classify", "evaluate", "export",
-            "accuracy", "compare-peers", "end-points", "diagram", "pictures", "report", "train",
-            "digits", "photographs", "training-checks", "cluster-throughput", "degradation")
 
+class Parser(argparse.ArgumentParser):
+    """A parser with ``--verbose`` that takes underscores for dashes and suggests options."""
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message):
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_abbrev=False,
+                         formatter_class=argparse.RawDescriptionHelpFormatter, **options)
+        self._commands = None
+        # Without a default, which a subparser's would put over its parser's value.
+        self.add_argument("--verbose", action="store_true", default=argparse.SUPPRESS,
+                          help="show TensorFlow's own messages, on stderr")
+
+    def add_subparsers(self, **options: Any) -> Any:
+        self._commands = super().add_subparsers(required=True, **options)
+        return self._commands
+
+    def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:
+        # A subparser is called here too: it answers for its own words.
+        words = list(sys.argv[1:] if args is None else args)
+        for number, word in enumerate(words):
+            if word == "--":
+                break
+            if self._commands and not word.startswith("-"):
+                if word not in self._commands.choices:
+                    self.error(f"there is no {self._commands.metavar} {word!r}"
+                               + (_nearest(word, self._commands.choices)
+                                  or f"; there are {', '.join(self._commands.choices)}"))
+                break
+            if word.startswith("--"):
+                name, *value = word.split("=", 1)
+                name = name.replace("_", "-")
+                if name not in self._option_string_actions:
+                    self.error(f"there is no option {name}"
+                               + _nearest(name, self._option_string_actions))
+                words[number] = "=".join([name, *value])
+        namespace, extra = super().parse_known_args(words, namespace)
+        if extra:
+            self.error(f"unrecognized arguments: {' '.join(extra)}")
+        return namespace, extra
+
+    def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
 
 
-def build_parser():
+def _nearest(word, known):
+    found = difflib.get_close_matches(word, known, 1)
+    return f"; did you mean {found[0]}?" if found else ""
+
+
+def build_parser() -> Parser:
     """Returns the parser; each subcommand's ``run`` is its default of the same name."""
-    parser = _Parser(prog="slim-resnet", allow_abbrev=False,
-                     description="slim ResNet V2 networks, checkpoints and timings.")
+    parser = Parser(prog="slim-resnet",
+                    description="slim ResNet V2 networks, checkpoints and timings.")
     parser.add_argument("--version", action="version",
                         version=f"slim-resnet {slim_resnet.__version__}")
-    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND")
     for name in COMMANDS:
         module = importlib.import_module(f"slim_resnet.commands.{name.replace('-', '_')}")
-        subparser = subparsers.add_parser(name, help=module.HELP, description=module.__doc__,
-                                          formatter_class=argparse.RawDescriptionHelpFormatter,
-                                          allow_abbrev=False)
+        subparser = subparsers.add_parser(name, help=module.HELP, description=module.__doc__)
         module.add_arguments(subparser)
-        subparser.add_argument("--verbose", action="store_true",
-                               help="show TensorFlow's own messages, on stderr")
-        subparser.set_defaults(run=module.run)
+        subparser.set_defaults(run=module.run, prog=subparser.prog)
     return parser
 
 
-def main(argv=None):
-    """Runs one command line.
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command line; without a word it prints what commands there are.
 
     Args:
       argv: Words after ``slim-resnet``; None takes the process's own.
@@ -55,7 +94,27 @@ def main(argv=None):
     Returns:
       The exit status.
     """
-    arguments = build_parser().parse_args(argv)
+    parser = build_parser()
+    words = sys.argv[1:] if argv is None else argv
+    if not words:
+        parser.print_help()
+        return 0
+    return run(parser, words)
+
+
+def run(parser: Parser, argv: Sequence[str] | None = None) -> int:
+    """Parses a command line and runs the program that it is for.
+
+    Args:
+      parser: With the default ``run``, a function of the parsed arguments that returns
+        the exit status or None for 0; with ``complete``, this is called before.
+      argv: The words of the command line; None takes the process's own.
+
+    Returns:
+      The exit status.
+    """
+    parser.set_defaults(verbose=False, prog=parser.prog)
+    arguments = parser.parse_args(argv)
     if not arguments.verbose:
         _silence_tensorflow()
     try:
@@ -63,10 +122,10 @@ def main(argv=None):
             arguments.complete(arguments)
         return arguments.run(arguments) or 0
     except SlimResnetError as error:
-        print(f"slim-resnet {arguments.command}: error: {error}", file=sys.stderr)
+        print(f"{arguments.prog}: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"slim-resnet {arguments.command}: interrupted", file=sys.stderr)
+        print(f"{arguments.prog}: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
         # Whoever read stdout has left; keep the interpreter from saying so at exit.
@@ -85,7 +144,7 @@ def _silence_tensorflow():
 
 
 @contextlib.contextmanager
-def _stderr_held():
+def _stderr_held() -> Iterator[None]:
     """Keeps what is written to stderr, even by C++, and shows it only after an error.
 
     The first lines that TensorFlow's libraries log come before any log level holds.

@@ -8,7 +8,9 @@ a pure function of durations.
 
 import dataclasses
 import time
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 
@@ -44,7 +46,7 @@ class Statistics:
     images_per_second: float | None
 
 
-def statistics(durations_s, batch_size=None):
+def statistics(durations_s: Sequence[float], batch_size: int | None = None) -> Statistics:
     """Returns the `Statistics` of at least one duration.
 
     Args:
@@ -86,16 +88,16 @@ class TimingResult:
     num_batches: int
     num_steps_burn_in: int
     batch_size: int | None
-    durations_s: tuple
-    burn_in_durations_s: tuple
+    durations_s: tuple[float, ...]
+    burn_in_durations_s: tuple[float, ...]
     partial: bool
 
     @property
-    def statistics(self):
+    def statistics(self) -> Statistics:
         """`Statistics` of the timed steps."""
         return statistics(self.durations_s, self.batch_size)
 
-    def summary_line(self):
+    def summary_line(self) -> str:
         """The blog's last line; a partial run says so at its end."""
         stats = self.statistics
         line = "%s: %s across %d steps, %.3f +/- %.3f sec / batch" % (
@@ -109,14 +111,16 @@ class TimingResult:
 class Run:
     """One thing to time: ``session.run(target, feed_dict)`` under a name."""
 
-    session: object
-    target: object
+    session: Any
+    target: Any
     info_string: str
-    feed_dict: dict | None = None
+    feed_dict: dict[Any, Any] | None = None
     batch_size: int | None = None
 
 
-def time_interleaved(runs, num_batches=100, num_steps_burn_in=10, on_step=None):
+def time_interleaved(runs: Sequence[Run], num_batches: int = 100, num_steps_burn_in: int = 10,
+                     on_step: Callable[[int, int], object] | None = None
+                     ) -> list[TimingResult]:
     """Times several runs step by step in turn, so that drift hits all alike.
 
     Prints the blog's lines, a line each ten steps and a last one for each run. On
@@ -167,8 +171,9 @@ def time_interleaved(runs, num_batches=100, num_steps_burn_in=10, on_step=None):
     return results
 
 
-def time_tensorflow_run(session, target, info_string, num_batches=100, num_steps_burn_in=10,
-                        feed_dict=None, batch_size=None):
+def time_tensorflow_run(session: Any, target: Any, info_string: str, num_batches: int = 100,
+                        num_steps_burn_in: int = 10, feed_dict: dict[Any, Any] | None = None,
+                        batch_size: int | None = None) -> TimingResult:
     """Times ``session.run(target)`` and prints what the blog prints.
 
     Args:

@@ -4,9 +4,10 @@ A record is plain data with units in its keys. Everything here is a pure functio
 records, needs no TensorFlow and prints nothing.
 """
 
-import statistics
+from collections.abc import Iterable
 
 from slim_resnet.common.files import read_json
+from slim_resnet.common.spread import median_ratio, ratios, spread, spread_text
 from slim_resnet.common.tables import format_table
 
 FORMAT = "slim_resnet benchmark 1"
@@ -20,7 +21,7 @@ CLAIMED_RATIO = 1.5
 CLAIM = ("blog_resnet_v2_152", ("vgg_16", "inception_v3"))
 
 
-def read_record(path):
+def read_record(path: str) -> dict:
     """Reads one record.
 
     Args:
@@ -32,7 +33,7 @@ def read_record(path):
     return read_json(path, FORMAT, "a record of slim-resnet benchmark --json")
 
 
-def heading(record):
+def heading(record: dict) -> str:
     """Returns one line: date, CPU, threads, versions and options of a record."""
     environment, options = record["environment"], record["options"]
     versions = environment["versions"]
@@ -46,12 +47,12 @@ def heading(record):
             f"fetch {options['fetch']}")
 
 
-def run_table(record):
+def run_table(record: dict) -> list[str]:
     """Returns lines: one row a run, seconds a batch."""
     return format_table(*run_rows(record))
 
 
-def run_rows(record):
+def run_rows(record: dict) -> tuple[list[str], list[list]]:
     """Returns what `run_table` shows: headers, and rows of cells."""
     rows = []
     for run in record["runs"]:
@@ -67,20 +68,20 @@ def run_rows(record):
             "p50", "p90", "p95", "p99", "min", "max", "images/s"], rows
 
 
-def optimized_lines(record):
+def optimized_lines(record: dict) -> list[str]:
     """Returns a line for every network that was timed in turn with its optimised form."""
     durations = {run["model"]: run["durations_s"] for run in record["runs"]}
     lines = []
     for name, plain in durations.items():
         optimized = durations.get(name + OPTIMIZED)
         if optimized:
-            ratios = [a / b for a, b in zip(plain, optimized)]
-            lines.append(f"{name}: plain / optimized = {statistics.median(ratios):.3f} (median "
-                         f"step by step; {min(ratios):.3f} to {max(ratios):.3f})")
+            low, middle, high = spread(ratios(plain, optimized))
+            lines.append(f"{name}: plain / optimized = {middle:.3f} (median step by step; "
+                         f"{low:.3f} to {high:.3f})")
     return lines
 
 
-def claim_ratios(record):
+def claim_ratios(record: dict) -> dict[str, float]:
     """Returns ``{other network: median of (ResNet's / its seconds), step by step}``.
 
     Empty unless the record is of the blog's three networks, timed in turn.
@@ -89,11 +90,10 @@ def claim_ratios(record):
     resnet, others = CLAIM
     if not record["options"]["compare"] or not {resnet, *others} <= durations.keys():
         return {}
-    return {other: statistics.median(a / b for a, b in zip(durations[resnet], durations[other]))
-            for other in others}
+    return {other: median_ratio(durations[resnet], durations[other]) for other in others}
 
 
-def claim_table(records):
+def claim_table(records: Iterable[dict]) -> list[str]:
     """Returns lines: the blog's claim beside what one or more records measured.
 
     Args:
@@ -104,16 +104,16 @@ def claim_table(records):
     if not records:
         return []
     resnet, _ = CLAIM
-    ratios = [claim_ratios(record) for record in records]
+    measured = [claim_ratios(record) for record in records]
     runs = [{run["model"]: run for run in record["runs"]} for record in records]
     rows = []
     for name, run in runs[0].items():
         rows.append([
             name, run["image_size_px"], f"{run['parameters'] / 1e6:.1f}",
             f"{run['multiply_adds_per_image'] / 1e9:.2f}",
-            _spread([by_name[name]["statistics"]["p50_s"] for by_name in runs]),
+            spread_text([by_name[name]["statistics"]["p50_s"] for by_name in runs]),
             None if name == resnet else f"{CLAIMED_RATIO:.2f}",
-            None if name == resnet else _spread([by_name[name] for by_name in ratios]),
+            None if name == resnet else spread_text([by_name[name] for by_name in measured]),
             None if name == resnet else
             f"{runs[0][resnet]['multiply_adds_per_image'] / run['multiply_adds_per_image']:.2f}"])
     batch_size = records[0]["runs"][0]["batch_size"]
@@ -124,10 +124,3 @@ def claim_table(records):
     return lines + format_table(
         ["network", "px", "params M", "GMAC", "s / batch", "ResNet / it: claimed", "measured",
          "by GMAC"], rows)
-
-
-def _spread(values):
-    if len(values) == 1:
-        return f"{values[0]:.3f}"
-    return " / ".join(f"{value:.3f}" for value in
-                      (min(values), statistics.median(values), max(values)))

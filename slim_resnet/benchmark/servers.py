@@ -4,6 +4,7 @@ import socket
 
 import tensorflow as tf
 
+from slim_resnet.common.cluster import parse_address
 from slim_resnet.errors import SlimResnetError
 
 tf1 = tf.compat.v1
@@ -42,11 +43,11 @@ def check_device(target, device):
 
 def _check_port(target):
     scheme, _, address = target.partition("://")
-    host, _, port = address.rpartition(":")
-    if scheme != "grpc" or not host or not port.isdigit() or not 0 < int(port) < 65536:
+    server = parse_address(address)
+    if scheme != "grpc" or server is None:
         raise SlimResnetError(f"--target {target}: write grpc://HOST:PORT")
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=TIMEOUT_S).close()
+        socket.create_connection(server, timeout=TIMEOUT_S).close()
     except OSError as error:
         raise SlimResnetError(f"--target {target}: no server can be reached there: "
                               f"{error.strerror or error}") from error

@@ -4,13 +4,13 @@ Prints the blog's lines. The record that --json writes holds every option, every
 duration and the machine, and --show prints it as a table.
 """
 
-import json
-import sys
+import argparse
 
 from slim_resnet.benchmark import records
-from slim_resnet.commands import non_negative_int, optimize, positive_int
-from slim_resnet.common.environment import cpu, has_bfloat16
-from slim_resnet.common.files import atomic_write, check_writable
+from slim_resnet.commands import optimize, options, progress
+from slim_resnet.commands.options import non_negative_int, positive_int
+from slim_resnet.common.environment import check_bfloat16
+from slim_resnet.common.files import atomic_write
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.models import MODELS
 
@@ -19,7 +19,7 @@ HELP = "time the forward pass of one or several networks"
 COMPARED = (records.CLAIM[0], *records.CLAIM[1])
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     what = parser.add_argument_group("what is timed")
     what.add_argument("--model", nargs="+", metavar="NAME", choices=MODELS,
                       help=f"one or several of {', '.join(MODELS)} (default: blog_resnet_v2_152)")
@@ -47,8 +47,7 @@ def add_arguments(parser):
                       help="none: the op is run, nothing is copied back")
     what.add_argument("--seed", type=int, metavar="N", help="graph-level random seed")
     how = parser.add_argument_group("how it is run")
-    how.add_argument("--precision", choices=("float32", "bfloat16"), default="float32",
-                     help="bfloat16: by TensorFlow's own mixed-precision rewrite")
+    options.add_trained_precision(how, default="float32")
     how.add_argument("--intra-op-threads", type=positive_int, default=0, metavar="N",
                      help="threads within an op")
     how.add_argument("--inter-op-threads", type=positive_int, default=0, metavar="N",
@@ -61,19 +60,17 @@ def add_arguments(parser):
                           "ratio; images are fed; turns oneDNN on unless "
                           "TF_ENABLE_ONEDNN_OPTS is set")
     out = parser.add_argument_group("what is written")
-    out.add_argument("--json", metavar="FILE", help="the record")
-    out.add_argument("--plot", metavar="FILE",
-                     help="steps and histogram, as .png, .svg or .pdf (extra: plot)")
+    options.add_record(out, "the record", "steps and histogram")
     out.add_argument("--trace", metavar="FILE",
                      help="a Chrome trace of one more step, for chrome://tracing")
     out.add_argument("--show", nargs="+", metavar="FILE",
                      help="print the tables of these records and time nothing")
 
 
-def run(arguments):
+def run(arguments: argparse.Namespace) -> int | None:
     if arguments.show:
         return _show(arguments.show)
-    options, images_of_size = _check(arguments)
+    timed, images_of_size = _check(arguments)
     if arguments.optimize:
         optimize.turn_onednn_on(arguments.verbose, "benchmark")
     from slim_resnet.benchmark import experiment
@@ -82,23 +79,20 @@ def run(arguments):
         def trace(text):
             with atomic_write(arguments.trace) as file:
                 file.write(text)
-    options = experiment.BenchmarkOptions(**options)
-    record = experiment.run_benchmark(options, images_of_size, _announce, trace,
-                                     _count_step if sys.stderr.isatty() else None)
+    timed = experiment.BenchmarkOptions(**timed)
+    record = experiment.run_benchmark(timed, images_of_size, _announce, trace,
+                                      progress.step_counter("step"))
     if len(record["runs"]) > 1:
         print("\n".join(["", *records.run_table(record)]))
     if arguments.optimize:
         print("\n".join(["", *records.optimized_lines(record)]))
     if arguments.compare:
         print("\n".join(["", *records.claim_table([record])]))
-    if arguments.json:
-        with atomic_write(arguments.json) as file:
-            json.dump(record, file, indent=1)
-            file.write("\n")
+    progress.write_record(record, arguments.json)
     if arguments.plot:
-        from slim_resnet.pictures import plots
-        plots.plot_benchmark(record, arguments.plot)
-    partial = len(record["runs"]) < len(options.models) or any(
+        from slim_resnet.benchmark.plot import plot_benchmark
+        plot_benchmark(record, arguments.plot)
+    partial = len(record["runs"]) < len(timed.models) or any(
         one["partial"] for one in record["runs"])
     return 130 if partial else 0
 
@@ -114,19 +108,13 @@ def _check(arguments):
     image_sizes = {MODELS[name].checked_image_size(arguments.image_size) for name in names}
     if arguments.images and arguments.input == "random":
         raise SlimResnetError("--images goes with --input feed or constant, not random")
-    if arguments.precision == "bfloat16" and not has_bfloat16(cpu()["flags"]):
-        raise SlimResnetError(f"--precision bfloat16: this CPU ({cpu()['model']}) has neither "
-                              "avx512_bf16 nor amx_bf16; use float32")
+    if arguments.precision == "bfloat16":
+        check_bfloat16()
     if arguments.trace and len(names) > 1:
         raise SlimResnetError("--trace takes one model")
     if arguments.optimize:
         _check_optimize(arguments, names)
-    for path in (arguments.json, arguments.plot, arguments.trace):
-        if path:
-            check_writable(path)
-    if arguments.plot:
-        from slim_resnet.pictures import plots
-        plots.check_plot_file(arguments.plot)
+    options.check_files(arguments.json, arguments.trace, plot=arguments.plot)
     images_of_size = None
     if arguments.images:
         images_of_size = _image_batches(arguments.images, arguments.batch_size, image_sizes)
@@ -156,8 +144,8 @@ def _image_batches(folder, batch_size, image_sizes):
     """Decodes the images now; returns a function from image size to batch."""
     import numpy as np
 
-    from slim_resnet.images import reading
-    paths = reading.find_images([folder])
+    from slim_resnet.images import finding, reading
+    paths = finding.find_images([folder])
     if len(paths) != batch_size:
         _announce(f"{len(paths)} images in {folder}, "
                   + ("repeated" if len(paths) < batch_size else "cut")
@@ -176,10 +164,5 @@ def _show(paths):
         print("\n".join(table))
 
 
-def _count_step(done, total):
-    # The cursor goes back, and the next of the blog's lines is written over it.
-    print(f"step {done} of {total}", end="\r", file=sys.stderr, flush=True)
-
-
 def _announce(message):
-    print(f"slim-resnet benchmark: {message}", file=sys.stderr, flush=True)
+    progress.say("benchmark", message)

@@ -11,38 +11,34 @@ import argparse
 import json
 import math
 
-from slim_resnet import commands
+from slim_resnet.commands import options
+from slim_resnet.commands.progress import with_progress
 
 HELP = "describe a checkpoint, or compare two"
 
 
-def add_arguments(parser):
-    subparsers = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    describe = subparsers.add_parser(
-        "describe", help="what network, and a table of its variables", allow_abbrev=False)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", metavar="ACTION")
+    describe = actions.add_parser("describe", help="what network, and a table of its variables")
     describe.add_argument("path", metavar="PATH")
     describe.add_argument("--stats", action="store_true",
                           help="add mean, std, min, max and the counts of NaN and infinity")
     describe.set_defaults(act=_describe)
-    diff = subparsers.add_parser(
-        "diff", help="what differs; exit status 0 when nothing does, 1 when something does",
-        allow_abbrev=False)
+    diff = actions.add_parser(
+        "diff", help="what differs; exit status 0 when nothing does, 1 when something does")
     diff.add_argument("path", metavar="A")
     diff.add_argument("other", metavar="B")
     diff.set_defaults(act=_diff)
-    for subparser in (describe, diff):
-        subparser.add_argument("--json", action="store_true", help="print one JSON object")
-        # The command has it too; after the action is where people write it.
-        subparser.add_argument("--verbose", action="store_true", default=argparse.SUPPRESS,
-                               help="show TensorFlow's own messages, on stderr")
+    for action in (describe, diff):
+        options.add_json(action)
 
 
-def run(arguments):
+def run(arguments: argparse.Namespace) -> int | None:
     return arguments.act(arguments)
 
 
 def _describe(arguments):
-    from slim_resnet.checkpoint import description as variables
+    from slim_resnet.checkpoint import description
     from slim_resnet.checkpoint.reader import open_checkpoint
     from slim_resnet.checkpoint.recognition import UnbuildableNetwork, recognise
 
@@ -52,25 +48,25 @@ def _describe(arguments):
         except UnbuildableNetwork as network:
             recognised = network
         rows = []
-        for name in commands.with_progress(checkpoint.shapes, len(checkpoint.shapes), "variables"):
+        for name in with_progress(checkpoint.shapes, len(checkpoint.shapes), "variables"):
             value = checkpoint.tensor(name)
             shape = checkpoint.shapes[name]
             rows.append(dict(name=name, shape=list(shape), dtype=checkpoint.dtypes[name],
                              parameters=math.prod(shape),
-                             **(variables.value_statistics(value) if arguments.stats else {})))
-        record = variables.description(checkpoint, recognised, rows)
+                             **(description.value_statistics(value) if arguments.stats else {})))
+        record = description.description(checkpoint, recognised, rows)
     print(json.dumps(record, indent=1, allow_nan=False) if arguments.json
-          else "\n".join(variables.description_lines(record)))
+          else "\n".join(description.description_lines(record)))
 
 
 def _diff(arguments):
-    from slim_resnet.checkpoint import description as variables
+    from slim_resnet.checkpoint import description
     from slim_resnet.checkpoint.reader import open_checkpoint
 
     with open_checkpoint(arguments.path) as a, open_checkpoint(arguments.other) as b:
         names = sorted({**a.shapes, **b.shapes})
-        record = variables.difference(
-            a, b, commands.with_progress(names, len(names), "variables"))
+        record = description.difference(
+            a, b, with_progress(names, len(names), "variables"))
     equal = not any(record[key] for key in ("only_in_a", "only_in_b", "shapes", "dtypes", "values"))
     if arguments.json:
         for row in record["values"]:
@@ -78,5 +74,5 @@ def _diff(arguments):
                 row["largest"] = "infinity"
         print(json.dumps(dict(record, same=equal), indent=1, allow_nan=False))
     else:
-        print("\n".join(variables.difference_lines(record)))
+        print("\n".join(description.difference_lines(record)))
     return 0 if equal else 1

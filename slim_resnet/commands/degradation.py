@@ -6,15 +6,15 @@ default on the 1,797 handwritten digits that scikit-learn ships. Prints errors a
 depth, with their spread over seeds, and whether these runs show what the post says.
 """
 
+import argparse
 import contextlib
 import dataclasses
-import json
 import os
-import sys
 
-from slim_resnet.commands import non_negative_int, positive_int, with_progress
+from slim_resnet.commands import options as shared
+from slim_resnet.commands.options import non_negative_int, positive_int
+from slim_resnet.commands.progress import say, with_progress, write_record
 from slim_resnet.common.environment import cpu
-from slim_resnet.common.files import atomic_write, check_writable
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.experiments import degradation_records as records
 
@@ -23,10 +23,10 @@ HELP = "show how plain networks degrade with depth, and residual ones do not"
 _DEFAULTS = records.DegradationOptions()
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     what = parser.add_argument_group("what is trained")
     what.add_argument("--cifar10", metavar="FILE",
-                      help="train on CIFAR-10: its python or binary archive (default: "
+                      help="train on CIFAR-10: its binary archive (default: "
                       "scikit-learn's digits; extra: experiments)")
     what.add_argument("--layers", type=positive_int, nargs="+", default=_DEFAULTS.layers,
                       metavar="N", help="depths, each three times a number of units and one "
@@ -48,20 +48,13 @@ def add_arguments(parser):
                         help="networks trained at a time, each on one thread; changes no result "
                         "(default: the number of cores)")
     out = parser.add_argument_group("what is written")
-    out.add_argument("--json", metavar="FILE",
-                     help="the record, after every run; with the same options it goes on from it")
-    out.add_argument("--plot", metavar="FILE",
-                     help="errors against depth, as .png, .svg or .pdf (extra: plot)")
+    shared.add_record(out, "the record, after every run; with the same options it goes on from it",
+                      "errors against depth")
 
 
-def run(arguments):
+def run(arguments: argparse.Namespace) -> int:
     options = _options(arguments)
-    for path in (arguments.json, arguments.plot):
-        if path:
-            check_writable(path)
-    if arguments.plot:
-        from slim_resnet.pictures import plots
-        plots.check_plot_file(arguments.plot)
+    shared.check_files(arguments.json, plot=arguments.plot)
     name = "CIFAR-10" if arguments.cifar10 else "digits"
     earlier = records.read_record(arguments.json, name, options) if arguments.json else None
 
@@ -75,27 +68,28 @@ def run(arguments):
     record = records.new_record(data_set.description(), options, earlier)
     there = {records.key_of(one) for one in record["runs"]}
     wanted = [key for key in planned if key not in there]
-    _announce(f"{len(wanted)} of {len(planned)} networks to train, {arguments.jobs} at a time; "
-              f"{data_set.name}: {len(data_set.training_labels)} images to train on, "
-              f"{len(data_set.test_labels)} to test")
+    say("degradation", f"{len(wanted)} of {len(planned)} networks to train, {arguments.jobs} at a "
+        f"time; {data_set.name}: {len(data_set.training_labels)} images to train on, "
+        f"{len(data_set.test_labels)} to test")
     interrupted = False
     try:
         with contextlib.closing(degradation.train_all(wanted, data_set, options,
                                                       arguments.jobs)) as results:
             for result in with_progress(results, len(wanted), "networks"):
                 record["runs"].append(result)
-                _keep(record, arguments.json)
+                write_record(record, arguments.json)
     except KeyboardInterrupt:
         interrupted = True
     runs = [one for one in record["runs"] if records.key_of(one) in planned]
     if not runs:
         raise KeyboardInterrupt
     # The interrupt may have come between a result and its writing.
-    _keep(record, arguments.json)
+    write_record(record, arguments.json)
     _, lines = records.verdict(runs, record["data_set"]["chance_error_percent"])
     print("\n".join([*records.error_table(runs), "", *lines]))
     if arguments.plot:
-        plots.plot_degradation(runs, data_set.name, arguments.plot)
+        from slim_resnet.experiments.degradation_plot import plot_degradation
+        plot_degradation(runs, data_set.name, arguments.plot)
     return 130 if interrupted else 0
 
 
@@ -115,14 +109,3 @@ def _options(arguments):
     fields = {field.name: getattr(arguments, field.name)
               for field in dataclasses.fields(records.DegradationOptions)}
     return records.DegradationOptions(**{**fields, "layers": tuple(sorted(set(arguments.layers)))})
-
-
-def _keep(record, path):
-    if path:
-        with atomic_write(path) as file:
-            json.dump(record, file, indent=1)
-            file.write("\n")
-
-
-def _announce(message):
-    print(f"slim-resnet degradation: {message}", file=sys.stderr, flush=True)

@@ -1,9 +1,10 @@
 """Look into a network: its end points as a table, their values for images, TensorBoard.
 
     slim-resnet end-points resnet_v2_152 --depth unit
-    slim-resnet end-points resnet_v2_50_2017_04_14.tar.gz --match '*/conv2' --markdown
+    slim-resnet end-points resnet_v2_50_2017_04_14.tar.gz --end-points '*/conv2' --markdown
     slim-resnet end-points resnet_v2_50.ckpt --images photos --logdir runs/look
-    slim-resnet end-points resnet_v2_50.ckpt --images photos --save f.npz --keys block4
+    slim-resnet end-points resnet_v2_50.ckpt --images photos --save features.npz \\
+        --end-points global_pool
 
 The table is worked out from the graph: no value is read and nothing is run. A row counts
 what lies between its end point and those before it, a unit's or a block's all that is
@@ -16,115 +17,154 @@ values; and how many times larger the values of its batch norms are than gamma a
 promise, 1 where they fit the images. What looks wrong is said on stderr.
 An unreadable image is reported when the rest are done, and makes the exit status 2.
 Ctrl-C keeps what there is.
+
+FILE.npz has an array of float32 for every key, with a row for every image, NaN where it
+cannot be read; and files and errors, which say why.
 """
 
+import argparse
 import contextlib
 import dataclasses
 import json
-import sys
+import time
 
-from slim_resnet import commands
-from slim_resnet.checkpoint.runs import settings_of
+from slim_resnet.commands import optimize, options, progress
 from slim_resnet.common.files import check_folder, check_writable
 from slim_resnet.common.tables import format_markdown, format_table
 from slim_resnet.errors import SlimResnetError
+from slim_resnet.images.settings import BATCH_SIZE
 from slim_resnet.models import MODELS
 
-HELP = "table, statistics and TensorBoard run of a network's end points"
+HELP = "table, statistics, values and TensorBoard run of a network's end points"
 
 DEPTHS = {"block": "block", "unit": "unit", "all": "layer"}
 
 
-def add_arguments(parser):
-    parser.add_argument("network", metavar="MODEL|CHECKPOINT",
-                        help=f"one of {', '.join(MODELS)}; or a checkpoint: file or prefix, "
-                        "folder, or released .tar.gz")
-    parser.add_argument("--num-classes", type=commands.positive_int, metavar="N",
-                        help="logits of a MODEL (default: 1000)")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    options.add_network(parser, MODELS)
     shown = parser.add_argument_group("what is shown")
-    shown.add_argument("--match", nargs="+", metavar="PATTERN",
-                       help="only end points whose whole key fits one of these, with the shell's "
-                       "* ? [...], for example '*/block4/*'")
+    options.add_end_points(shown, "only these")
     shown.add_argument("--depth", choices=DEPTHS,
                        help="block: nothing within blocks; unit: nothing within units "
                        "(default: all)")
     formats = shown.add_mutually_exclusive_group()
-    formats.add_argument("--json", action="store_true", help="print one JSON document")
+    options.add_json(formats)
     formats.add_argument("--markdown", action="store_true", help="print the table in Markdown")
     values = parser.add_argument_group("values, of a CHECKPOINT")
     values.add_argument("--images", nargs="+", metavar="IMAGE",
                         help="JPEG, PNG, GIF or BMP files, or folders to search for them")
     values.add_argument("--save", metavar="FILE.npz",
-                        help="write the values of --keys instead of showing their statistics: an "
-                        "array for each key, and files and errors")
-    values.add_argument("--keys", nargs="+", metavar="KEY", help="end points for --save")
+                        help="write the values of --end-points instead of showing their "
+                        "statistics")
+    options.add_optimize(values, "--optimize, and both with --save")
     parser.add_argument("--logdir", metavar="DIR",
                         help="write a TensorBoard run: the graph; of a CHECKPOINT histograms of "
                         "weights; with --images histograms of the end points shown, the images, "
                         "and the time of each op")
-    commands.add_image_arguments(parser, else_size="299; a MODEL's own")
+    options.add_preparation(parser, "; a MODEL's own")
     # None tells what is not given, for what has no effect is refused.
-    parser.set_defaults(batch_size=None, complete=_complete)
+    options.add_batch_size(parser, None)
+    parser.set_defaults(complete=_complete)
 
 
-def run(arguments):
+def run(arguments: argparse.Namespace) -> int | None:
     if arguments.save:
-        return commands.write_features(
-            "end-points", arguments.network, arguments.images,
-            {key: key for key in arguments.keys}, arguments.save, arguments)
+        return _save(arguments)
     if arguments.images:
         return _statistics(arguments)
-    return _table(arguments, MODELS.get(arguments.network))
+    return _table(arguments, MODELS.get(arguments.checkpoint))
 
 
 def _complete(arguments):
     """Checks what can be checked without TensorFlow, and fills in the defaults."""
-    model = MODELS.get(arguments.network)
-
-    def refuse(options, why):
-        for option in options:
-            if getattr(arguments, option.replace("-", "_")):
-                raise SlimResnetError(f"--{option} {why}")
-
+    model = MODELS.get(arguments.checkpoint)
     if model:
-        refuse(("images", "save", "keys"),
-               f"needs the values of a checkpoint, and {model.name} has none")
+        options.refuse(arguments, ("images", "save"),
+                       f"needs the values of a checkpoint, and {model.name} has none")
         arguments.image_size = model.checked_image_size(arguments.image_size)
     else:
-        refuse(("num-classes",), "goes with the name of a model; a checkpoint has its own")
+        options.refuse(arguments, ("num-classes",),
+                       "goes with the name of a model; a checkpoint has its own")
     if not arguments.images:
-        refuse(("save", "keys", "preprocessing", "batch-size"), "goes with --images")
-    if (arguments.save is None) != (arguments.keys is None):
-        raise SlimResnetError("--save and --keys go together; give both or neither")
+        options.refuse(arguments, ("save", "preprocessing", "batch-size"), "goes with --images")
     if arguments.save:
-        refuse(("match", "depth", "json", "markdown", "logdir"),
-               "says what to show, and --save shows nothing; leave one out")
+        if arguments.end_points is None:
+            raise SlimResnetError("--save needs --end-points KEY..., which it writes")
+        options.refuse(arguments, ("depth", "json", "markdown", "logdir"),
+                       "says what to show, and --save shows nothing; leave one out")
         check_writable(arguments.save)
+    else:
+        options.refuse(arguments, ("optimize", "precision"), "goes with --save")
     if arguments.logdir:
         check_folder(arguments.logdir)
     if not model:
-        arguments.image_size, arguments.preprocessing, _ = settings_of(
-            arguments.network, arguments.image_size, arguments.preprocessing)
-    arguments.batch_size = arguments.batch_size or 16
+        options.complete(arguments)
+    arguments.batch_size = arguments.batch_size or BATCH_SIZE
+
+
+def _save(arguments):
+    network_options = optimize.prepare(arguments, "end-points")
+    from slim_resnet.checkpoint.reader import open_checkpoint
+    from slim_resnet.common.files import atomic_write
+    from slim_resnet.end_points.keys import choose
+    from slim_resnet.images import finding
+    from slim_resnet.inference import features
+    paths = finding.find_images(arguments.images)
+    with contextlib.ExitStack() as stack:
+        with open_checkpoint(arguments.checkpoint) as opened:
+            keys = (choose(arguments.end_points, _built(opened, arguments.image_size))
+                    if network_options else [])
+            network = stack.enter_context(optimize.opened_network(
+                opened, arguments.image_size, network_options, arguments, "end-points", keys))
+        keys = keys or choose(arguments.end_points, network.end_points)
+        started = time.perf_counter()
+        with atomic_write(arguments.save, "wb") as file:
+            errors = features.write_features(file, network, {key: key for key in keys}, paths,
+                                             progress.batches_with_progress(arguments, paths))
+    reached = [error != features.INTERRUPTED for error in errors]
+    progress.report_busy("end-points", sum(reached), time.perf_counter() - started, network.busy_s)
+    status = progress.report_unreadable(
+        "end-points", [(path, error) for path, error, was_reached in zip(paths, errors, reached)
+                       if error and was_reached])
+    return status if all(reached) else progress.report_interrupted("end-points", sum(reached),
+                                                                   len(paths))
+
+
+def _built(opened, image_size):
+    """Returns the end points of a checkpoint's network, built without values."""
+    import tensorflow as tf
+
+    from slim_resnet.inference.network import build_without_values
+    with tf.Graph().as_default():
+        return build_without_values(opened, image_size)
 
 
 def _table(arguments, model):
     import tensorflow as tf
 
+    from slim_resnet.checkpoint.reader import open_checkpoint
     from slim_resnet.end_points import table, tensorboard
     from slim_resnet.inference.network import Network
 
     if arguments.logdir and not model:
-        with Network(arguments.network, arguments.image_size) as network:
+        with Network(arguments.checkpoint, arguments.image_size) as network:
             rows = _rows(arguments, network.end_points)
             with tensorboard.Run(arguments.logdir, network.session.graph) as run:
                 run.add_weights(network)
-    else:
+    elif model:
         with tf.Graph().as_default() as graph:
-            rows = _rows(arguments, _build(arguments, model))
+            size = arguments.image_size
+            images = tf.compat.v1.placeholder(tf.float32, [None, size, size, 3], "images")
+            # The blog's network prints the name of its collection.
+            with contextlib.redirect_stdout(None):
+                rows = _rows(arguments, model.build(images, arguments.num_classes or 1000,
+                                                    False)[1])
         if arguments.logdir:
             with tensorboard.Run(arguments.logdir, graph):
                 pass
+    else:
+        with open_checkpoint(arguments.checkpoint) as opened:
+            rows = _rows(arguments, _built(opened, arguments.image_size))
     total = table.total(rows)
     _print(arguments, ("end point", "op", "shape", "parameters", "GMACs", "bytes", "stride",
                        "field"),
@@ -133,26 +173,10 @@ def _table(arguments, model):
                   for name in ("parameters", "multiply_adds", "activation_bytes")})
 
 
-def _build(arguments, model):
-    import tensorflow as tf
-
-    from slim_resnet.checkpoint.reader import open_checkpoint
-    from slim_resnet.inference.network import build_without_values
-
-    if not model:
-        with open_checkpoint(arguments.network) as opened:
-            return build_without_values(opened, arguments.image_size)
-    size = arguments.image_size
-    images = tf.compat.v1.placeholder(tf.float32, [None, size, size, 3], "images")
-    # The blog's network prints the name of its collection.
-    with contextlib.redirect_stdout(None):
-        return model.build(images, arguments.num_classes or 1000, False)[1]
-
-
 def _rows(arguments, built):
     from slim_resnet.end_points import table
-    return table.select(table.summary(built), arguments.match or (),
-                             DEPTHS[arguments.depth or "all"])
+    return table.select(table.summary(built), arguments.end_points or (),
+                        DEPTHS[arguments.depth or "all"])
 
 
 def _cells(row):
@@ -178,14 +202,14 @@ def _costs(row):
 
 def _statistics(arguments):
     from slim_resnet.end_points import activations, tensorboard
-    from slim_resnet.images import reading
+    from slim_resnet.images import finding
     from slim_resnet.inference.network import Network
 
-    paths, unreadable = reading.find_images(arguments.images), []
-    with Network(arguments.network, arguments.image_size) as network, \
+    paths, unreadable = finding.find_images(arguments.images), []
+    with Network(arguments.checkpoint, arguments.image_size) as network, \
          contextlib.ExitStack() as stack:
         keys = [row.key for row in _rows(arguments, network.end_points)]
-        batches = commands.readable_batches(arguments, paths, unreadable)
+        batches = progress.readable_batches(arguments, paths, unreadable)
         if arguments.logdir:
             run = stack.enter_context(tensorboard.Run(arguments.logdir, network.session.graph))
             run.add_weights(network)
@@ -198,11 +222,11 @@ def _statistics(arguments):
                [*map(_statistics_cells, rows)], [dataclasses.asdict(row) for row in rows],
                doubts=doubts)
     for doubt in doubts:
-        print(f"slim-resnet end-points: warning: {doubt}", file=sys.stderr)
-    status = commands.report_unreadable("end-points", unreadable)
+        progress.say("end-points", f"warning: {doubt}")
+    status = progress.report_unreadable("end-points", unreadable)
     done = len(unreadable) + (rows[0].images if rows else 0)
     if done < len(paths):
-        return commands.report_interrupted("end-points", done, len(paths))
+        return progress.report_interrupted("end-points", done, len(paths))
     return status
 
 
@@ -218,7 +242,7 @@ def _statistics_cells(row):
 
 def _print(arguments, headers, cells, rows, **more):
     if arguments.json:
-        print(json.dumps({"network": arguments.network,
+        print(json.dumps({"network": arguments.checkpoint,
                           "image_size_pixels": arguments.image_size, **more,
                           "end_points": rows}, indent=1, allow_nan=False))
     else:

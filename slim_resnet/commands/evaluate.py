@@ -1,7 +1,8 @@
-"""Measure a checkpoint's top-1 and top-5 accuracy and its confusions.
+"""Measure a checkpoint's top-1 and top-5 accuracy, or what --optimize costs it.
 
     slim-resnet evaluate resnet_v2_50_2017_04_14.tar.gz imagenet/validation
     slim-resnet evaluate resnet_v2_50.ckpt tfrecords/validation-*
+    slim-resnet evaluate resnet_v2_50.ckpt photos --compare --precision bfloat16
 
 DATA is a folder with one folder of images a class, or TFRecord files in slim's format
 (image/encoded, image/class/label), or a folder of them. Sorted class folders are classes
@@ -11,44 +12,60 @@ Unreadable images are left out of the figures, reported, and make the exit statu
 With --output, what each image was taken for is kept in FILE.jsonl. The same command goes on
 with it by --resume after any stop, and several processes share the images by --cluster, as
 slim-resnet classify --help says; the task that finishes last prints the figures.
+
+With --compare, DATA is image files or folders to search for them; labels are not needed.
+It prints how often the optimised network and the network as it is see the same class and
+the same five classes, and the relative error of the logits over all images; and that of
+every layer, over the first batch. Errors are the largest (largest difference over largest
+value, by image) and the mean (mean difference over mean magnitude).
 """
 
+import argparse
 import contextlib
 import itertools
 import json
-import sys
 import time
+from collections.abc import Sequence
+from typing import Any
 
-from slim_resnet import commands
-from slim_resnet.commands import optimize
+from slim_resnet.commands import keeping, optimize, options, progress
+from slim_resnet.common.tables import format_table
+from slim_resnet.images.settings import BATCH_SIZE
 from slim_resnet.inference.results import read_rows
 
-HELP = "measure top-1, top-5 and confusion on labelled images"
+HELP = "measure top-1, top-5 and confusion, or what --optimize costs"
+
+# Every layer of the first batch is held at once, 0.1 GB an image at 152 layers.
+COMPARED_BATCH_SIZE = 2
 
 
-def add_arguments(parser):
-    parser.add_argument("checkpoint", metavar="CHECKPOINT",
-                        help="checkpoint file or prefix, folder, or released .tar.gz")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    options.add_checkpoint(parser)
     parser.add_argument("data", metavar="DATA", nargs="+",
-                        help="one folder of class folders or of TFRecord files, "
-                        "or TFRecord files")
-    parser.add_argument("--json", action="store_true",
-                        help="print one JSON document, with the whole confusion matrix "
-                        "(rows: labels, columns: most probable classes)")
-    parser.add_argument("--output", metavar="FILE.jsonl",
-                        help="also write a line of JSON an image, as they come")
-    commands.add_resume_argument(parser)
-    commands.add_image_arguments(parser)
-    commands.add_cluster_arguments(parser)
-    optimize.add_arguments(parser)
+                        help="one folder of class folders or of TFRecord files, or TFRecord "
+                        "files; with --compare, images")
+    options.add_json(parser, ", with the whole confusion matrix (rows: labels, columns: most "
+                     "probable classes)")
+    options.add_preparation(parser)
+    options.add_batch_size(parser, None, f"; with --compare {COMPARED_BATCH_SIZE}")
+    options.add_optimize(parser, "--optimize or --compare")
+    parser.add_argument("--compare", action="store_true",
+                        help="compare the optimised network, in --precision, with the network as "
+                        "it is in float32")
+    options.add_plot(parser, "with --compare: the error of every layer")
+    keeping.add_arguments(parser)
 
 
-def run(arguments):
-    options = optimize.prepare(arguments, "evaluate")
-    commands.check_output_options(arguments)
+def run(arguments: argparse.Namespace) -> int:
+    if arguments.compare:
+        return _compare(arguments)
+    options.refuse(arguments, ("plot",), "goes with --compare")
+    network_options = optimize.prepare(arguments, "evaluate")
+    keeping.check(arguments)
+    arguments.batch_size = arguments.batch_size or BATCH_SIZE
     from slim_resnet.checkpoint.reader import open_checkpoint
     from slim_resnet.checkpoint.runs import classes_of_run
-    from slim_resnet.images import labelled
+    from slim_resnet.images import find_data, read_source
     from slim_resnet.inference import evaluation
     from slim_resnet.inference.network import classes_of
     results, shard, skip, network = None, (0, 1), 0, None
@@ -56,41 +73,41 @@ def run(arguments):
         with open_checkpoint(arguments.checkpoint) as opened:
             num_classes = classes_of(opened)
             classes = classes_of_run(arguments.checkpoint)
-            data = labelled.find_data(arguments.data, num_classes, classes)
+            data = find_data(arguments.data, num_classes, classes)
             if arguments.output:
-                results = commands.open_results(arguments, "evaluate", opened, data.files)
+                results = keeping.opened(arguments, "evaluate", opened, data.files)
                 shard, skip = results.shard, results.batches_done
             if not (results and results.finished):
                 network = stack.enter_context(optimize.opened_network(
-                    opened, arguments.image_size, options, arguments, "evaluate"))
+                    opened, arguments.image_size, network_options, arguments, "evaluate"))
         batches = []
         if network:
-            batches = evaluation.judge_batches(network, data.read(
-                arguments.image_size, arguments.preprocessing, arguments.batch_size, shard, skip))
+            batches = evaluation.judge_batches(network, read_source(
+                data, arguments.image_size, arguments.preprocessing, arguments.batch_size, shard,
+                skip))
         if results:
-            whole, status = commands.write_results("evaluate", results, batches, data.total,
-                                                   network)
+            whole, status = keeping.write("evaluate", results, batches, data.num_images,
+                                           network)
             if not whole:
                 return status
             judgements = (evaluation.Judgement(**row) for row in read_rows(arguments.output))
         else:
-            judgements = commands.with_progress(itertools.chain.from_iterable(batches),
-                                                data.total)
+            judgements = progress.with_progress(itertools.chain.from_iterable(batches),
+                                                data.num_images)
         started = time.perf_counter()
         result = evaluation.count(judgements, num_classes)
     if arguments.json:
-        print(json.dumps(_document(arguments, result, data.names)))
+        print(json.dumps(_document(arguments, result, data.classes)))
     else:
-        print("\n".join(table_lines(result, data.names)))
+        print("\n".join(table_lines(result, data.classes)))
     if results:
         return status
-    commands.report_busy("evaluate", result.num_images + len(result.unreadable),
+    progress.report_busy("evaluate", result.num_images + len(result.unreadable),
                          time.perf_counter() - started, network.busy_s)
-    status = commands.report_unreadable(
+    status = progress.report_unreadable(
         "evaluate", [(judgement.path, judgement.cause) for judgement in result.unreadable])
     if result.interrupted:
-        print("slim-resnet evaluate: interrupted; these are the figures of a part",
-              file=sys.stderr)
+        progress.say("evaluate", "interrupted; these are the figures of a part")
         return 130
     return status
 
@@ -106,8 +123,8 @@ def _document(arguments, result, names):
             "classes": names, "confusion": result.confusion.tolist()}
 
 
-def table_lines(result, names):
-    """Returns what is printed for an `evaluate.Evaluation`.
+def table_lines(result: Any, names: Sequence[str | None]) -> list[str]:
+    """Returns what is printed for an `evaluation.Evaluation`.
 
     Args:
       result: The evaluation.
@@ -126,4 +143,47 @@ def table_lines(result, names):
 
 
 def _class(number, names):
-    return f"{number} ({commands.printable(names[number])})" if names[number] else str(number)
+    return f"{number} ({progress.printable(names[number])})" if names[number] else str(number)
+
+
+def _compare(arguments):
+    options.refuse(arguments, ("output", "resume", "cluster", "job", "task"),
+                   "keeps what images are taken for, and --compare keeps nothing; leave one out")
+    options.check_files(plot=arguments.plot)
+    optimize.turn_onednn_on(arguments.verbose, "evaluate")
+    from slim_resnet.images import finding
+    from slim_resnet.inference import accuracy
+    paths = finding.find_images(arguments.data)
+    result = accuracy.measure(
+        arguments.checkpoint, paths, precision=arguments.precision or "auto",
+        image_size=arguments.image_size, preprocessing=arguments.preprocessing,
+        batch_size=arguments.batch_size or COMPARED_BATCH_SIZE,
+        progress=lambda batches: progress.with_progress(
+            batches, len(paths), size=lambda batch: len(batch.names)))
+    record = accuracy.as_record(result)
+    if arguments.json:
+        print(json.dumps(dict(record, checkpoint=arguments.checkpoint, data=arguments.data,
+                              image_size_pixels=arguments.image_size,
+                              preprocessing=arguments.preprocessing), indent=1))
+    else:
+        print("\n".join(comparison_lines(record)))
+    if arguments.plot:
+        from slim_resnet.pictures import plots
+        plots.plot_accuracy(record, arguments.plot)
+    return progress.report_unreadable("evaluate", result.unreadable)
+
+
+def comparison_lines(record: dict) -> list[str]:
+    """Returns what is printed for an `accuracy.as_record`."""
+    logits = record["logits"]
+    return [f"precision        {record['precision']}",
+            f"images           {record['num_images']}",
+            f"top-1 agreement  {record['top_1_agreement_percent']:.2f} %",
+            f"top-5 agreement  {record['top_5_agreement_percent']:.2f} %",
+            f"logits           relative error: largest {logits['largest']:.2e}, "
+            f"mean {logits['mean']:.2e}",
+            "",
+            f"layers, over {record['layer_images']} images:",
+            *format_table(["end point", "largest", "mean"],
+                          [[layer["end_point"], f"{layer['largest']:.2e}", f"{layer['mean']:.2e}"]
+                           for layer in record["layers"]])]

@@ -11,61 +11,42 @@ frozen       a GraphDef; its input is images, its outputs are end_points/KEY
 v1, v2, npz  all variables under their names
 """
 
-from slim_resnet import commands
-from slim_resnet.commands import optimize
+import argparse
+
+from slim_resnet.commands import optimize, options
 from slim_resnet.errors import SlimResnetError
+from slim_resnet.export.formats import FORMATS, export_checkpoint
 
 HELP = "write a checkpoint as SavedModel, frozen GraphDef, V1, V2 or .npz"
 
-# What each option says something to.
-_FORMATS_OF_OPTION = {
-    "end_points": ("saved_model", "frozen"),
-    "image_size": ("saved_model", "frozen"),
-    "preprocessing": ("saved_model",),
-    "labels": ("saved_model",),
-    "optimize": ("saved_model", "frozen"),
-}
+# The options that only some formats have.
+_OPTIONS = sorted({option for row in FORMATS.values() for option in row.options})
 
 
-def add_arguments(parser):
-    parser.add_argument("checkpoint", metavar="CHECKPOINT",
-                        help="checkpoint file or prefix, folder, or released .tar.gz")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    options.add_checkpoint(parser)
     parser.add_argument("output", metavar="OUTPUT",
                         help="file or, for saved_model, folder to make; for v2 a prefix")
-    parser.add_argument("--format", required=True,
-                        choices=("saved_model", "frozen", "v1", "v2", "npz"))
+    parser.add_argument("--format", required=True, choices=FORMATS)
     parser.add_argument("--end-points", nargs="+", metavar="KEY",
                         help="outputs of saved_model and frozen "
                         "(default: pooled features, logits and predictions)")
-    parser.add_argument("--image-size", type=commands.positive_int, metavar="PIXELS",
-                        help="saved_model: size that image bytes are resized to (default: "
-                        "what slim-resnet train had, if it wrote the checkpoint, else 299); "
-                        "frozen: fixed height and width of images (default: any)")
-    parser.add_argument("--preprocessing", choices=("inception", "none"),
-                        help="saved_model: how image bytes are prepared (default: as trained, "
-                        "else inception)")
-    parser.add_argument("--labels", metavar="FILE",
-                        help="saved_model: names of classes, one a line, to serve with them "
-                        "(default: those of slim-resnet train)")
-    optimize.add_arguments(parser)
+    options.add_preparation(parser, note="; frozen: any size")
+    options.add_labels(parser)
+    options.add_optimize(parser)
+    # What is not given is what the checkpoint was trained with, and `formats` knows it.
+    parser.set_defaults(complete=lambda arguments: None)
 
 
-def run(arguments):
-    options = {name: getattr(arguments, name) for name in _FORMATS_OF_OPTION
-               if getattr(arguments, name) not in (None, False)}
-    for name in options:
-        if arguments.format not in _FORMATS_OF_OPTION[name]:
+def run(arguments: argparse.Namespace) -> None:
+    given = {name: getattr(arguments, name) for name in _OPTIONS
+             if getattr(arguments, name) not in (None, False)}
+    for name in given:
+        if name not in FORMATS[arguments.format].options:
             raise SlimResnetError(f"--{name.replace('_', '-')} has no effect on --format "
                                   f"{arguments.format}; leave it out")
-    options.update(optimize.prepare(arguments, "export"))
-    from slim_resnet.export import formats
-    if arguments.format == "saved_model":
-        record = formats.export_saved_model(arguments.checkpoint, arguments.output, **options)
-    elif arguments.format == "frozen":
-        record = formats.export_frozen(arguments.checkpoint, arguments.output, **options)
-    else:
-        record = formats.export_checkpoint(arguments.checkpoint, arguments.output,
-                                          arguments.format)
+    given.update(optimize.prepare(arguments, "export"))
+    record = export_checkpoint(arguments.checkpoint, arguments.output, arguments.format, **given)
     classes = record["num_classes"]
     print(f"{arguments.output}: {arguments.format} of a {record['variant']} ResNet V2"
           f"{'' if record['depth'] is None else ' ' + str(record['depth'])}, "

@@ -1,26 +1,19 @@
 """``--optimize`` and ``--precision`` of the commands that run a network; no command itself."""
 
+import argparse
 import contextlib
 import os
 import sys
+from collections.abc import Iterable, Iterator
+from typing import Any
 
-from slim_resnet.common.environment import FASTEST, PRECISIONS
+from slim_resnet.commands.progress import say
+from slim_resnet.common.environment import FASTEST
 from slim_resnet.errors import SlimResnetError
 
 
-def add_arguments(parser):
-    """Adds the options of commands that can run the folded network."""
-    parser.add_argument("--optimize", action="store_true",
-                        help="fold the batch norms and fuse the layers: the same results but for "
-                        "rounding, faster; turns oneDNN on unless TF_ENABLE_ONEDNN_OPTS is "
-                        "set, and keeps the folded network in a folder beside the checkpoint")
-    parser.add_argument("--precision", choices=PRECISIONS,
-                        help="with --optimize; auto takes bfloat16 on CPUs that are faster in it "
-                        "(default: auto)")
-
-
-def prepare(arguments, command):
-    """Checks the options of `add_arguments`; call it before TensorFlow is imported.
+def prepare(arguments: argparse.Namespace, command: str) -> dict:
+    """Checks the options of `options.add_optimize`; call it before TensorFlow is imported.
 
     Returns:
       What to pass on to ``network.open_network`` and to the exports.
@@ -33,7 +26,7 @@ def prepare(arguments, command):
     return {"optimize": True, "precision": arguments.precision or "auto"}
 
 
-def turn_onednn_on(verbose, command):
+def turn_onednn_on(verbose: bool, command: str) -> None:
     """Sets the variables of `environment.FASTEST`, except those that the user has set.
 
     Args:
@@ -46,11 +39,12 @@ def turn_onednn_on(verbose, command):
         if name not in os.environ:
             os.environ[name] = value
             if verbose:
-                print(f"slim-resnet {command}: {name}={value} is set", file=sys.stderr)
+                say(command, f"{name}={value} is set")
 
 
 @contextlib.contextmanager
-def opened_network(opened, image_size, options, arguments, command, end_points=()):
+def opened_network(opened: Any, image_size: int, options: dict, arguments: argparse.Namespace,
+                   command: str, end_points: Iterable[str] = ()) -> Iterator[Any]:
     """Yields the network of a checkpoint; with ``--verbose``, says how long it took.
 
     Args:
@@ -72,17 +66,11 @@ def opened_network(opened, image_size, options, arguments, command, end_points=(
     with open_network(opened, image_size, end_points=end_points, cache_dir=cache_dir,
                       **options) as model:
         if options["precision"] == "auto" and model.precision != "float32":
-            print(f"slim-resnet {command}: precision {model.precision}", file=sys.stderr)
+            say(command, f"precision {model.precision}")
         yield model
         if arguments.verbose:
-            print("\n".join(_first_result(model, command)), file=sys.stderr)
-
-
-def _first_result(model, command):
-    """Returns lines: what the first result of an optimised network took."""
-    yield (f"slim-resnet {command}: {model.precision}, "
-           f"{'from the cache' if model.cached else 'made anew'}")
-    if model.cache_problem:
-        yield f"slim-resnet {command}: nothing was cached: {model.cache_problem}"
-    for part, seconds in model.parts_s.items():
-        yield f"  {seconds:7.3f} s  {part.replace('_', ' ')}"
+            say(command, f"{model.precision}, {'from the cache' if model.cached else 'made anew'}")
+            if model.cache_problem:
+                say(command, f"nothing was cached: {model.cache_problem}")
+            for part, seconds in model.parts_s.items():
+                print(f"  {seconds:7.3f} s  {part.replace('_', ' ')}", file=sys.stderr)

@@ -1,87 +1,137 @@
-"""Pictures of what a checkpoint's network makes of images, as PNG files.
+"""Pictures of a network and of what it makes of images.
 
     slim-resnet pictures resnet_v2_50_2017_04_14.tar.gz photo.jpg --output pictures
-    slim-resnet pictures resnet_v2_50.ckpt photos --output p --kinds maps --keys '*/block4'
+    slim-resnet pictures resnet_v2_50.ckpt photos --output p --kinds maps --end-points '*/block4'
+    slim-resnet pictures resnet_v2_152 --output pictures
 
 Kinds: evidence (for every image: what speaks for its most probable class and where, and
-the most probable classes), maps (for every image and each of --keys: its channels),
-filters (the first layer's) and depth (mean, spread and zeros of all end points over all
-images). The names of the files written are printed. An unreadable image is reported when
-the rest are done, and makes the exit status 2. Ctrl-C keeps what there is.
+the most probable classes), maps (for every image and each of --end-points: its channels),
+depth (mean, spread and zeros of all end points over all images); without images: filters
+(the first layer's) and diagram (blocks, units, shapes and shortcuts, units that do the
+same drawn once). The diagram is SVG, the others are PNG; a MODEL has a diagram only, and
+of a checkpoint that nothing else is drawn of only names and shapes are read.
+
+The names of the files written are printed. An unreadable image is reported when the rest
+are done, and makes the exit status 2. Ctrl-C keeps what there is.
 """
 
+import argparse
+import contextlib
 import os
+from collections.abc import Iterator
+from typing import Any
 
-from slim_resnet import commands
 from slim_resnet.checkpoint.runs import settings_of
+from slim_resnet.commands import options, progress
 from slim_resnet.common.files import atomic_write, check_folder
 from slim_resnet.errors import SlimResnetError
+from slim_resnet.models import MODELS
 from slim_resnet.pictures.themes import THEMES
 
-HELP = "draw feature maps, class evidence, filters and statistics"
+HELP = "draw a network, class evidence, feature maps, filters, statistics"
 
-KINDS = ("evidence", "maps", "filters", "depth")
+# Whether they are of images.
+KINDS = {"evidence": True, "maps": True, "filters": False, "depth": True, "diagram": False}
+DRAWN = [name for name, model in MODELS.items() if model.depth is not None]
 
 
-def add_arguments(parser):
-    parser.add_argument("checkpoint", metavar="CHECKPOINT",
-                        help="checkpoint file or prefix, folder, or released .tar.gz")
-    parser.add_argument("images", metavar="IMAGE", nargs="+",
-                        help="JPEG, PNG, GIF or BMP file, or a folder to search for them")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    options.add_network(parser, DRAWN)
+    options.add_images(parser, "*")
     parser.add_argument("--output", metavar="FOLDER", required=True,
                         help="where the pictures go; it is made if it is not there")
-    parser.add_argument("--kinds", nargs="+", choices=KINDS,
-                        help="what to draw (default: all that the checkpoint has)")
-    parser.add_argument("--keys", nargs="+", metavar="PATTERN",
-                        help="end points whose maps are drawn, by key, or with the shell's * ? "
-                        "[...] (default: conv1 and the blocks)")
-    parser.add_argument("--max-channels", type=commands.positive_int, default=64, metavar="N",
-                        help="channels in a picture of maps, at most 1024 (default: 64)")
-    parser.add_argument("--theme", choices=THEMES, default="light",
-                        help="colours (default: light)")
-    parser.add_argument("--labels", metavar="FILE",
-                        help="names of classes, one a line; for 1001 classes, 1000 lines "
-                        "will do, and background is put before them")
-    commands.add_image_arguments(parser)
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, metavar="KIND",
+                        help=f"what to draw, of {', '.join(KINDS)} (default: all that can be)")
+    options.add_end_points(parser, "maps to draw (default: conv1 and the blocks)")
+    parser.add_argument("--max-channels", type=options.positive_int, default=64, metavar="N",
+                        help="channels in a picture of maps, at most 1024 (default: %(default)s)")
+    parser.add_argument("--columns", type=options.positive_int, default=3, metavar="N",
+                        help="blocks in a row of the diagram (default: %(default)s)")
+    parser.add_argument("--theme", choices=("auto", *THEMES), default="auto",
+                        help="colours; auto: light, and those that the reader's system prefers "
+                        "in the diagram (default: %(default)s)")
+    options.add_labels(parser)
+    options.add_preparation(parser, "; a MODEL's own")
+    options.add_batch_size(parser)
+    parser.set_defaults(complete=_complete)
 
 
-def run(arguments):
-    if arguments.keys and arguments.kinds and "maps" not in arguments.kinds:
-        raise SlimResnetError("--keys says which maps to draw, and --kinds has no maps")
-    from slim_resnet.pictures import figures
-    figures.figure_class()
+def _complete(arguments):
+    """Checks what can be checked without TensorFlow, and fills in the defaults."""
+    model = MODELS.get(arguments.checkpoint)
+    if model and model.name not in DRAWN:
+        raise SlimResnetError(f"{model.name}: has no residual blocks to draw; there are "
+                              + ", ".join(DRAWN))
+    if model:
+        why = f"a checkpoint, and {model.name} has no values"
+        if arguments.images:
+            raise SlimResnetError(f"images need {why}")
+        options.refuse(arguments, ("preprocessing", "labels"), f"needs {why}")
+        arguments.image_size = model.checked_image_size(arguments.image_size)
+        possible = ["diagram"]
+    else:
+        why = "images"
+        options.refuse(arguments, ("num-classes",), "is for a MODEL; a checkpoint has its own")
+        options.complete(arguments)
+        possible = [kind for kind, of_images in KINDS.items() if arguments.images or not of_images]
+    for kind in arguments.kinds or ():
+        if kind not in possible:
+            raise SlimResnetError(f"--kinds {kind} needs {why}")
+    wanted = arguments.kinds or possible
+    if arguments.images and not any(map(KINDS.get, wanted)):
+        raise SlimResnetError(f"--kinds {' '.join(wanted)}: of no images; leave them out")
+    if arguments.end_points and "maps" not in wanted:
+        raise SlimResnetError("--end-points says which maps to draw, and no maps are drawn")
     check_folder(arguments.output)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    if arguments.checkpoint in MODELS:
+        from slim_resnet import resnet_v2
+        model = MODELS[arguments.checkpoint]
+        _write_diagram(arguments, dict(
+            blocks=resnet_v2.blocks_of_depth(model.depth), title=model.name,
+            num_classes=arguments.num_classes or 1000, variant=model.variant))
+        return 0
+    if arguments.kinds != ["diagram"]:
+        from slim_resnet.pictures import drawing
+        drawing.figure_class()
     from slim_resnet.checkpoint.reader import open_checkpoint
     from slim_resnet.checkpoint.recognition import recognise
-    from slim_resnet.images import reading
+    from slim_resnet.images import finding
     from slim_resnet.images.labels import class_names
     from slim_resnet.inference.network import Network, classes_of
-    from slim_resnet.pictures import looks
-    paths = reading.find_images(arguments.images)
+    from slim_resnet.pictures import diagram, inspection
+    paths = finding.find_images(arguments.images) if arguments.images else []
     with open_checkpoint(arguments.checkpoint) as opened:
-        kinds = _kinds(arguments, recognise(opened), opened.path)
+        found = recognise(opened)
+        kinds = _kinds(arguments, found, opened.path)
         names = None
         if arguments.labels or "evidence" in kinds:
             labels = settings_of(arguments.checkpoint, labels=arguments.labels).labels
             names = class_names(classes_of(opened), labels)
-        network = Network(opened, arguments.image_size)
+        described = diagram.of_recognised(found)
+        network = Network(opened, arguments.image_size) if kinds != ["diagram"] else None
     causes, status = [], 0
-    with network:
-        keys = looks.chosen_keys(network, arguments.keys) if "maps" in kinds else []
+    with network or contextlib.nullcontext():
+        # Bad keys are to be known before anything is written.
+        keys = inspection.chosen_keys(network, arguments.end_points) if "maps" in kinds else []
+        if "diagram" in kinds:
+            _write_diagram(arguments, described)
         if "filters" in kinds:
-            from slim_resnet.pictures import sheets
-            _write(arguments, "filters", sheets.first_filters(network.variable("conv1/weights"),
-                                                              theme=arguments.theme))
+            from slim_resnet.pictures import feature_maps
+            _write(arguments, "filters", feature_maps.draw_filters(
+                network.variable("conv1/weights"), theme=_theme(arguments)))
         if keys or "evidence" in kinds:
             status = _draw_images(arguments, network, paths, names if "evidence" in kinds else None,
                                   keys, causes)
         if "depth" in kinds and not status:
             status = _draw_depth(arguments, network, paths, causes)
-    return commands.report_unreadable("pictures", causes) or status
+    return progress.report_unreadable("pictures", causes) or status
 
 
 def _kinds(arguments, found, path):
-    """Returns the kinds to draw: those asked for, or all that the checkpoint has."""
+    """Returns the kinds to draw: those asked for, or all that there is something for."""
     absent = {}
     if found.num_classes is None:
         absent["evidence"] = "no logits"
@@ -89,57 +139,75 @@ def _kinds(arguments, found, path):
         absent["filters"] = "no first 7x7 convolution"
     for kind in set(arguments.kinds or ()) & set(absent):
         raise SlimResnetError(f"{path}: has {absent[kind]}, so there is nothing for --kinds {kind}")
-    return [kind for kind in arguments.kinds or KINDS if kind not in absent]
+    return arguments.kinds or [kind for kind, of_images in KINDS.items() if kind not in absent
+                               and (arguments.images or not of_images)]
 
 
 def _draw_images(arguments, network, paths, names, keys, causes):
-    from slim_resnet.images import photos
-    from slim_resnet.pictures import class_evidence, looks, sheets
-    from slim_resnet.pictures import evidence as evidence_picture
-    place = class_evidence.placement(network)
-    found = photos.read_photos(paths, arguments.image_size, arguments.preprocessing)
+    from slim_resnet.images import display
+    from slim_resnet.pictures import class_activation, class_evidence, feature_maps, inspection
+    place = class_activation.placement(network)
+    found = display.read_displayed(paths, arguments.image_size, arguments.preprocessing)
     done = 0
     try:
-        for look in looks.look(network, commands.with_progress(found, len(paths)), keys, names,
-                               evidence=names is not None):
-            if look.photo.cause:
-                causes.append((look.photo.path, look.photo.cause))
-            stem = f"{done + 1:0{len(str(len(paths)))}}-{_stem(look.photo.path)}"
-            if look.result:
+        for inspected in inspection.inspect_images(
+                network, progress.with_progress(found, len(paths)), keys, names,
+                evidence=names is not None):
+            if inspected.image.cause:
+                causes.append((inspected.image.path, inspected.image.cause))
+            stem = f"{done + 1:0{len(str(len(paths)))}}-{_stem(inspected.image.path)}"
+            if inspected.result:
                 _write(arguments, f"{stem}-evidence",
-                       evidence_picture.draw(look, place, theme=arguments.theme))
-            for key, values in look.maps.items():
+                       class_evidence.draw(inspected, place, theme=_theme(arguments)))
+            for key, values in inspected.maps.items():
                 _write(arguments, f"{stem}-{key[-80:].replace('/', '-')}",
-                       sheets.feature_maps(values, key, max_channels=arguments.max_channels,
-                                           theme=arguments.theme))
+                       feature_maps.draw(values, key, max_channels=arguments.max_channels,
+                                         theme=_theme(arguments)))
             done += 1
     except KeyboardInterrupt:
-        return commands.report_interrupted("pictures", done, len(paths))
+        return progress.report_interrupted("pictures", done, len(paths))
     return 0
 
 
 def _draw_depth(arguments, network, paths, causes):
     from slim_resnet.end_points import activations, table
-    from slim_resnet.pictures import depth
+    from slim_resnet.pictures import depth_profile
     # The same files are read once more, so the same are unreadable.
     causes.clear()
-    batches = commands.readable_batches(arguments, paths, causes)
+    batches = progress.readable_batches(arguments, paths, causes)
     rows = activations.layer_statistics(network, batches)
     if rows:
-        _write(arguments, "depth", depth.draw(
-            rows, table.summary(network.end_points), theme=arguments.theme))
+        _write(arguments, "depth", depth_profile.draw(
+            rows, table.summary(network.end_points), theme=_theme(arguments)))
     done = len(causes) + (rows[0].images if rows else 0)
-    return 0 if done == len(paths) else commands.report_interrupted("pictures", done, len(paths))
+    return 0 if done == len(paths) else progress.report_interrupted("pictures", done, len(paths))
 
 
 def _stem(path):
     return os.path.splitext(os.path.basename(path))[0][:40]
 
 
+def _theme(arguments):
+    return "light" if arguments.theme == "auto" else arguments.theme
+
+
+def _write_diagram(arguments, described):
+    from slim_resnet.pictures import diagram
+    with _written(arguments, "diagram.svg", "w") as file:
+        file.write(diagram.draw(**described, image_size=arguments.image_size,
+                                columns=arguments.columns, theme=arguments.theme))
+
+
 def _write(arguments, name, figure):
-    from slim_resnet.pictures import figures
+    from slim_resnet.pictures import drawing
+    with _written(arguments, f"{name}.png", "wb") as file:
+        file.write(drawing.encoded(figure))
+
+
+@contextlib.contextmanager
+def _written(arguments: argparse.Namespace, name: str, mode: str) -> Iterator[Any]:
     os.makedirs(arguments.output, exist_ok=True)
-    path = os.path.join(arguments.output, f"{name}.png")
-    with atomic_write(path, "wb") as file:
-        file.write(figures.encoded(figure))
-    print(commands.printable(path), flush=True)
+    path = os.path.join(arguments.output, name)
+    with atomic_write(path, mode) as file:
+        yield file
+    print(progress.printable(path), flush=True)

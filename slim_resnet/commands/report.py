@@ -10,51 +10,47 @@ outside itself. An unreadable image is reported on it and makes the exit status 
 keeps what there is.
 """
 
-import sys
+import argparse
 
-from slim_resnet import commands
 from slim_resnet.benchmark import records
+from slim_resnet.commands import options, progress
 from slim_resnet.common.files import atomic_write, check_writable
 
 HELP = "write one page about a checkpoint and images"
 
 
-def add_arguments(parser):
-    parser.add_argument("checkpoint", metavar="CHECKPOINT",
-                        help="checkpoint file or prefix, folder, or released .tar.gz")
-    parser.add_argument("images", metavar="IMAGE", nargs="+",
-                        help="JPEG, PNG, GIF or BMP file, or a folder to search for them")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    options.add_checkpoint(parser)
+    options.add_images(parser)
     parser.add_argument("--output", metavar="FILE.html", required=True, help="where the page goes")
-    parser.add_argument("--labels", metavar="FILE",
-                        help="names of classes, one a line; for 1001 classes, 1000 lines "
-                        "will do, and background is put before them")
+    options.add_labels(parser)
     parser.add_argument("--benchmark", metavar="FILE.json",
                         help="show these timings: a record of slim-resnet benchmark --json")
-    parser.add_argument("--keys", nargs="+", metavar="PATTERN",
-                        help="end points whose maps are shown, by key, or with the shell's * ? "
-                        "[...]; the first 6 of them (default: conv1 and the blocks)")
-    parser.add_argument("--max-images", type=commands.positive_int, default=20, metavar="N",
-                        help="images on the page, a megabyte each or more (default: 20)")
-    commands.add_image_arguments(parser)
+    options.add_end_points(parser, "maps to show, the first 6 of them (default: conv1 and the "
+                           "blocks)")
+    parser.add_argument("--max-images", type=options.positive_int, default=20, metavar="N",
+                        help="images on the page, a megabyte each or more (default: %(default)s)")
+    options.add_preparation(parser)
+    options.add_batch_size(parser)
 
 
-def run(arguments):
+def run(arguments: argparse.Namespace) -> int:
     check_writable(arguments.output)
-    from slim_resnet.pictures import figures
-    figures.figure_class()
+    from slim_resnet.pictures import drawing
+    drawing.figure_class()
     benchmark = records.read_record(arguments.benchmark) if arguments.benchmark else None
-    from slim_resnet.pictures.report import making
+    from slim_resnet.report import making
     page = making.make(
         arguments.checkpoint, arguments.images, arguments.labels,
         image_size=arguments.image_size, preprocessing=arguments.preprocessing,
-        batch_size=arguments.batch_size, keys=arguments.keys, max_images=arguments.max_images,
-        benchmark=benchmark, progress=commands.with_progress)
+        batch_size=arguments.batch_size, end_points=arguments.end_points,
+        max_images=arguments.max_images, benchmark=benchmark, progress=progress.with_progress)
     with atomic_write(arguments.output) as file:
         file.write(page.html)
-    status = commands.report_unreadable("report", page.unreadable)
+    status = progress.report_unreadable("report", page.unreadable)
     if page.interrupted:
-        return commands.report_interrupted("report", page.shown, page.total)
+        return progress.report_interrupted("report", page.shown, page.total)
     if page.shown < page.total:
-        print(f"slim-resnet report: {page.total - page.shown} of {page.total} images were left "
-              "out; --max-images takes more", file=sys.stderr)
+        progress.say("report", f"{page.total - page.shown} of {page.total} images were left out; "
+                     "--max-images takes more")
     return status

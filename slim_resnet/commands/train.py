@@ -15,14 +15,18 @@ OUTPUT gets checkpoints, labels.txt, training.json (all options), metrics.jsonl 
 for TensorBoard; classify, evaluate, checkpoint and export take it as a checkpoint.
 """
 
+import argparse
 import dataclasses
 import functools
 import sys
 import time
+from collections.abc import Iterable
 
-from slim_resnet.commands import add_cluster_arguments, non_negative_int, positive_int
+from slim_resnet.commands import options as shared
+from slim_resnet.commands.options import non_negative_int, positive_int
+from slim_resnet.commands.progress import say
 from slim_resnet.common.cluster import PS, check_training_cluster, read_cluster
-from slim_resnet.common.environment import cpu, has_bfloat16
+from slim_resnet.common.environment import check_bfloat16
 from slim_resnet.common.tables import format_table
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.models import FROM_BLOCKS, TRAINABLE
@@ -31,7 +35,7 @@ from slim_resnet.training import options as training_options
 HELP = "train a network, or fine-tune a checkpoint"
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", metavar="DATA", nargs="+", help="images to train on")
     parser.add_argument("--output", required=True, metavar="FOLDER", help="where the run is kept")
     parser.add_argument("--validation", nargs="+", metavar="DATA",
@@ -42,8 +46,7 @@ def add_arguments(parser):
     _add_batch_norm(parser.add_argument_group("batch norm"))
     _add_fine_tuning(parser.add_argument_group("fine-tuning"))
     run_group = parser.add_argument_group("run")
-    run_group.add_argument("--precision", choices=("float32", "bfloat16"),
-                           help="bfloat16: by TensorFlow's own mixed-precision rewrite")
+    shared.add_trained_precision(run_group)
     run_group.add_argument("--save-seconds", type=positive_int, default=300, metavar="N",
                            help="from one checkpoint to the next (default: %(default)s)")
     run_group.add_argument("--save-steps", type=positive_int, metavar="N",
@@ -54,7 +57,7 @@ def add_arguments(parser):
     cluster_group = parser.add_argument_group(
         "cluster", "several processes train one network: start the same command for every task, "
         "but for --job and --task")
-    add_cluster_arguments(cluster_group)
+    shared.add_cluster(cluster_group)
     cluster_group.add_argument("--async", action="store_true", dest="asynchronous",
                                help="a step is one task's batch, applied at once (default: one of "
                                "each task's, applied together)")
@@ -137,12 +140,11 @@ def _add_fine_tuning(group):
                        help="train these alone, like logits block4/unit_3 '*/biases'")
 
 
-def run(arguments):
+def run(arguments: argparse.Namespace) -> int | None:
     options = _options(arguments)
     training_options.check(options)
-    if options.precision == "bfloat16" and not has_bfloat16(cpu()["flags"]):
-        raise SlimResnetError(f"--precision bfloat16: this CPU ({cpu()['model']}) has neither "
-                              "avx512_bf16 nor amx_bf16; use float32")
+    if options.precision == "bfloat16":
+        check_bfloat16()
     cluster = read_cluster(arguments.cluster, arguments.job, arguments.task)
     if arguments.asynchronous and not cluster:
         raise SlimResnetError("--async goes with --cluster; one process has nobody to wait for")
@@ -191,7 +193,7 @@ def _options(arguments):
         for name, value in values.items()})
 
 
-def table_lines(evaluations):
+def table_lines(evaluations: Iterable) -> list[str]:
     """Returns the lines that show what `training.train` measured."""
     return format_table(["evaluated with", "images", "top-1 %", "top-5 %"], [
         [one.how, one.num_images, f"{100 * one.top_1:.2f}", f"{100 * one.top_5:.2f}"]
@@ -199,7 +201,7 @@ def table_lines(evaluations):
 
 
 def _say(line):
-    print(f"slim-resnet train: {line}", file=sys.stderr, flush=True)
+    say("train", line)
 
 
 def _show_progress(progress):

@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import shutil
 import tarfile
 import zlib
 
@@ -31,14 +32,14 @@ class _Bounded:
         return data
 
 
-def is_archive(path):
+def is_archive(path: str | os.PathLike) -> bool:
     """Whether the file is a gzip or a tar file; judged by its content, not its name."""
     with open(path, "rb") as file:
         start = file.read(262)
     return start.startswith(_GZIP) or start[257:] == b"ustar"
 
 
-def extract(path, folder):
+def extract(path: str | os.PathLike, folder: str) -> None:
     """Unpacks the files of a ``.tar`` or ``.tar.gz`` side by side into ``folder``.
 
     Folders inside the archive are dropped: the files of a checkpoint lie beside each
@@ -73,7 +74,10 @@ def extract(path, folder):
             f"{path}: cannot be unpacked: {error.strerror or error}") from error
 
 
-def _extract_member(archive, member, path, folder):
+def _extract_member(archive: tarfile.TarFile, member: tarfile.TarInfo, path: str,
+                    folder: str) -> None:
+    # Not tarfile.data_filter: it lets links within the archive pass and takes the slash off
+    # absolute names, and Python has it from 3.10.12 and 3.11.4 on only.
     parts = member.name.split("/")
     if not member.isreg() or member.issparse():
         raise SlimResnetError(f"{path}: its member {member.name!r} is no plain file; links and "
@@ -84,11 +88,7 @@ def _extract_member(archive, member, path, folder):
         target = open(os.path.join(folder, parts[-1]), "xb")
     except FileExistsError:
         raise SlimResnetError(f"{path}: holds two files named {parts[-1]!r}") from None
-    left = member.size
     with target, archive.extractfile(member) as source:
-        while left:
-            data = source.read(min(left, _CHUNK))
-            if not data:
-                raise tarfile.ReadError(f"{member.name!r} is cut short")
-            target.write(data)
-            left -= len(data)
+        shutil.copyfileobj(source, target, _CHUNK)
+        if target.tell() != member.size:
+            raise tarfile.ReadError(f"{member.name!r} is cut short")

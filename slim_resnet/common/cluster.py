@@ -30,30 +30,52 @@ class Cluster:
       task: Its number within the job, from 0.
     """
 
-    jobs: dict
+    jobs: dict[str, list[str]]
     job: str
     task: int
 
+    def address(self, job: str, task: int) -> tuple[str, int]:
+        """Returns a task's host and port, see `parse_address`."""
+        return parse_address(self.jobs[job][task])
+
     @property
-    def workers(self):
+    def workers(self) -> list[tuple[str, int]]:
         """``(job, task)`` of every task that does the work: chief, then workers."""
         return [(job, task) for job in WORKING_JOBS for task in range(len(self.jobs.get(job, ())))]
 
+    def check_works(self) -> None:
+        """Raises `SlimResnetError` unless this task is one of `workers`."""
+        if (self.job, self.task) not in self.workers:
+            raise SlimResnetError(f"--job {self.job}: takes no share of the work; that is for "
+                                  f"{', '.join(WORKING_JOBS)}")
+
     @property
-    def shard(self):
+    def shard(self) -> tuple[int, int]:
         """``(index, count)``: this task's number among `workers`, and how many they are.
 
         Raises:
           SlimResnetError: This task is none of them.
         """
-        workers = self.workers
-        if (self.job, self.task) not in workers:
-            raise SlimResnetError(f"--job {self.job}: takes no share of the work; that is for "
-                                  f"{', '.join(WORKING_JOBS)}")
-        return workers.index((self.job, self.task)), len(workers)
+        self.check_works()
+        return self.workers.index((self.job, self.task)), len(self.workers)
 
 
-def read_cluster(spec_path=None, job=None, task=None):
+def parse_address(address: object) -> tuple[str, int] | None:
+    """Returns the host and the port of ``HOST:PORT``, or None if it is something else.
+
+    Args:
+      address: The text; an IPv6 host is in brackets, which are taken off.
+    """
+    if not isinstance(address, str):
+        return None
+    host, _, port = address.rpartition(":")
+    if not host or not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        return None
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def read_cluster(spec_path: str | os.PathLike | None = None, job: str | None = None,
+                 task: int | None = None) -> Cluster | None:
     """Reads the description of a cluster, from a file or else from ``TF_CONFIG``.
 
     Args:
@@ -100,7 +122,7 @@ def read_cluster(spec_path=None, job=None, task=None):
     return Cluster(jobs, job, task)
 
 
-def check_training_cluster(cluster):
+def check_training_cluster(cluster: Cluster) -> None:
     """Raises `SlimResnetError` unless a `Cluster` can train, and this task takes part."""
     if PS not in cluster.jobs:
         raise SlimResnetError("the cluster has no parameter server, which training needs: add "
@@ -109,18 +131,17 @@ def check_training_cluster(cluster):
         raise SlimResnetError('the cluster has no worker, which training needs: add "worker": '
                               '["HOST:PORT", ...]')
     if cluster.job != PS:
-        # Raises for a task that takes no share.
-        cluster.shard
+        cluster.check_works()
 
 
-def _parsed(source, text):
+def _parsed(source: str, text: str) -> object:
     try:
         return json.loads(text)
     except ValueError as error:
         raise SlimResnetError(f"{source}: is not JSON: {error}") from error
 
 
-def _check_jobs(source, jobs):
+def _check_jobs(source: str, jobs: object) -> None:
     if not isinstance(jobs, dict) or not jobs:
         raise SlimResnetError(f'{source}: describes no cluster; write {{"worker": ["HOST:PORT", '
                               "...]}")
@@ -130,17 +151,10 @@ def _check_jobs(source, jobs):
             raise SlimResnetError(f'{source}: job {job} is no list of addresses; write '
                                   f'["HOST:PORT", ...]')
         for address in addresses:
-            if not _is_address(address):
+            if parse_address(address) is None:
                 raise SlimResnetError(f"{source}: job {job} has {address!r} for an address; "
                                       "write HOST:PORT")
             if address in seen:
                 raise SlimResnetError(f"{source}: has {address} twice; every task needs an "
                                       "address of its own")
             seen.add(address)
-
-
-def _is_address(address):
-    if not isinstance(address, str):
-        return False
-    host, _, port = address.rpartition(":")
-    return bool(host) and port.isascii() and port.isdigit() and 0 < int(port) < 65536

@@ -5,6 +5,7 @@ import os
 import platform
 
 import slim_resnet
+from slim_resnet.errors import SlimResnetError
 
 # What optimised networks compute in; auto is one of the other two.
 PRECISIONS = ("auto", "float32", "bfloat16")
@@ -14,7 +15,7 @@ PACKAGES = ("tensorflow", "tf_slim", "numpy")
 FASTEST = {"TF_ENABLE_ONEDNN_OPTS": "1", "TF_ONEDNN_THREADPOOL_USE_CALLER_THREAD": "1"}
 
 
-def cpu():
+def cpu() -> dict:
     """Returns ``{"model": ..., "flags": [...], "cores": ...}`` of this machine.
 
     Model and flags are Linux's (``/proc/cpuinfo``); elsewhere what Python knows.
@@ -35,12 +36,20 @@ def cpu():
     }
 
 
-def has_bfloat16(flags):
+def has_bfloat16(flags: list[str]) -> bool:
     """Whether a CPU with these flags multiplies bfloat16 numbers in hardware."""
     return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(flags)
 
 
-def memory_bytes(key):
+def check_bfloat16() -> None:
+    """Raises `SlimResnetError` if this CPU does not multiply bfloat16 numbers in hardware."""
+    machine = cpu()
+    if not has_bfloat16(machine["flags"]):
+        raise SlimResnetError(f"precision bfloat16: this CPU ({machine['model']}) has neither "
+                              "avx512_bf16 nor amx_bf16; use float32")
+
+
+def memory_bytes(key: str) -> int:
     """Returns a memory figure of this process, such as ``VmRSS``, or ``VmHWM``: its peak.
 
     Raises:
@@ -50,18 +59,18 @@ def memory_bytes(key):
         return next(int(line.split()[1]) * 1024 for line in file if line.startswith(key + ":"))
 
 
-def child_environment(**more):
+def child_environment(**more: str) -> dict[str, str]:
     """Returns the environment variables of a Python process that finds this package.
 
     Args:
       **more: Variables beside this process's own.
     """
-    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    folder = os.path.dirname(os.path.dirname(os.path.abspath(slim_resnet.__file__)))
     return {**os.environ, **more, "PYTHONPATH": os.pathsep.join(
-        filter(None, [package, os.environ.get("PYTHONPATH")]))}
+        filter(None, [folder, os.environ.get("PYTHONPATH")]))}
 
 
-def environment():
+def environment() -> dict:
     """Returns the machine and the versions as plain data; imports no TensorFlow."""
     versions = {"python": platform.python_version(), "slim_resnet": slim_resnet.__version__}
     for package in PACKAGES:

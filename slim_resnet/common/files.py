@@ -5,11 +5,13 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Iterable, Iterator
+from typing import IO
 
 from slim_resnet.errors import SlimResnetError
 
 
-def sha256_of(paths):
+def sha256_of(paths: Iterable[str | os.PathLike]) -> str:
     """Returns a hash of the contents of files, one behind the other, 64 hexadecimal digits."""
     digest = hashlib.sha256()
     for path in paths:
@@ -19,7 +21,7 @@ def sha256_of(paths):
     return digest.hexdigest()
 
 
-def read_json(path, format, what):
+def read_json(path: str | os.PathLike, format: str, what: str) -> dict:
     """Reads a JSON document of ours, an object whose ``format`` says what it is.
 
     Args:
@@ -42,7 +44,7 @@ def read_json(path, format, what):
     return document
 
 
-def check_writable(path):
+def check_writable(path: str | os.PathLike) -> None:
     """Raises `SlimResnetError` now if `atomic_write` could not write ``path`` later."""
     folder = os.path.dirname(os.path.abspath(path))
     if os.path.isdir(path):
@@ -54,7 +56,7 @@ def check_writable(path):
         pass
 
 
-def check_folder(path):
+def check_folder(path: str | os.PathLike) -> None:
     """Raises `SlimResnetError` now if files could not be written into a folder later.
 
     Args:
@@ -68,7 +70,7 @@ def check_folder(path):
 
 
 @contextlib.contextmanager
-def atomic_write(path, mode="w"):
+def atomic_write(path: str | os.PathLike, mode: str = "w") -> Iterator[IO]:
     """Opens a temporary file beside ``path`` that takes its place when all went well.
 
     Args:
@@ -95,7 +97,7 @@ def atomic_write(path, mode="w"):
 
 
 @contextlib.contextmanager
-def writing_errors(path):
+def writing_errors(path: str | os.PathLike) -> Iterator[None]:
     """Turns an ``OSError`` into the `SlimResnetError` that ``path`` cannot be written."""
     try:
         yield

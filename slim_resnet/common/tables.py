@@ -1,11 +1,12 @@
 """Plain-text tables."""
 
 import re
+from collections.abc import Sequence
 
 _NUMERIC = re.compile(r"[-+?\d.,/ ]*|\d\S*e[-+]\d+")
 
 
-def format_table(headers, rows):
+def format_table(headers: Sequence[str], rows: Sequence[Sequence]) -> list[str]:
     """Returns the lines of a table: header, rule, and a line a row.
 
     Args:
@@ -25,7 +26,7 @@ def format_table(headers, rows):
     return ["  ".join(line).rstrip() for line in lines]
 
 
-def format_markdown(headers, rows):
+def format_markdown(headers: Sequence[str], rows: Sequence[Sequence]) -> list[str]:
     """Returns the lines of the same table in Markdown."""
     columns = _columns(rows)
     rules = ["---:" if _is_numeric(column) else "---" for column in columns]

@@ -3,8 +3,11 @@
 import importlib.abc
 import importlib.util
 import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 
+# By hand, as stderr is held around an import; wrapt's hooks are called after it only.
 class _Finder(importlib.abc.MetaPathFinder):
     def __init__(self, name, context):
         self._name, self._context = name, context
@@ -25,7 +28,7 @@ class _Finder(importlib.abc.MetaPathFinder):
         return spec
 
 
-def around_import(name, context):
+def around_import(name: str, context: Callable[[], AbstractContextManager]) -> None:
     """Has the first import of a top-level module happen within ``context()``.
 
     Args:

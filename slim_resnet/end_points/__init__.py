@@ -4,7 +4,7 @@ from slim_resnet.common.lazy import face
 
 __getattr__, __dir__, __all__ = face(__name__, {
     "table": "LEVELS EndPoint own_ops select summary total",
-    "activations": "Statistics doubts statistics",
+    "activations": "Statistics layer_statistics doubts",
     "receptive_field": "Sight sights",
     "keys": "check_end_points nearest_keys",
 })

@@ -2,7 +2,7 @@
 
 For your own network as for a checkpoint's, in memory for one batch::
 
-    from slim_resnet import activations
+    from slim_resnet.end_points import activations
     from slim_resnet.inference import BuiltNetwork
 
     network = BuiltNetwork(session, images, end_points)

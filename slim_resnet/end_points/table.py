@@ -8,14 +8,13 @@ From the graph alone, without a session or a variable's value::
     print(ep.total(rows).multiply_adds)
 """
 
-import fnmatch
 import math
 import typing
 
 import tensorflow as tf
 
 from slim_resnet.end_points.costs import ancestors, cost_of
-from slim_resnet.end_points.keys import nearest_keys
+from slim_resnet.end_points.keys import choose
 from slim_resnet.end_points.receptive_field import sights
 from slim_resnet.errors import SlimResnetError
 
@@ -125,15 +124,11 @@ def select(rows, patterns=(), depth="layer"):
     Raises:
       SlimResnetError: A pattern fits no key.
     """
-    for pattern in patterns:
-        if not any(fnmatch.fnmatchcase(row.key, pattern) for row in rows):
-            raise SlimResnetError(f"pattern {pattern!r} fits no end point; nearest: "
-                                  + ", ".join(nearest_keys(pattern, [row.key for row in rows])))
+    keys = [row.key for row in rows]
+    chosen = set(choose(patterns, keys) if patterns else keys)
     levels = {row.key: LEVELS.index(row.level) for row in rows}
-    return [row for row in rows
-            if levels.get(row.parent, len(LEVELS)) > LEVELS.index(depth)
-            and (not patterns or any(fnmatch.fnmatchcase(row.key, pattern)
-                                     for pattern in patterns))]
+    return [row for row in rows if row.key in chosen
+            and levels.get(row.parent, len(LEVELS)) > LEVELS.index(depth)]
 
 
 def total(rows):

@@ -1,11 +1,10 @@
-"""CIFAR-10 from a file of its authors', in either of the two forms they give out.
+"""CIFAR-10 from the binary archive that its authors give out.
 
 Source: https://www.cs.toronto.edu/~kriz/cifar.html (A. Krizhevsky, 2009), which also
 says how the files are laid out.
 """
 
 import os
-import pickle
 import tempfile
 
 import numpy as np
@@ -13,27 +12,17 @@ import numpy as np
 from slim_resnet.common import archives
 from slim_resnet.errors import SlimResnetError
 
-TRAINING_FILES = tuple(f"data_batch_{i}" for i in range(1, 6))
-TEST_FILES = ("test_batch",)
+TRAINING_FILES = tuple(f"data_batch_{i}.bin" for i in range(1, 6))
+TEST_FILES = ("test_batch.bin",)
 NUM_CLASSES = 10
 _CHANNELS, _SIZE = 3, 32
-_IMAGE_BYTES = _CHANNELS * _SIZE * _SIZE
+# A row is a label and the planes of red, green and blue.
+_ROW_BYTES = 1 + _CHANNELS * _SIZE * _SIZE
+_TAKE = "take cifar-10-binary.tar.gz from https://www.cs.toronto.edu/~kriz/cifar.html"
 
 
-class _ArraysOnly(pickle.Unpickler):
-    """Unpickles numpy arrays and plain values; nothing that a file could run."""
-
-    _ALLOWED = {(f"numpy.{core}.multiarray", "_reconstruct") for core in ("core", "_core")} | {
-        ("numpy", "ndarray"), ("numpy", "dtype")}
-
-    def find_class(self, module, name):
-        if (module, name) not in self._ALLOWED:
-            raise pickle.UnpicklingError(f"asks for {module}.{name}")
-        return super().find_class(module, name)
-
-
-def read_cifar10(path):
-    """Reads ``cifar-10-python.tar.gz`` or ``cifar-10-binary.tar.gz``.
+def read_cifar10(path: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Reads ``cifar-10-binary.tar.gz``.
 
     Args:
       path: The archive; packed or not, its name does not matter.
@@ -52,48 +41,24 @@ def read_cifar10(path):
         return (*_read_files(path, folder, TRAINING_FILES), *_read_files(path, folder, TEST_FILES))
 
 
-def _read_files(path, folder, names):
+def _read_files(path: str, folder: str, names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
     there = os.listdir(folder)
-    batches = []
+    rows = []
     for name in names:
-        if name in there:
-            read, file_name = _read_python, name
-        elif f"{name}.bin" in there:
-            read, file_name = _read_binary, f"{name}.bin"
-        else:
-            raise SlimResnetError(f"{path}: holds no {name} or {name}.bin; it takes CIFAR-10's "
-                                  "python or binary archive")
-        try:
-            images, labels = read(os.path.join(folder, file_name))
-        # Unpickling a damaged file may raise anything.
-        except Exception as error:
-            raise SlimResnetError(f"{path}: its {file_name} is no batch of CIFAR-10: "
-                                  f"{str(error) or type(error).__name__}") from error
-        batches.append((images.reshape(-1, _CHANNELS, _SIZE, _SIZE).transpose(0, 2, 3, 1), labels))
-    images, labels = zip(*batches)
-    return np.concatenate(images), np.concatenate(labels)
-
-
-def _read_binary(path):
-    rows = np.fromfile(path, np.uint8)
-    if not rows.size or rows.size % (1 + _IMAGE_BYTES):
-        raise ValueError(f"its size of {rows.size} bytes is not a multiple of {1 + _IMAGE_BYTES}")
-    rows = rows.reshape(-1, 1 + _IMAGE_BYTES)
-    return rows[:, 1:], _checked_labels(rows[:, 0])
-
-
-def _read_python(path):
-    with open(path, "rb") as file:
-        batch = _ArraysOnly(file, encoding="bytes").load()
-    images, labels = batch[b"data"], _checked_labels(batch[b"labels"])
-    if images.dtype != np.uint8 or images.shape != (len(labels), _IMAGE_BYTES):
-        raise ValueError(f"its data are {images.dtype} {list(images.shape)}, not uint8 "
-                         f"[{len(labels)}, {_IMAGE_BYTES}]")
-    return images, labels
-
-
-def _checked_labels(labels):
-    labels = np.asarray(labels, np.int64)
-    if labels.ndim != 1 or not labels.size or not 0 <= labels.min() <= labels.max() < NUM_CLASSES:
-        raise ValueError("its labels are not numbers from 0 to 9")
-    return labels
+        if name.removesuffix(".bin") in there:
+            raise SlimResnetError(f"{path}: is CIFAR-10's archive for Python, whose pickles could "
+                                  f"run anything; {_TAKE}")
+        if name not in there:
+            raise SlimResnetError(f"{path}: holds no {name}; {_TAKE}")
+        batch = np.fromfile(os.path.join(folder, name), np.uint8)
+        if not batch.size or batch.size % _ROW_BYTES:
+            raise SlimResnetError(f"{path}: its {name} is no batch of CIFAR-10: its size of "
+                                  f"{batch.size} bytes is not a multiple of {_ROW_BYTES}")
+        batch = batch.reshape(-1, _ROW_BYTES)
+        if batch[:, 0].max() >= NUM_CLASSES:
+            raise SlimResnetError(f"{path}: its {name} is no batch of CIFAR-10: its labels are not "
+                                  "numbers from 0 to 9")
+        rows.append(batch)
+    rows = np.concatenate(rows)
+    images = rows[:, 1:].reshape(-1, _CHANNELS, _SIZE, _SIZE).transpose(0, 2, 3, 1)
+    return np.ascontiguousarray(images), rows[:, 0].astype(np.int64)

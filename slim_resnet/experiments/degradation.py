@@ -7,6 +7,7 @@ in the same order, and their training and test errors compared.
 import concurrent.futures
 import threading
 import typing
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import tensorflow as tf
@@ -16,6 +17,7 @@ from slim_resnet import resnet_utils, resnet_v2
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.experiments import plain
 from slim_resnet.experiments.cifar10 import read_cifar10
+from slim_resnet.experiments.degradation_records import DegradationOptions
 from slim_resnet.experiments.digits import load_digits, split
 from slim_resnet.training import options as training_options
 from slim_resnet.training.graph import build_training_graph
@@ -47,10 +49,10 @@ class DataSet(typing.NamedTuple):
     test_labels: np.ndarray
 
     @property
-    def num_classes(self):
+    def num_classes(self) -> int:
         return int(self.training_labels.max()) + 1
 
-    def description(self):
+    def description(self) -> dict:
         """Returns what a record says of the data, see `degradation_records.new_record`."""
         counts = np.bincount(self.training_labels)
         return {"name": self.name, "training_images": len(self.training_labels),
@@ -58,14 +60,14 @@ class DataSet(typing.NamedTuple):
                 "chance_error_percent": 100 * (1 - float(counts.max() / counts.sum()))}
 
 
-def cifar10(path):
+def cifar10(path: str) -> DataSet:
     """Returns the `DataSet` of CIFAR-10 from an archive, see `read_cifar10`."""
     images, labels, test_images, test_labels = read_cifar10(path)
     return DataSet("CIFAR-10", images.astype(np.float32) / 127.5 - 1, labels,
                    test_images.astype(np.float32) / 127.5 - 1, test_labels)
 
 
-def digits():
+def digits() -> DataSet:
     """Returns the `DataSet` of scikit-learn's digits; needs the extra ``experiments``."""
     images, labels = load_digits()
     training, test = split(len(images))
@@ -73,7 +75,7 @@ def digits():
     return DataSet("digits", images[training], labels[training], images[test], labels[test])
 
 
-def num_blocks(image_size):
+def num_blocks(image_size: int) -> int:
     """Returns how many blocks networks have; each but the last halves the maps."""
     blocks = 1
     while image_size > _SMALLEST_MAP:
@@ -81,7 +83,7 @@ def num_blocks(image_size):
     return blocks
 
 
-def check_depths(data_set, depths):
+def check_depths(data_set: DataSet, depths: Iterable[int]) -> None:
     """Raises `SlimResnetError` if a network would have a block without a unit."""
     least = UNIT_LAYERS * num_blocks(data_set.training_images.shape[1]) + 1
     for layers in depths:
@@ -90,7 +92,7 @@ def check_depths(data_set, depths):
                                   f"{least} layers, a unit in each block")
 
 
-def block_units(layers, image_size):
+def block_units(layers: int, image_size: int) -> list[int]:
     """Returns the number of units of each block: as even as can be, the last ones fewer.
 
     Args:
@@ -102,7 +104,8 @@ def block_units(layers, image_size):
     return [units + (i < left) for i in range(blocks)]
 
 
-def build_network(kind, images, num_classes, layers, width, is_training, reuse=None):
+def build_network(kind: str, images: tf.Tensor, num_classes: int, layers: int, width: int,
+                  is_training: bool, reuse: bool | None = None) -> tf.Tensor:
     """Builds one of the compared networks, in slim's arg scope or one around it.
 
     Args:
@@ -125,7 +128,8 @@ def build_network(kind, images, num_classes, layers, width, is_training, reuse=N
     return tf.squeeze(logits, [1, 2])
 
 
-def train(kind, layers, seed, data_set, options, stopped=lambda: False):
+def train(kind: str, layers: int, seed: int, data_set: DataSet, options: DegradationOptions,
+          stopped: Callable[[], bool] = lambda: False) -> dict | None:
     """Trains one network on one thread, in a graph and a session of its own.
 
     Args:
@@ -199,7 +203,8 @@ def _batches(num_images, options, seed):
         order = order[options.batch_size:]
 
 
-def train_all(runs, data_set, options, jobs):
+def train_all(runs: list[tuple[str, int, int]], data_set: DataSet, options: DegradationOptions,
+              jobs: int) -> Iterator[dict | None]:
     """Trains networks side by side, each on a thread of its own.
 
     Args:

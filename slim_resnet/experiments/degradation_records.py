@@ -13,6 +13,7 @@ import statistics
 
 from slim_resnet.common.environment import environment
 from slim_resnet.common.files import read_json
+from slim_resnet.common.spread import spread_text
 from slim_resnet.common.tables import format_table
 from slim_resnet.errors import SlimResnetError
 
@@ -55,18 +56,18 @@ class DegradationOptions:
     warmup_steps: int = 60
 
 
-def planned(options):
+def planned(options: DegradationOptions) -> list[tuple[str, int, int]]:
     """Returns ``(kind, layers, seed)`` of all runs, one seed after another."""
     return [(kind, layers, seed) for seed in range(options.seeds) for layers in options.layers
             for kind in KINDS]
 
 
-def key_of(run):
+def key_of(run: dict) -> tuple[str, int, int]:
     """Returns ``(kind, layers, seed)`` of a run, as `planned` gives them."""
     return run["kind"], run["layers"], run["seed"]
 
 
-def new_record(data_set, options, earlier=None):
+def new_record(data_set: dict, options: DegradationOptions, earlier: dict | None = None) -> dict:
     """Returns the record of an experiment that begins or goes on.
 
     Args:
@@ -85,7 +86,7 @@ def new_record(data_set, options, earlier=None):
     }
 
 
-def read_record(path, data_set, options):
+def read_record(path: str | os.PathLike, data_set: str, options: DegradationOptions) -> dict | None:
     """Returns the record to go on with, None if there is none yet.
 
     Args:
@@ -108,30 +109,25 @@ def read_record(path, data_set, options):
     return record
 
 
-def errors_by_depth(runs, kind, error):
+def errors_by_depth(runs: list[dict], kind: str, error: str) -> dict[int, list[float]]:
     """Returns ``{layers: [percent of each seed]}`` in order of depth."""
     depths = sorted({run["layers"] for run in runs if run["kind"] == kind})
     return {depth: [run[error] for run in runs if (run["kind"], run["layers"]) == (kind, depth)]
             for depth in depths}
 
 
-def error_table(runs):
+def error_table(runs: list[dict]) -> list[str]:
     """Returns lines: a row a network, errors as min / median / max over seeds."""
     rows = []
     for kind in KINDS:
         training, test = (errors_by_depth(runs, kind, error) for error in ERRORS)
-        rows += [[kind, layers, len(errors), _spread(errors), _spread(test[layers])]
+        rows += [[kind, layers, len(errors), spread_text(errors, 2), spread_text(test[layers], 2)]
                  for layers, errors in training.items()]
     return format_table(["network", "layers", "seeds", "training error, %", "test error, %"],
                         rows)
 
 
-def _spread(values):
-    return " / ".join(f"{value:.2f}" for value in
-                      (min(values), statistics.median(values), max(values)))
-
-
-def degrades(by_depth):
+def degrades(by_depth: dict[int, list[float]]) -> bool:
     """Whether an error rises with depth: at the deepest it is worse than at the best depth.
 
     Worse means that the best seed there is worse, by more than half a point, than the worst
@@ -144,7 +140,7 @@ def degrades(by_depth):
     return min(by_depth[max(by_depth)]) > max(best) + _POINTS
 
 
-def falls(by_depth):
+def falls(by_depth: dict[int, list[float]]) -> bool:
     """Whether an error goes on falling with depth, by the same measure.
 
     The deepest network's worst seed is better, by more than half a point, than the
@@ -157,7 +153,7 @@ def falls(by_depth):
                for i, depth in enumerate(depths) for deeper in depths[i + 1:])
 
 
-def verdict(runs, chance_error_percent):
+def verdict(runs: list[dict], chance_error_percent: float) -> tuple[bool | None, list[str]]:
     """Says what a set of runs shows of the post's first point.
 
     The post: with more layers accuracy saturates and then falls, on the training set as

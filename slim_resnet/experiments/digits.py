@@ -13,7 +13,7 @@ from slim_resnet.errors import SlimResnetError
 TEST_SHARE, SEED = 0.2, 0
 
 
-def load_digits():
+def load_digits() -> tuple[np.ndarray, np.ndarray]:
     """Returns ``(images, labels)``: uint8 ``[1797, 8, 8]`` and int64 ``[1797]``.
 
     Raises:
@@ -29,14 +29,14 @@ def load_digits():
     return np.round(digits.images * (255 / 16)).astype(np.uint8), digits.target.astype(np.int64)
 
 
-def split(num_images):
+def split(num_images: int) -> tuple[np.ndarray, np.ndarray]:
     """Returns the indices of training and of test images, two arrays."""
     order = np.random.RandomState(SEED).permutation(num_images)
     num_test = round(num_images * TEST_SHARE)
     return np.sort(order[num_test:]), np.sort(order[:num_test])
 
 
-def write_digits(folder):
+def write_digits(folder: str | os.PathLike) -> dict[str, int]:
     """Writes ``{train,test}.npz`` and ``{train,test}/<digit>/<number>.png``.
 
     Args:
@@ -63,7 +63,7 @@ def write_digits(folder):
     return counts
 
 
-def write_pngs(folder, images):
+def write_pngs(folder: str | os.PathLike, images: dict[str, np.ndarray]) -> None:
     """Writes PNG files, and the folders that they are in.
 
     Args:

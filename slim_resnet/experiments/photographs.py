@@ -6,6 +6,7 @@ images, and not to know cats or coffee in any other.
 """
 
 import os
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -23,7 +24,7 @@ SMALLEST, LARGEST = 64, 300
 SEED = 0
 
 
-def load_photographs():
+def load_photographs() -> dict[str, np.ndarray]:
     """Returns ``{name: uint8 [height, width, 3]}``; grey ones have three equal channels.
 
     Raises:
@@ -39,7 +40,7 @@ def load_photographs():
             for name, image in photographs.items()}
 
 
-def crops(image, count, random):
+def crops(image: np.ndarray, count: int, random: np.random.RandomState) -> Iterator[np.ndarray]:
     """Yields ``count`` square crops of an image at random places and of random sizes.
 
     Args:
@@ -54,7 +55,7 @@ def crops(image, count, random):
         yield image[top:top + size, left:left + size]
 
 
-def write_photographs(folder):
+def write_photographs(folder: str | os.PathLike) -> dict[str, int]:
     """Writes ``{train,test}/<photograph>/<number>.png`` and ``photographs/<name>.png``.
 
     No pixel is in both a training and a test crop.

@@ -1,7 +1,12 @@
-"""A checkpoint in other forms."""
+"""A checkpoint in other forms: SavedModel, frozen GraphDef, V1, V2 and .npz.
+
+A new form is a file here and a row of `formats.FORMATS`.
+"""
 
 from slim_resnet.common.lazy import face
 
 __getattr__, __dir__, __all__ = face(__name__, {
-    "formats": "export_checkpoint export_frozen export_saved_model",
+    "formats": "FORMATS export_checkpoint",
+    "saved_model": "export_saved_model",
+    "frozen": "export_frozen",
 })

@@ -3,7 +3,10 @@
 from slim_resnet.common.lazy import face
 
 __getattr__, __dir__, __all__ = face(__name__, {
-    "reading": "Batch decode find_images load_images preprocess read_images",
+    "finding": "find_images",
+    "decoding": "decode",
+    "preparation": "preprocess",
+    "reading": "Batch load_images read_images read_source",
     "labels": "class_names read_labels",
     "labelled": "find_data",
 })

@@ -1,5 +1,6 @@
 """Names of classes: labels files, and the background that slim put before ImageNet's 1000."""
 
+import os
 import re
 
 from slim_resnet.errors import SlimResnetError
@@ -11,7 +12,7 @@ BACKGROUND = "background"
 _NUMBERED = re.compile(r"(\d+):(.*)")
 
 
-def read_labels(path, num_classes=None):
+def read_labels(path: str | os.PathLike, num_classes: int | None = None) -> list[str]:
     """Reads the names of classes, one a line.
 
     Args:
@@ -48,7 +49,7 @@ def read_labels(path, num_classes=None):
     return labels
 
 
-def class_names(num_classes, labels=None):
+def class_names(num_classes: int, labels: str | os.PathLike | None = None) -> list[str | None]:
     """Returns a name for every class; None where none is known.
 
     Args:

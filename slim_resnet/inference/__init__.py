@@ -3,6 +3,7 @@
 from slim_resnet.common.lazy import face
 
 __getattr__, __dir__, __all__ = face(__name__, {
+    "protocol": "ImageNetwork ScoringNetwork",
     "network": "BuiltNetwork Network open_network",
     "classification": "Result classify",
     "evaluation": "Evaluation evaluate",

@@ -6,10 +6,12 @@ the five most probable ones in any order.
 """
 
 import dataclasses
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
-from slim_resnet.checkpoint.reader import open_checkpoint
+from slim_resnet.checkpoint.reader import CheckpointLike, open_checkpoint
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.images import reading
 from slim_resnet.images.settings import IMAGE_SIZE
@@ -35,7 +37,7 @@ class Error:
     _difference: float = 0.0
     _magnitude: float = 0.0
 
-    def add(self, reference, values):
+    def add(self, reference: np.ndarray, values: np.ndarray) -> None:
         """Takes in some images: two arrays ``[N, ...]``."""
         reference = reference.astype(np.float64).reshape(len(reference), -1)
         difference = np.abs(values.reshape(reference.shape) - reference)
@@ -47,7 +49,7 @@ class Error:
         self._magnitude += float(magnitude.mean(axis=1).sum())
 
     @property
-    def mean(self):
+    def mean(self) -> float:
         return self._difference / self._magnitude if self._magnitude else self._difference
 
 
@@ -72,13 +74,16 @@ class Accuracy:
     top_1_agreement: float
     top_5_agreement: float
     logits: Error
-    layers: dict
+    layers: dict[str, Error]
     layer_images: int
-    unreadable: tuple
+    unreadable: tuple[tuple[str, str], ...]
 
 
-def measure(checkpoint, paths, *, precision="auto", image_size=IMAGE_SIZE,
-            preprocessing="inception", batch_size=BATCH_SIZE, progress=lambda batches: batches):
+def measure(checkpoint: CheckpointLike, paths: Sequence[str], *, precision: str = "auto",
+            image_size: int = IMAGE_SIZE, preprocessing: str = "inception",
+            batch_size: int = BATCH_SIZE,
+            progress: Callable[[Iterable[reading.Batch]], Iterable[reading.Batch]] =
+            lambda batches: batches) -> Accuracy:
     """Compares a checkpoint's folded network with its unfolded one.
 
     Args:
@@ -134,7 +139,7 @@ def _agreements(reference, values):
                  np.sort(top_classes(values, top)[0])).all(axis=1).sum()) for top in (1, 5)]
 
 
-def as_record(accuracy):
+def as_record(accuracy: Accuracy) -> dict[str, Any]:
     """Returns an `Accuracy` as plain data for JSON."""
     return {
         "precision": accuracy.precision, "num_images": accuracy.num_images,

@@ -10,18 +10,21 @@ From Python in a few lines; the checkpoint is anything that
 """
 
 import dataclasses
+import os
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from slim_resnet.checkpoint.reader import open_checkpoint
+from slim_resnet.checkpoint.reader import CheckpointLike, open_checkpoint
 from slim_resnet.checkpoint.runs import settings_of
-from slim_resnet.images import reading
+from slim_resnet.images import finding, reading
 from slim_resnet.images.labels import class_names
 from slim_resnet.images.settings import BATCH_SIZE
 from slim_resnet.inference.network import Network, classes_of
+from slim_resnet.inference.protocol import ImageNetwork
 
 
-def top_classes(probabilities, top=5):
+def top_classes(probabilities: np.ndarray, top: int = 5) -> tuple[np.ndarray, np.ndarray]:
     """Returns the most probable classes, most probable first.
 
     Args:
@@ -49,17 +52,18 @@ class Result:
     """
 
     path: str
-    classes: tuple = ()
-    names: tuple = ()
-    probabilities: tuple = ()
+    classes: tuple[int, ...] = ()
+    names: tuple[str | None, ...] = ()
+    probabilities: tuple[float, ...] = ()
     cause: str | None = None
 
 
-def classify_batches(network, batches, names, top=5):
+def classify_batches(network: ImageNetwork, batches: Iterable[reading.Batch],
+                     names: Sequence[str | None], top: int = 5) -> Iterator[list[Result]]:
     """Classifies images as they come.
 
     Args:
-      network: A `Network` with logits.
+      network: An `ImageNetwork` with logits.
       batches: Yields `images.Batch`es of the network's image size.
       names: See `class_names`.
       top: Classes an image.
@@ -83,8 +87,10 @@ def classify_batches(network, batches, names, top=5):
         yield results
 
 
-def classify(checkpoint, paths, labels=None, top=5, *, batch_size=BATCH_SIZE,
-             image_size=None, preprocessing=None):
+def classify(checkpoint: CheckpointLike, paths: Iterable[str | os.PathLike],
+             labels: str | None = None, top: int = 5, *, batch_size: int = BATCH_SIZE,
+             image_size: int | None = None, preprocessing: str | None = None
+             ) -> Iterator[Result]:
     """Classifies image files with a checkpoint.
 
     Args:
@@ -104,7 +110,7 @@ def classify(checkpoint, paths, labels=None, top=5, *, batch_size=BATCH_SIZE,
     Raises:
       SlimResnetError: Checkpoint, labels or paths are at fault.
     """
-    paths = reading.find_images(paths)
+    paths = finding.find_images(paths)
     image_size, preprocessing, labels = settings_of(checkpoint, image_size, preprocessing, labels)
     with open_checkpoint(checkpoint) as opened:
         names = class_names(classes_of(opened), labels)

@@ -11,15 +11,20 @@ scripts write them. From Python::
 
 import dataclasses
 import itertools
+import os
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from slim_resnet.checkpoint.reader import open_checkpoint
+from slim_resnet.checkpoint.reader import CheckpointLike, open_checkpoint
 from slim_resnet.checkpoint.runs import classes_of_run, settings_of
 from slim_resnet.errors import SlimResnetError
+from slim_resnet.images import reading
 from slim_resnet.images.labelled import find_data
+from slim_resnet.images.reading import read_source
 from slim_resnet.images.settings import BATCH_SIZE
 from slim_resnet.inference.network import Network, classes_of
+from slim_resnet.inference.protocol import ScoringNetwork
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,10 +64,10 @@ class Evaluation:
     top_1: float
     top_5: float
     confusion: np.ndarray
-    unreadable: tuple
+    unreadable: tuple[Judgement, ...]
     interrupted: bool
 
-    def most_confused(self, pairs=10):
+    def most_confused(self, pairs: int = 10) -> list[tuple[int, int, int]]:
         """Returns ``(label, class, images)`` of the most frequent mistakes."""
         wrong = self.confusion.copy()
         np.fill_diagonal(wrong, 0)
@@ -71,7 +76,7 @@ class Evaluation:
                 for k in order if wrong.flat[k]]
 
 
-def ranks(scores, labels):
+def ranks(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Returns how many classes come before each label: 0 is the most probable class.
 
     Args:
@@ -84,11 +89,12 @@ def ranks(scores, labels):
     return ((scores > own) | ((scores == own) & before)).sum(axis=1)
 
 
-def judge_batches(network, batches):
+def judge_batches(network: ScoringNetwork, batches: Iterable[reading.Batch]
+                  ) -> Iterator[list[Judgement]]:
     """Compares a network's classes with labels.
 
     Args:
-      network: A `network.Network` with logits.
+      network: A `ScoringNetwork` with logits.
       batches: Yields labelled `images.Batch`es of the network's image size.
 
     Yields:
@@ -114,7 +120,7 @@ def judge_batches(network, batches):
                for name, cause in zip(batch.names, batch.causes)]
 
 
-def count(judgements, num_classes):
+def count(judgements: Iterable[Judgement], num_classes: int) -> Evaluation:
     """Adds up judgements as they come. Ctrl-C ends it with what it has.
 
     Args:
@@ -150,8 +156,9 @@ def count(judgements, num_classes):
                       interrupted)
 
 
-def evaluate(checkpoint, data, *, batch_size=BATCH_SIZE, image_size=None,
-             preprocessing=None):
+def evaluate(checkpoint: CheckpointLike, data: Sequence[str | os.PathLike], *,
+             batch_size: int = BATCH_SIZE, image_size: int | None = None,
+             preprocessing: str | None = None) -> Evaluation:
     """Evaluates a checkpoint on labelled images.
 
     Args:
@@ -170,8 +177,9 @@ def evaluate(checkpoint, data, *, batch_size=BATCH_SIZE, image_size=None,
     """
     image_size, preprocessing, _ = settings_of(checkpoint, image_size, preprocessing)
     with open_checkpoint(checkpoint) as opened:
-        labelled = find_data(data, classes_of(opened), classes_of_run(checkpoint))
+        source = find_data(data, classes_of(opened), classes_of_run(checkpoint))
         network = Network(opened, image_size)
     with network:
-        judged = judge_batches(network, labelled.read(image_size, preprocessing, batch_size))
+        judged = judge_batches(network, read_source(
+            source, image_size, preprocessing, batch_size))
         return count(itertools.chain.from_iterable(judged), network.num_classes)

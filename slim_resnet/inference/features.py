@@ -4,16 +4,25 @@ import contextlib
 import shutil
 import tempfile
 import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 import numpy as np
 
 from slim_resnet.end_points.keys import check_end_points
+from slim_resnet.inference.protocol import ImageNetwork
+
+if TYPE_CHECKING:
+    from slim_resnet.images.reading import Batch
+
+T = TypeVar("T")
 
 # The error of an image that Ctrl-C came before.
 INTERRUPTED = "interrupted"
 
 
-def write_features(file, network, end_points, paths, batches):
+def write_features(file: BinaryIO, network: ImageNetwork, end_points: dict[str, str],
+                   paths: Sequence[str], batches: Iterable["Batch"]) -> list[str]:
     """Writes end points of every image to an .npz file, a batch in memory at a time.
 
     Its arrays have a row for every path: one of float32 for each end point, NaN where
@@ -22,7 +31,7 @@ def write_features(file, network, end_points, paths, batches):
 
     Args:
       file: Binary file, open for writing.
-      network: A `network.Network`.
+      network: An `ImageNetwork`.
       end_points: Maps names of arrays to keys of ``network.end_points``.
       paths: Image files.
       batches: Yields the `images.Batch`es of these paths, of the network's image size.
@@ -75,7 +84,7 @@ def _feature_rows(network, end_points, shapes, batches):
         yield [cause or "" for cause in batch.causes], rows
 
 
-def until_interrupted(items):
+def until_interrupted(items: Iterable[T]) -> Iterator[T]:
     """Yields ``items``; Ctrl-C ends them, and no more."""
     try:
         yield from items

@@ -1,20 +1,23 @@
 """A checkpoint's network at work: prepared images in, probabilities and layers out."""
 
 import time
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from slim_resnet.checkpoint.building import build_from_checkpoint, build_recognised
-from slim_resnet.checkpoint.reader import open_checkpoint
+from slim_resnet.checkpoint.reader import Checkpoint, CheckpointLike, open_checkpoint
 from slim_resnet.checkpoint.recognition import recognise
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.images.settings import IMAGE_SIZE
+from slim_resnet.inference.protocol import ImageNetwork
 
 tf1 = tf.compat.v1
 
 
-def classes_of(opened):
+def classes_of(opened: Checkpoint) -> int:
     """Returns how many classes an open `checkpoint.Checkpoint` tells apart.
 
     Raises:
@@ -23,11 +26,12 @@ def classes_of(opened):
     num_classes = recognise(opened).num_classes
     if num_classes is None:
         raise SlimResnetError(f"{opened.path}: has no logits, so it cannot classify; its "
-                              "features can be had with slim-resnet classify --features")
+                              "features can be had with slim-resnet end-points --save")
     return num_classes
 
 
-def build_network(opened, images, session):
+def build_network(opened: Checkpoint, images: tf.Tensor, session: tf1.Session) -> tuple[
+        tf.Tensor | None, tf.Tensor | None, dict[str, tf.Tensor]]:
     """Builds and restores a checkpoint's network, the same way for slim's and the blog's.
 
     Args:
@@ -52,9 +56,10 @@ def build_network(opened, images, session):
                 end_points)
 
 
-def open_network(checkpoint, image_size=IMAGE_SIZE, *, end_points=(), optimize=False,
-                 precision="auto", cache_dir=None):
-    """Returns a `Network`, or an `inference.InferenceModel`, which is used in the same way.
+def open_network(checkpoint: CheckpointLike, image_size: int = IMAGE_SIZE, *,
+                 end_points: Iterable[str] = (), optimize: bool = False, precision: str = "auto",
+                 cache_dir: str | None = None) -> ImageNetwork:
+    """Returns a `Network` or an `inference.InferenceModel`.
 
     Args:
       checkpoint: Anything that `checkpoint.open_checkpoint` opens.
@@ -73,7 +78,7 @@ def open_network(checkpoint, image_size=IMAGE_SIZE, *, end_points=(), optimize=F
         cache_dir=cache_dir)
 
 
-def build_without_values(opened, image_size):
+def build_without_values(opened: Checkpoint, image_size: int) -> dict[str, tf.Tensor]:
     """Builds a checkpoint's network in the default graph and restores nothing.
 
     Args:
@@ -110,10 +115,11 @@ class BuiltNetwork:
       session, images, end_points: The arguments.
     """
 
-    def __init__(self, session, images, end_points):
+    def __init__(self, session: tf1.Session, images: tf.Tensor, end_points: dict[str, tf.Tensor]
+                 ) -> None:
         self.session, self.images, self.end_points = session, images, end_points
 
-    def run(self, fetches, images, **options):
+    def run(self, fetches: Any, images: np.ndarray, **options: Any) -> Any:
         """Returns the values of tensors for images, whatever they are, NaN too.
 
         Args:
@@ -146,7 +152,7 @@ class Network(BuiltNetwork):
       SlimResnetError: The checkpoint cannot be restored.
     """
 
-    def __init__(self, checkpoint, image_size=IMAGE_SIZE):
+    def __init__(self, checkpoint: CheckpointLike, image_size: int = IMAGE_SIZE) -> None:
         graph = tf.Graph()
         with open_checkpoint(checkpoint) as opened, graph.as_default():
             self.path, self.recognised = opened.path, recognise(opened)
@@ -163,21 +169,21 @@ class Network(BuiltNetwork):
         self.num_classes = self.recognised.num_classes
         self.busy_s = 0.0
 
-    def __enter__(self):
+    def __enter__(self) -> "Network":
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: Any) -> None:
         self.session.close()
 
-    def probabilities(self, images):
+    def probabilities(self, images: np.ndarray) -> np.ndarray:
         """Returns class probabilities ``[N, classes]`` of images ``[N, size, size, 3]``."""
         return self._finite(self._probabilities, images)
 
-    def logits(self, images):
+    def logits(self, images: np.ndarray) -> np.ndarray:
         """Returns logits ``[N, classes]`` of images ``[N, size, size, 3]``."""
         return self._finite(self._logits, images)
 
-    def features(self, end_points, images):
+    def features(self, end_points: Any, images: np.ndarray) -> Any:
         """Returns end points for images ``[N, size, size, 3]``.
 
         Args:
@@ -186,15 +192,15 @@ class Network(BuiltNetwork):
         """
         return self._finite(tf.nest.map_structure(self.end_points.__getitem__, end_points), images)
 
-    def variable(self, name):
+    def variable(self, name: str) -> np.ndarray:
         """Returns the value of a variable, named without the network's scope."""
         scoped = "/".join(filter(None, [self.recognised.scope, name]))
         with self.session.graph.as_default():
             variables = {variable.op.name: variable for variable in tf1.global_variables()}
         return self.session.run(variables[scoped])
 
-    def evidence_inputs(self, images):
-        """Returns what `class_evidence.contributions` explains logits with.
+    def evidence_inputs(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Returns what `class_activation.contributions` explains logits with.
 
         Args:
           images: ``[N, size, size, 3]``.

@@ -17,6 +17,8 @@ import hashlib
 import itertools
 import json
 import os
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from slim_resnet.common.files import atomic_write, check_writable, writing_errors
 from slim_resnet.errors import SlimResnetError
@@ -29,7 +31,7 @@ _DIFFERENCES = {
 }
 
 
-def data_sha256(paths):
+def data_sha256(paths: Iterable[str]) -> str:
     """Returns a hash of the names and sizes of files, 64 hexadecimal digits."""
     digest = hashlib.sha256()
     for path in paths:
@@ -41,7 +43,7 @@ def data_sha256(paths):
     return digest.hexdigest()
 
 
-def read_rows(path):
+def read_rows(path: str) -> Iterator[dict[str, Any]]:
     """Yields the objects of a file of JSON lines."""
     with open(path, "rb") as file:
         yield from map(json.loads, file)
@@ -73,7 +75,8 @@ class Results:
         something else, or the file cannot be written.
     """
 
-    def __init__(self, path, made_by, batch_size, shard=(0, 1), resume=False):
+    def __init__(self, path: str | os.PathLike, made_by: dict[str, Any], batch_size: int,
+                 shard: tuple[int, int] = (0, 1), resume: bool = False) -> None:
         self.path = os.fspath(path)
         self._made_by, self._batch_size, self.shard = dict(made_by), batch_size, tuple(shard)
         self.part = self._part(self.shard[0])
@@ -91,7 +94,7 @@ class Results:
             if file == self.part:
                 self._scan(lines)
 
-    def __enter__(self):
+    def __enter__(self) -> "Results":
         with writing_errors(self.part):
             if not self.finished:
                 self._write_record(self.part, self.shard, None)
@@ -99,18 +102,18 @@ class Results:
             self._file.truncate(self._kept_bytes)
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: Any) -> None:
         # A full disk is told of a second time, by what could not be flushed.
         with writing_errors(self.part):
             self._file.close()
 
-    def images_of(self, total):
+    def images_of(self, total: int) -> int:
         """Returns how many of ``total`` images are this task's."""
         index, count = self.shard
         starts = range(index * self._batch_size, total, count * self._batch_size)
         return sum(min(self._batch_size, total - start) for start in starts)
 
-    def write(self, rows):
+    def write(self, rows: Sequence[dict[str, Any]]) -> None:
         """Adds the rows of one batch, plain data, and hands them to the file system."""
         lines = "".join(json.dumps(row) + "\n" for row in rows)
         with writing_errors(self.part):
@@ -118,7 +121,7 @@ class Results:
             self._file.flush()
         self.images_done += len(rows)
 
-    def finish(self):
+    def finish(self) -> bool:
         """Ends this task's part, and merges all parts if it was the last.
 
         Returns:

@@ -10,10 +10,16 @@ Every block is a panel, every kind of unit in it a row of boxes with its shortcu
 it. Units that do the same are drawn once, with their number.
 """
 
+from typing import TYPE_CHECKING
+
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.pictures.markup import escaped, shortened, text_width
 from slim_resnet.pictures.themes import THEMES
 from slim_resnet.pictures.units import unit_groups
+
+if TYPE_CHECKING:
+    from slim_resnet.checkpoint.recognition import Recognised
+    from slim_resnet.resnet_utils import Block
 
 # All in pixels.
 _WIDTH, _NARROW_WIDTH = 240, 156
@@ -26,8 +32,9 @@ _SMALL, _LARGE = 10.5, 12.5
 _MOST_GROUPS = 8
 
 
-def draw(blocks, *, title, image_size=None, num_classes=None, input_channels=3, root_block=True,
-         variant="slim", columns=3, theme="auto"):
+def draw(blocks: list[Block], *, title: str, image_size: int | None = None,
+         num_classes: int | None = None, input_channels: int = 3, root_block: bool = True,
+         variant: str = "slim", columns: int = 3, theme: str = "auto") -> str:
     """Draws a ResNet V2.
 
     Args:
@@ -88,8 +95,8 @@ def draw(blocks, *, title, image_size=None, num_classes=None, input_channels=3, 
     return _document(panels, columns, theme, title, _description(title, blocks, image_size))
 
 
-def of_recognised(recognised):
-    """Returns the keyword arguments of `draw` for a `recognise.Recognised`."""
+def of_recognised(recognised: "Recognised") -> dict:
+    """Returns the keyword arguments of `draw` for a `recognition.Recognised`."""
     name = f"ResNet V2 {recognised.depth}" if recognised.depth else "ResNet V2"
     return dict(blocks=recognised.blocks, title=f"{recognised.scope or name} ({name} of "
                 f"{recognised.variant})", num_classes=recognised.num_classes,
@@ -247,7 +254,7 @@ def _connection(this, following):
             f'<path class="arrow" d="M{to_x:g} {to_top:g}l-4 -7h8z"/>')
 
 
-def style(theme="auto"):
+def style(theme: str = "auto") -> str:
     """Returns the style sheet of what `draw` draws in a theme."""
     if theme != "auto":
         return _rules(THEMES[theme])

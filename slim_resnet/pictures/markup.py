@@ -4,23 +4,23 @@ import html
 import unicodedata
 
 
-def printable(text):
+def printable(text: str) -> str:
     """Returns a text with "?" for what a document cannot hold: controls, lone surrogates."""
     return "".join(character if character.isprintable() else "?" for character in text)
 
 
-def escaped(text):
+def escaped(text: str | float) -> str:
     """Returns a text, or a number, as markup that shows it."""
     return html.escape(printable(str(text)))
 
 
-def text_width(text):
+def text_width(text: str) -> float:
     """Returns about the width of a text in a wide font, in font sizes."""
     return sum(1.0 if character in "MW@%" or unicodedata.east_asian_width(character) in "WF"
                else 0.6 for character in text)
 
 
-def shortened(text, width, keep_end=False):
+def shortened(text: str, width: float, keep_end: bool = False) -> str:
     """Returns a printable text that is cut, with an ellipsis, to a width in font sizes.
 
     Args:

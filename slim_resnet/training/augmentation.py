@@ -6,7 +6,7 @@ thing: images are resized bilinearly always, not by one of four methods at rando
 
 import tensorflow as tf
 
-from slim_resnet.images import reading
+from slim_resnet.images.preparation import preparation, resize
 
 # inception_preprocessing.py: brightness in units of 255, hue as a share of the circle.
 _BRIGHTNESS, _HUE, _SATURATION, _CONTRAST = 32 / 255, 0.2, (0.5, 1.5), (0.5, 1.5)
@@ -16,7 +16,8 @@ _CROPPED_AREA, _CROPPED_ASPECT = (0.05, 1.0), (0.75, 1.33)
 _ORDERS = ("bshc", "sbch", "chbs", "hscb")
 
 
-def augment(image, image_size, preprocessing, augmentation, seed, position):
+def augment(image: tf.Tensor, image_size: int, preprocessing: str, augmentation: str, seed: int,
+            position: tf.Tensor) -> tf.Tensor:
     """Prepares one decoded image for training.
 
     Args:
@@ -34,8 +35,9 @@ def augment(image, image_size, preprocessing, augmentation, seed, position):
     def key(use):
         return tf.stack([tf.constant(seed * 16 + use, tf.int64), position])
 
+    prepare, scale, _ = preparation(preprocessing)
     if augmentation != "inception":
-        image = reading.preprocess(image, image_size, preprocessing)
+        image = prepare(image, image_size)
         return image if augmentation == "none" else \
             tf.image.stateless_random_flip_left_right(image, key(0))
     begin, size, _ = tf.image.stateless_sample_distorted_bounding_box(
@@ -44,11 +46,11 @@ def augment(image, image_size, preprocessing, augmentation, seed, position):
         use_image_if_no_bounding_boxes=True)
     image = tf.ensure_shape(tf.slice(image, begin, size), [None, None, 3])
     image = tf.image.convert_image_dtype(image, tf.float32)
-    image = reading.resize(image, image_size)
+    image = resize(image, image_size)
     image = tf.image.stateless_random_flip_left_right(image, key(0))
     image = _distort_colours(image, key)
     image = tf.ensure_shape(image, [image_size, image_size, 3])
-    return 2.0 * (image - 0.5) if preprocessing == "inception" else 255.0 * image
+    return scale(image)
 
 
 def _distort_colours(image, key):

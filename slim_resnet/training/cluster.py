@@ -18,15 +18,19 @@ A task that was killed is started again with the same command and goes on.
 
 import contextlib
 import dataclasses
+import os
 import time
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import tensorflow as tf
 
-from slim_resnet.common.cluster import check_training_cluster
+from slim_resnet.common.cluster import Cluster, check_training_cluster
 from slim_resnet.training import folder as training_folder
 from slim_resnet.training import options as training_options
 from slim_resnet.training import run as training
 from slim_resnet.training.data import Input, open_data
+from slim_resnet.training.options import TrainingOptions
 from slim_resnet.training.tasks import (
     STOPPING,
     Control,
@@ -115,8 +119,10 @@ class _AnnounceHook(tf1.train.SessionRunHook):
         self._control.announce(self._run)
 
 
-def train(cluster, options, data, output, *, synchronous=True, validation=None,
-          on_message=lambda line: None, **how):
+def train(cluster: Cluster, options: TrainingOptions, data: Sequence[str | os.PathLike],
+          output: str | os.PathLike, *, synchronous: bool = True,
+          validation: Sequence[str | os.PathLike] | None = None,
+          on_message: Callable[[str], None] = lambda line: None, **how: Any) -> training.Outcome:
     """Takes a working task's part in a training.
 
     Args:

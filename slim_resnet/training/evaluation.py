@@ -8,15 +8,18 @@ badly: its averages have not converged.
 import dataclasses
 import itertools
 import math
+import os
 import typing
+from collections.abc import Sequence
 
 import tensorflow as tf
 
 from slim_resnet.checkpoint.restoring import restore
 from slim_resnet.images.labelled import find_data
+from slim_resnet.images.reading import read_source
 from slim_resnet.inference.evaluation import count, judge_batches
-from slim_resnet.training.graph import build_logits
-from slim_resnet.training.options import batch_norm_decay_for
+from slim_resnet.training.graph import Architecture, build_logits
+from slim_resnet.training.options import TrainingOptions, batch_norm_decay_for
 
 tf1 = tf.compat.v1
 
@@ -47,7 +50,7 @@ class Evaluated(typing.NamedTuple):
 
 
 class _TrainedNetwork:
-    """A run's network in one way of using it; what `evaluate.judge_batches` takes."""
+    """A run's network in one way of using it; a `protocol.ScoringNetwork`."""
 
     def __init__(self, how, options, architecture, num_classes, folder):
         self.num_classes = num_classes
@@ -73,7 +76,9 @@ class _TrainedNetwork:
         return self._session.run(self._logits, {self._images: images})
 
 
-def evaluate_run(options, architecture, folder, classes, data, most_images=None):
+def evaluate_run(options: TrainingOptions, architecture: Architecture, folder: str | os.PathLike,
+                 classes: list[str], data: Sequence[str | os.PathLike],
+                 most_images: int | None = None) -> tuple[Evaluated, ...]:
     """Evaluates the last checkpoint of a run in each way of using it.
 
     Batch statistics are those of whole batches of ``options.batch_size`` images in an
@@ -81,20 +86,21 @@ def evaluate_run(options, architecture, folder, classes, data, most_images=None)
 
     Args:
       options: `TrainingOptions`.
-      architecture: The `training_graph.Architecture`.
+      architecture: The `graph.Architecture`.
       folder: Folder of the run.
       classes: Names of its classes.
-      data: See `labelled.kind_of_data`.
+      data: See `finding.kind_of_data`.
       most_images: How many images at most; None takes all.
 
     Returns:
       A tuple of `Evaluated`: moving statistics, batch statistics, and averaged weights if
       the run keeps them.
     """
-    images = find_data(data, len(classes), classes).shuffled(seed=0)
+    source = find_data(data, len(classes), classes).shuffled(seed=0)
     results = []
     for how in (MOVING, BATCH, AVERAGED)[:2 if options.ema_decay is None else 3]:
-        batches = images.read(options.image_size, options.preprocessing, options.batch_size)
+        batches = read_source(source, options.image_size, options.preprocessing,
+                              options.batch_size)
         if most_images is not None:
             batches = itertools.islice(batches, -(-most_images // options.batch_size))
         if how == BATCH:
@@ -115,7 +121,7 @@ def _whole(batches, batch_size):
             yield batch
 
 
-def warning(evaluations, options):
+def warning(evaluations: tuple[Evaluated, ...], options: TrainingOptions) -> str | None:
     """Returns what to say of the averages, or None if they have converged.
 
     Args:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+from collections.abc import Iterator
 
 try:
     import fcntl
@@ -14,7 +15,8 @@ from slim_resnet.common.files import atomic_write
 from slim_resnet.errors import SlimResnetError
 
 
-def write_record(folder, options, classes, num_images):
+def write_record(folder: str | os.PathLike, options: dict, classes: list[str],
+                 num_images: int) -> None:
     """Writes ``training.json`` and ``labels.txt`` of a run that begins.
 
     Args:
@@ -32,7 +34,7 @@ def write_record(folder, options, classes, num_images):
         file.write("\n")
 
 
-def check_same(folder, record, options, classes):
+def check_same(folder: str | os.PathLike, record: dict, options: dict, classes: list[str]) -> None:
     """Raises `SlimResnetError` that names what differs from the run in the folder.
 
     Args:
@@ -54,7 +56,7 @@ def check_same(folder, record, options, classes):
 
 
 @contextlib.contextmanager
-def locked(folder):
+def locked(folder: str | os.PathLike) -> Iterator[None]:
     """Keeps other processes from training in a folder for as long as the block lasts.
 
     Raises:

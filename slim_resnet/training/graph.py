@@ -7,6 +7,7 @@ regularisation together are applied, then the averages of weights follow. It is
 
 import fnmatch
 import typing
+from collections.abc import Callable, Iterable, Sequence
 
 import tensorflow as tf
 import tf_slim as slim
@@ -15,9 +16,11 @@ from tf_slim.training import training as slim_training
 from slim_resnet import compat, resnet_utils, resnet_v2
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.models import TRAINABLE, VARIANTS
-from slim_resnet.training.options import batch_norm_decay_for
+from slim_resnet.training.options import TrainingOptions, batch_norm_decay_for
 
 tf1 = tf.compat.v1
+
+OptimizerWrapper = Callable[[tf1.train.Optimizer], tf1.train.Optimizer]
 
 
 class Architecture(typing.NamedTuple):
@@ -36,7 +39,8 @@ class Architecture(typing.NamedTuple):
     root_block: bool
 
 
-def architecture_of(model, blocks=None, root_block=True):
+def architecture_of(model: str, blocks: Sequence[tuple[int, int]] | None = None,
+                    root_block: bool = True) -> Architecture:
     """Returns the `Architecture` that ``--model`` and ``--blocks`` stand for."""
     row = TRAINABLE[model]
     if row.depth is None:
@@ -49,7 +53,8 @@ def architecture_of(model, blocks=None, root_block=True):
                         root_block)
 
 
-def build_logits(images, num_classes, architecture, options, is_training=True):
+def build_logits(images: tf.Tensor, num_classes: int, architecture: Architecture,
+                 options: TrainingOptions, is_training: bool = True) -> tf.Tensor:
     """Builds the network with the batch norms that the options ask for.
 
     Args:
@@ -81,7 +86,7 @@ def build_logits(images, num_classes, architecture, options, is_training=True):
     return tf.squeeze(net, [1, 2])
 
 
-def learning_rate(options, step):
+def learning_rate(options: TrainingOptions, step: tf.Tensor) -> tf.Tensor:
     """Returns the rate of a step, a scalar tensor.
 
     Args:
@@ -107,7 +112,7 @@ def learning_rate(options, step):
     return tf.where(step < warmup, growing, scheduled)
 
 
-def optimizer_of(options, rate):
+def optimizer_of(options: TrainingOptions, rate: tf.Tensor) -> tf1.train.Optimizer:
     """Returns the ``tf.compat.v1.train`` optimizer that the options name."""
     if options.optimizer == "momentum":
         return tf1.train.MomentumOptimizer(rate, options.momentum)
@@ -116,7 +121,8 @@ def optimizer_of(options, rate):
     return tf1.train.GradientDescentOptimizer(rate)
 
 
-def matching(variables, patterns, option):
+def matching(variables: Iterable[tf.Variable], patterns: Iterable[str],
+             option: str) -> list[tf.Variable]:
     """Returns the variables that fit any of some patterns.
 
     Args:
@@ -167,8 +173,9 @@ class TrainingGraph(typing.NamedTuple):
     optimizer: tf1.train.Optimizer
 
 
-def build_training_graph(images, labels, num_classes, network_fn, options, *,
-                         wrap_optimizer=None):
+def build_training_graph(images: tf.Tensor, labels: tf.Tensor, num_classes: int,
+                         network_fn: Callable[[tf.Tensor], tf.Tensor], options: TrainingOptions, *,
+                         wrap_optimizer: OptimizerWrapper | None = None) -> TrainingGraph:
     """Builds a training step in the default graph.
 
     Args:

@@ -9,6 +9,7 @@ import signal
 import threading
 import time
 import typing
+from collections.abc import Callable
 
 import tensorflow as tf
 
@@ -16,6 +17,9 @@ from slim_resnet.checkpoint.reader import open_checkpoint
 from slim_resnet.checkpoint.runs import CHECKPOINT, METRICS
 from slim_resnet.common.files import atomic_write
 from slim_resnet.errors import SlimResnetError, cause_of
+from slim_resnet.training.data import Input
+from slim_resnet.training.graph import TrainingGraph
+from slim_resnet.training.options import TrainingOptions
 
 tf1 = tf.compat.v1
 
@@ -44,12 +48,12 @@ class Progress(typing.NamedTuple):
 
 
 class InputHook(tf1.train.SessionRunHook):
-    """Starts a `training_data.Input` at the step that the session is at."""
+    """Starts a `data.Input` at the step that the session is at."""
 
-    def __init__(self, graph, batches):
+    def __init__(self, graph: TrainingGraph, batches: Input) -> None:
         self._global_step, self._batches = graph.global_step, batches
 
-    def after_create_session(self, session, coord):
+    def after_create_session(self, session: tf1.Session, coord: tf1.train.Coordinator) -> None:
         self._batches.start(session, session.run(self._global_step))
 
 
@@ -57,14 +61,15 @@ class LogHook(tf1.train.SessionRunHook):
     """Writes metrics.jsonl, reports progress, and stops the run at a loss that is no number.
 
     Args:
-      graph: A `training_graph.TrainingGraph`.
+      graph: A `graph.TrainingGraph`.
       folder: Folder of the run.
       options: Its `TrainingOptions`.
       log_steps: Steps from one line to the next; the last step has one too.
       on_progress: Called with a `Progress` after each step, unless None.
     """
 
-    def __init__(self, graph, folder, options, log_steps, on_progress=None):
+    def __init__(self, graph: TrainingGraph, folder: str | os.PathLike, options: TrainingOptions,
+                 log_steps: int, on_progress: Callable[[Progress], None] | None = None) -> None:
         self._fetches = {"step": graph.train_op, "loss": graph.total_loss,
                          "cross_entropy": graph.cross_entropy, "accuracy": graph.accuracy,
                          "learning_rate": graph.learning_rate}
@@ -73,16 +78,17 @@ class LogHook(tf1.train.SessionRunHook):
         self._options, self._log_steps, self._on_progress = options, log_steps, on_progress
         self._file = None
 
-    def after_create_session(self, session, coord):
+    def after_create_session(self, session: tf1.Session, coord: tf1.train.Coordinator) -> None:
         self._first_step = int(session.run(self._global_step))
         keep_metrics(self._path, self._first_step)
         self._file = open(self._path, "a", encoding="utf-8")
         self._started = time.monotonic()
 
-    def before_run(self, run_context):
+    def before_run(self, run_context: tf1.train.SessionRunContext) -> tf1.train.SessionRunArgs:
         return tf1.train.SessionRunArgs(self._fetches)
 
-    def after_run(self, run_context, run_values):
+    def after_run(self, run_context: tf1.train.SessionRunContext,
+                  run_values: tf1.train.SessionRunValues) -> None:
         values = {name: value.item() for name, value in run_values.results.items()}
         step = values["step"]
         if not math.isfinite(values["loss"]):
@@ -98,12 +104,12 @@ class LogHook(tf1.train.SessionRunHook):
                 step, self._options.steps, values["loss"], values["accuracy"],
                 rate * self._options.batch_size, (self._options.steps - step) / rate))
 
-    def flush(self):
+    def flush(self) -> None:
         """Brings all lines so far to the disk, where they must be before a checkpoint is."""
         self._file.flush()
         os.fsync(self._file.fileno())
 
-    def close(self):
+    def close(self) -> None:
         """Closes the file, if the session has ever opened it."""
         if self._file:
             self._file.close()
@@ -116,7 +122,7 @@ class SaveHook(tf1.train.SessionRunHook):
     good checkpoint. This one does not, and refuses weights that are NaN or infinite.
 
     Args:
-      graph: A `training_graph.TrainingGraph`, the default graph's.
+      graph: A `graph.TrainingGraph`, the default graph's.
       folder: Folder of the run.
       saver: A ``tf.compat.v1.train.Saver``.
       every_seconds: Seconds from one save to the next.
@@ -124,8 +130,9 @@ class SaveHook(tf1.train.SessionRunHook):
       before_save: Called before each save.
     """
 
-    def __init__(self, graph, folder, saver, every_seconds, every_steps=None,
-                 before_save=lambda: None):
+    def __init__(self, graph: TrainingGraph, folder: str | os.PathLike, saver: tf1.train.Saver,
+                 every_seconds: float | None, every_steps: int | None = None,
+                 before_save: Callable[[], None] = lambda: None) -> None:
         self._graph, self._folder, self._saver = graph, folder, saver
         self._before_save = before_save
         self._timer = tf1.train.SecondOrStepTimer(
@@ -135,21 +142,22 @@ class SaveHook(tf1.train.SessionRunHook):
                 [tf.reduce_all(tf.math.is_finite(v)) for v in tf1.global_variables()
                  if v.dtype.is_floating])
 
-    def after_create_session(self, session, coord):
+    def after_create_session(self, session: tf1.Session, coord: tf1.train.Coordinator) -> None:
         self._saved_step = int(session.run(self._graph.global_step))
         self._timer.reset()
         self._timer.update_last_triggered_step(self._saved_step)
 
-    def before_run(self, run_context):
+    def before_run(self, run_context: tf1.train.SessionRunContext) -> tf1.train.SessionRunArgs:
         return tf1.train.SessionRunArgs(self._graph.train_op)
 
-    def after_run(self, run_context, run_values):
+    def after_run(self, run_context: tf1.train.SessionRunContext,
+                  run_values: tf1.train.SessionRunValues) -> None:
         step = int(run_values.results)
         if self._timer.should_trigger_for_step(step):
             self._timer.update_last_triggered_step(step)
             self._save(run_context.session, step)
 
-    def end(self, session):
+    def end(self, session: tf1.Session) -> None:
         step = int(session.run(self._graph.global_step))
         if step != self._saved_step:
             self._save(session, step)
@@ -173,7 +181,7 @@ class StopOnSignalHook(tf1.train.SessionRunHook):
 
     stopped = False
 
-    def begin(self):
+    def begin(self) -> None:
         # Python takes signals in its main thread alone.
         if threading.current_thread() is threading.main_thread():
             self._previous = signal.signal(signal.SIGINT, self._on_signal)
@@ -182,17 +190,19 @@ class StopOnSignalHook(tf1.train.SessionRunHook):
         self.stopped = True
         self.restore()
 
-    def after_run(self, run_context, run_values):
+    def after_run(self, run_context: tf1.train.SessionRunContext,
+                  run_values: tf1.train.SessionRunValues) -> None:
         if self.stopped:
             run_context.request_stop()
 
-    def restore(self):
+    def restore(self) -> None:
         """Gives Ctrl-C its former meaning."""
         if hasattr(self, "_previous"):
             signal.signal(signal.SIGINT, self._previous)
 
 
-def save_checkpoint(saver, session, folder, step):
+def save_checkpoint(saver: tf1.train.Saver, session: tf1.Session, folder: str | os.PathLike,
+                    step: int) -> None:
     """Saves a checkpoint; one that fails leaves nothing behind, and the others as they were.
 
     TensorFlow renames the data, then writes the index, then, atomically, the state file
@@ -217,7 +227,7 @@ def _remove_checkpoint(folder, step):
             shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
 
 
-def last_good_step(folder, on_warning):
+def last_good_step(folder: str | os.PathLike, on_warning: Callable[[str], None]) -> int | None:
     """Returns the step of the newest whole checkpoint of a folder, None if there is none.
 
     All values are read and their checksums verified. The state file is made to name this
@@ -251,7 +261,7 @@ def last_good_step(folder, on_warning):
     return None
 
 
-def keep_metrics(path, step):
+def keep_metrics(path: str | os.PathLike, step: int) -> None:
     """Drops the lines of a metrics file that are of later steps, or not whole."""
     if not os.path.exists(path):
         return

@@ -94,7 +94,7 @@ class TrainingOptions:
     precision: str = "float32"
 
 
-def batch_norm_decay_for(options):
+def batch_norm_decay_for(options: TrainingOptions) -> float:
     """Returns the decay of the moving statistics of a run.
 
     They begin at 0 and 1 and forget at ``decay`` a step, in about ``1 / (1 - decay)``
@@ -108,7 +108,7 @@ def batch_norm_decay_for(options):
     return max(0.0, min(_LONGEST_DECAY, 1 - 1 / (_AVERAGING_SHARE * options.steps)))
 
 
-def parse_blocks(text):
+def parse_blocks(text: str) -> tuple[tuple[int, int], ...]:
     """Returns ``(base_depth, units)`` pairs of a text like ``16x3,32x3,64x3``."""
     matches = [_BLOCK.fullmatch(part) for part in text.split(",")]
     blocks = tuple(tuple(map(int, match.groups())) for match in matches if match)
@@ -118,7 +118,7 @@ def parse_blocks(text):
     return blocks
 
 
-def check(options):
+def check(options: TrainingOptions) -> None:
     """Raises `SlimResnetError`, naming the option, where options do not go together."""
     if options.model is None and options.checkpoint is None:
         raise SlimResnetError("--model is missing: name one of "

@@ -18,6 +18,7 @@ import dataclasses
 import json
 import os
 import typing
+from collections.abc import Callable, Iterable, Sequence
 
 import tensorflow as tf
 
@@ -27,6 +28,7 @@ from slim_resnet.checkpoint.reader import open_checkpoint
 from slim_resnet.checkpoint.recognition import recognise
 from slim_resnet.checkpoint.restoring import restore
 from slim_resnet.errors import SlimResnetError
+from slim_resnet.images.sources import Arrays, ImageFiles, Records
 from slim_resnet.training import folder
 from slim_resnet.training import hooks as training_hooks
 from slim_resnet.training import options as training_options
@@ -34,11 +36,15 @@ from slim_resnet.training.data import Input, open_data
 from slim_resnet.training.evaluation import MOST_TRAINING_IMAGES, evaluate_run
 from slim_resnet.training.graph import (
     Architecture,
+    OptimizerWrapper,
+    TrainingGraph,
     architecture_of,
     build_logits,
     build_training_graph,
     matching,
 )
+from slim_resnet.training.hooks import Progress
+from slim_resnet.training.options import TrainingOptions
 
 tf1 = tf.compat.v1
 
@@ -52,7 +58,7 @@ class Outcome(typing.NamedTuple):
     Attributes:
       step: Steps that are over.
       interrupted: Whether Ctrl-C ended it before its last step.
-      evaluations: What `training_evaluation.evaluate_run` returned, if it did.
+      evaluations: What `evaluation.evaluate_run` returned, if it did.
     """
 
     step: int
@@ -60,16 +66,20 @@ class Outcome(typing.NamedTuple):
     evaluations: tuple = ()
 
 
-def train(options, data, output, *, validation=None, save_seconds=SAVE_SECONDS, save_steps=None,
-          log_steps=LOG_STEPS, evaluate=True, hooks=(), on_progress=None,
-          on_message=lambda line: None):
+def train(options: TrainingOptions, data: Sequence[str | os.PathLike], output: str | os.PathLike, *,
+          validation: Sequence[str | os.PathLike] | None = None,
+          save_seconds: float | None = SAVE_SECONDS, save_steps: int | None = None,
+          log_steps: int = LOG_STEPS, evaluate: bool = True,
+          hooks: Iterable[tf1.train.SessionRunHook] = (),
+          on_progress: Callable[[Progress], None] | None = None,
+          on_message: Callable[[str], None] = lambda line: None) -> Outcome:
     """Trains a network, or goes on with a run, and evaluates it.
 
     Args:
       options: `TrainingOptions`.
-      data: Images to train on, see `labelled.kind_of_data`.
+      data: Images to train on, see `finding.kind_of_data`.
       output: Folder of the run; made if it is not there.
-      validation: Images to evaluate on at the end, see `labelled.kind_of_data`;
+      validation: Images to evaluate on at the end, see `finding.kind_of_data`;
         None evaluates on some of those trained on.
       save_seconds: Seconds from one checkpoint to the next.
       save_steps: Steps from one to the next, instead of seconds.
@@ -107,14 +117,16 @@ def train(options, data, output, *, validation=None, save_seconds=SAVE_SECONDS, 
     return finished(step, options, architecture, output, source.classes, data, validation)
 
 
-def finished(step, options, architecture, output, classes, data, validation=None):
+def finished(step: int, options: TrainingOptions, architecture: Architecture,
+             output: str | os.PathLike, classes: list[str], data: Sequence[str | os.PathLike],
+             validation: Sequence[str | os.PathLike] | None = None) -> Outcome:
     """Returns the `Outcome` of a run whose steps are over: it is evaluated now."""
     return Outcome(step, False, evaluate_run(
         options, architecture, output, classes, validation or data,
         None if validation else MOST_TRAINING_IMAGES))
 
 
-def find_architecture(options):
+def find_architecture(options: TrainingOptions) -> Architecture:
     """Returns the `Architecture` that the options name: a model's, or the checkpoint's."""
     if options.model is not None:
         return architecture_of(options.model, options.blocks, options.root_block)
@@ -126,13 +138,16 @@ def find_architecture(options):
     return Architecture(found.variant, found.blocks, found.scope, found.root_block)
 
 
-def prepare_folder(output, options, source, on_message=lambda line: None, workers="1 worker"):
+def prepare_folder(output: str | os.PathLike, options: TrainingOptions,
+                   source: ImageFiles | Arrays | Records,
+                   on_message: Callable[[str], None] = lambda line: None,
+                   workers: str = "1 worker") -> None:
     """Makes the folder of a run, or checks that it holds this one.
 
     Args:
       output: Folder of the run.
       options: `TrainingOptions`.
-      source: What `training_data.open_data` returned.
+      source: What `data.open_data` returned.
       on_message: Called with a line for people.
       workers: How many train together, and how; kept with the options.
 
@@ -159,8 +174,10 @@ def prepare_folder(output, options, source, on_message=lambda line: None, worker
                    "now: from here on their order is another")
 
 
-def build_graph(batches, num_classes, architecture, options, wrap_optimizer=None):
-    """Builds the `training_graph.TrainingGraph` of a network on a `training_data.Input`."""
+def build_graph(batches: Input, num_classes: int, architecture: Architecture,
+                options: TrainingOptions,
+                wrap_optimizer: OptimizerWrapper | None = None) -> TrainingGraph:
+    """Builds the `graph.TrainingGraph` of a network on a `data.Input`."""
     return build_training_graph(
         batches.images, batches.labels, num_classes,
         lambda images: build_logits(images, num_classes, architecture, options,
@@ -168,13 +185,14 @@ def build_graph(batches, num_classes, architecture, options, wrap_optimizer=None
         options, wrap_optimizer=wrap_optimizer)
 
 
-def make_saver():
+def make_saver() -> tf1.train.Saver:
     """Returns the saver of a run's checkpoints, for all variables of the default graph."""
     return tf1.train.Saver(max_to_keep=training_hooks.KEPT_CHECKPOINTS, save_relative_paths=True)
 
 
-def first_step(graph, options, saver, output, on_message=lambda line: None, target="",
-               config=None):
+def first_step(graph: TrainingGraph, options: TrainingOptions, saver: tf1.train.Saver,
+               output: str | os.PathLike, on_message: Callable[[str], None] = lambda line: None,
+               target: str = "", config: tf1.ConfigProto | None = None) -> int:
     """Returns the step that a run goes on from; one that begins gets its first checkpoint."""
     step = training_hooks.last_good_step(output, on_message)
     if step is None:
@@ -185,7 +203,9 @@ def first_step(graph, options, saver, output, on_message=lambda line: None, targ
     return step
 
 
-def write_first_checkpoint(graph, options, saver, output, target="", config=None):
+def write_first_checkpoint(graph: TrainingGraph, options: TrainingOptions, saver: tf1.train.Saver,
+                           output: str | os.PathLike, target: str = "",
+                           config: tf1.ConfigProto | None = None) -> None:
     """Saves step 0: random weights, and those of ``options.checkpoint`` where it has them.
 
     Every run restores a checkpoint when it begins, and this is the first one's.
@@ -203,7 +223,7 @@ def write_first_checkpoint(graph, options, saver, output, target="", config=None
         training_hooks.save_checkpoint(saver, session, output, 0)
 
 
-def session_config(options):
+def session_config(options: TrainingOptions) -> tf1.ConfigProto:
     """Returns the ``ConfigProto`` of a run."""
     config = tf1.ConfigProto()
     if options.precision == "bfloat16":
@@ -211,21 +231,25 @@ def session_config(options):
     return config
 
 
-def run_session(graph, batches, saver, options, output, step, *, save_seconds=SAVE_SECONDS,
-                save_steps=None, log_steps=LOG_STEPS, hooks=(), on_progress=None, is_chief=True,
-                target="", config=None, stop_grace_seconds=120):
+def run_session(graph: TrainingGraph, batches: Input, saver: tf1.train.Saver,
+                options: TrainingOptions, output: str | os.PathLike, step: int, *,
+                save_seconds: float | None = SAVE_SECONDS, save_steps: int | None = None,
+                log_steps: int = LOG_STEPS, hooks: Iterable[tf1.train.SessionRunHook] = (),
+                on_progress: Callable[[Progress], None] | None = None, is_chief: bool = True,
+                target: str = "", config: tf1.ConfigProto | None = None,
+                stop_grace_seconds: float = 120) -> tuple[int, bool]:
     """Runs the steps that are left in a ``MonitoredTrainingSession``.
 
     Args:
-      graph: The `training_graph.TrainingGraph`.
-      batches: Its `training_data.Input`.
+      graph: The `graph.TrainingGraph`.
+      batches: Its `data.Input`.
       saver: Of `make_saver`; needs no checkpoint where this is not the chief.
       options: `TrainingOptions`.
       output: Folder of the run.
       step: What `first_step` returned.
       save_seconds: See `train`, as are ``save_steps``, ``log_steps``, ``hooks`` and
         ``on_progress``.
-      is_chief: Whether to initialise, log and save; see `slim_resnet.cluster_training`.
+      is_chief: Whether to initialise, log and save; see `training.cluster`.
       target: ``grpc://HOST:PORT`` of this task's server; empty for this process alone.
       config: The session's ``ConfigProto``; None makes that of the options.
       stop_grace_seconds: How long threads of the session are waited for at its end.
@@ -234,19 +258,19 @@ def run_session(graph, batches, saver, options, output, step, *, save_seconds=SA
       ``(step, interrupted)``.
     """
     stop = training_hooks.StopOnSignalHook()
-    all_hooks = [*hooks, training_hooks.InputHook(graph, batches),
-                 tf1.train.StopAtStepHook(last_step=options.steps), stop]
+    all_hooks = [*hooks, training_hooks.InputHook(graph, batches)]
     closing = contextlib.ExitStack()
     if is_chief:
         log = training_hooks.LogHook(graph, output, options, log_steps, on_progress)
         closing.callback(log.close)
         for name in ("cross_entropy", "total_loss", "accuracy", "learning_rate"):
             tf1.summary.scalar(name, getattr(graph, name))
-        all_hooks[-2:-2] = [
+        all_hooks += [
             log,
             tf1.train.SummarySaverHook(save_steps=log_steps, output_dir=output,
                                        summary_op=tf1.summary.merge_all()),
             training_hooks.SaveHook(graph, output, saver, save_seconds, save_steps, log.flush)]
+    all_hooks += [tf1.train.StopAtStepHook(last_step=options.steps), stop]
     closing.callback(stop.restore)
     failure = None
     with closing:

@@ -11,10 +11,12 @@ import json
 import socket
 import threading
 import time
+from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
-from slim_resnet.common.cluster import PS, check_training_cluster
+from slim_resnet.common.cluster import PS, Cluster, check_training_cluster
 from slim_resnet.errors import SlimResnetError
 
 tf1 = tf.compat.v1
@@ -33,24 +35,19 @@ _CHECK_SECONDS, _CONNECT_SECONDS = 1, 2
 _STEP_SECONDS = 5
 
 
-def _address(cluster, job, task):
-    host, _, port = cluster.jobs[job][task].rpartition(":")
-    return host.strip("[]"), int(port)
-
-
-def own_device(cluster):
+def own_device(cluster: Cluster) -> str:
     """Returns this task's device."""
     return f"/job:{cluster.job}/task:{cluster.task}"
 
 
-def start_server(cluster):
+def start_server(cluster: Cluster) -> tf1.train.Server:
     """Starts this task's ``tf.compat.v1.train.Server``; one line where it cannot."""
     address = cluster.jobs[cluster.job][cluster.task]
     in_use = SlimResnetError(f"{address}: its port is in use on this machine; is this task of the "
                              "cluster running already?")
     # gRPC would say the same in a page of its own.
     try:
-        socket.create_server(("", _address(cluster, cluster.job, cluster.task)[1])).close()
+        socket.create_server(("", cluster.address(cluster.job, cluster.task)[1])).close()
     except OSError as error:
         raise in_use from error
     try:
@@ -67,18 +64,18 @@ def _is_open(host, port):
     return True
 
 
-def wait_for_parameter_servers(cluster):
+def wait_for_parameter_servers(cluster: Cluster) -> None:
     """Waits until all answer, or raises `SlimResnetError` after `START_SECONDS`."""
     deadline = time.monotonic() + START_SECONDS
     for ps, address in enumerate(cluster.jobs[PS]):
-        while not _is_open(*_address(cluster, PS, ps)):
+        while not _is_open(*cluster.address(PS, ps)):
             if time.monotonic() > deadline:
                 raise SlimResnetError(f"parameter server {ps} at {address} cannot be reached "
                                       f"within {START_SECONDS} s; start it, or mend its address")
             time.sleep(_POLL_SECONDS)
 
 
-def session_config(cluster, config=None):
+def session_config(cluster: Cluster, config: tf1.ConfigProto | None = None) -> tf1.ConfigProto:
     """Returns a ``ConfigProto`` for sessions that need parameter servers and this task alone.
 
     Without the filters a session waits for every task of the cluster, killed ones too.
@@ -88,7 +85,7 @@ def session_config(cluster, config=None):
     return config
 
 
-def signal(name, ps=0):
+def signal(name: str, ps: int = 0) -> tuple[tf.Operation, tf.Tensor]:
     """Makes what one task says and others see: a queue on a parameter server.
 
     Returns:
@@ -107,7 +104,7 @@ class Control:
       cluster: The `cluster.Cluster`.
     """
 
-    def __init__(self, target, cluster):
+    def __init__(self, target: str, cluster: Cluster) -> None:
         with tf.Graph().as_default() as graph:
             self._stop, self._stopping = signal(STOPPING)
             self._finish, self._finished = signal("training_finished")
@@ -122,11 +119,11 @@ class Control:
                 self._run = run.read_value()
         self._session = tf1.Session(target, graph, session_config(cluster))
 
-    def announce(self, run):
+    def announce(self, run: dict) -> None:
         """Lets the workers begin; ``run`` is what they must agree on."""
         self._session.run(self._announce, {self._text: json.dumps(run)})
 
-    def wait_for_chief(self, run):
+    def wait_for_chief(self, run: dict) -> None:
         """Waits until the chief has announced the run; raises if it is another than ours."""
         started = time.monotonic()
         while not self._session.run(self._is_announced):
@@ -143,18 +140,18 @@ class Control:
                     f"this task's {name.replace('_', ' ')} is {value}, the chief's {chiefs[name]}; "
                     "start all tasks with the same command, but for --job and --task")
 
-    def is_finished(self):
+    def is_finished(self) -> bool:
         """Waits until the chief has ended; returns whether all steps are over."""
         deadline = time.monotonic() + LEAVE_SECONDS
         while not self._session.run(self._stopping) and time.monotonic() < deadline:
             time.sleep(_POLL_SECONDS)
         return self._session.run(self._finished) > 0
 
-    def leave(self):
+    def leave(self) -> None:
         """Tells the chief that this worker needs the parameter servers no more."""
         self._session.run(self._leave)
 
-    def end(self, num_others, finished):
+    def end(self, num_others: int, finished: bool) -> None:
         """Ends the other workers, then the parameter servers.
 
         Args:
@@ -171,7 +168,8 @@ class Control:
         self._session.run(self._end)
 
 
-def serve_parameters(cluster, on_message=lambda line: None):
+def serve_parameters(cluster: Cluster,
+                     on_message: Callable[[str], None] = lambda line: None) -> None:
     """Holds variables until the chief says that the training has ended.
 
     Args:
@@ -203,7 +201,8 @@ def serve_parameters(cluster, on_message=lambda line: None):
     time.sleep(_POLL_SECONDS)
 
 
-def watched(work, cluster, hook, on_message):
+def watched(work: Callable[[], Any], cluster: Cluster, hook: tf1.train.SessionRunHook,
+            on_message: Callable[[str], None]) -> Any:
     """Runs ``work`` on a thread, as Python hears no Ctrl-C while TensorFlow waits for a peer.
 
     The first Ctrl-C ends the task after its step, the second at once. A step of the chief
@@ -244,7 +243,7 @@ def watched(work, cluster, hook, on_message):
             now = time.monotonic()
             if now - checked > _CHECK_SECONDS:
                 checked = now
-                if all(_is_open(*_address(cluster, PS, ps))
+                if all(_is_open(*cluster.address(PS, ps))
                        for ps in range(len(cluster.jobs[PS]))):
                     reached = now
                 elif now - reached > LOST_SECONDS:

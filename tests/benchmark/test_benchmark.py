@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 from tf_slim.layers import layers as slim_layers
 
-from slim_resnet import cli, compat, models, overhead
+from slim_resnet import cli, compat, models
 from slim_resnet.benchmark import experiment as benchmark
 from slim_resnet.commands import benchmark as command
 from tests.helpers import hardware
@@ -155,13 +155,13 @@ def test_threads_and_precision_reach_the_session():
 
 
 def test_bfloat16_runs_or_is_refused_by_what_the_cpu_has(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("slim_resnet.commands.benchmark.has_bfloat16",
+    monkeypatch.setattr("slim_resnet.common.environment.has_bfloat16",
                         lambda flags: hardware.HAS_BFLOAT16)
     if hardware.HAS_BFLOAT16:
         assert record_of(tmp_path, "--precision", "bfloat16")["options"]["precision"] == "bfloat16"
     else:
         run_cli(*SMALL, "--precision", "bfloat16", status=2)
-        assert "--precision bfloat16: this CPU" in one_error_line(capsys)
+        assert "precision bfloat16: this CPU" in one_error_line(capsys)
 
 
 def test_device_target_fetch_input_and_mode_options(tmp_path):
@@ -295,16 +295,6 @@ def test_stderr_has_our_lines_only_unless_verbose():
     quiet = stderr_of().splitlines()
     assert [line.split(":")[0] for line in quiet] == ["slim-resnet benchmark"] * 2
     assert len(stderr_of("--verbose").splitlines()) > len(quiet)
-
-
-def test_overhead_compares_like_with_like(capsys):
-    assert cli.main(["overhead", "--depth", "50", "--image-size", "32", "--rounds", "1"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    ops = [line.split()[-2] for line in lines if line.startswith("ops in the graph")]
-    assert len(ops) == 3 and len(set(ops)) == 1
-    assert lines[-1].startswith("harness: ")
-    assert overhead.ratio([1.0, 4.0, 6.0], [2.0, 4.0, 3.0]) == 1.0
-    assert overhead.spread([3.0, 1.0, 2.0]) == (1.0, 2.0, 3.0)
 
 
 def test_keras_convolutions_are_only_lent():

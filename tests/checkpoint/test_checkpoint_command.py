@@ -1,13 +1,12 @@
 """``slim-resnet checkpoint describe`` and ``diff``, and the pure functions under them."""
 
 import json
-import os
 import pathlib
 
 import numpy as np
 import pytest
 
-from slim_resnet import cli, restore_cost
+from slim_resnet import cli
 from slim_resnet.checkpoint import description
 from tests.helpers import checkpoints
 
@@ -156,21 +155,3 @@ def test_largest_difference():
     assert difference(np.array([b"a"], object), np.array([b"b"], object)) is None
     assert difference(np.asarray(b"a"), np.asarray(b"b")) is None
     assert difference(np.uint8([3]), np.uint8([255])) == 252
-
-
-def test_summary_of_restore_cost():
-    record = restore_cost.summary({"plain": [1.0, 4.0, 2.0], "checked": [1.5, 4.0, 2.2]},
-                                  {"plain": 120, "checked": 150}, 100)
-    assert record["median_s"] == {"plain": 2.0, "checked": 2.2}
-    assert record["time_ratio"] == pytest.approx(1.1)
-    assert record["time_ratio_range"] == [1.0, 1.5]
-    assert record["peak_to_file"] == {"plain": 1.2, "checked": 1.5}
-    assert "ratio 1.100 (1.000 to 1.500 a round)" in restore_cost.summary_line("V1", record)
-
-
-@pytest.mark.skipif(not os.path.exists("/proc/self/clear_refs"), reason="memory as Linux tells it")
-def test_restoring_takes_little_more_memory_than_the_file(tmp_path):
-    path = str(tmp_path / "net.ckpt")
-    size = restore_cost.write_checkpoint(path, 50, "V2")
-    assert size > 4 * 25_615_849
-    assert 0.9 < restore_cost.peak_in_own_process("checked", path, 50) / size < 1.5

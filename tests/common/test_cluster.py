@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from slim_resnet.common.cluster import Cluster, read_cluster
+from slim_resnet.common.cluster import Cluster, parse_address, read_cluster
 from slim_resnet.errors import SlimResnetError
 
 JOBS = {"ps": ["h:1"], "worker": ["h:2", "[::1]:3"], "chief": ["h:4"]}
@@ -40,6 +40,15 @@ def test_shards_are_the_working_tasks_in_order():
     assert shards == [(0, 3), (1, 3), (2, 3)]
     with pytest.raises(SlimResnetError, match="--job ps: takes no share"):
         Cluster(JOBS, "ps", 0).shard
+
+
+@pytest.mark.parametrize("address, expected", [
+    ("h:1", ("h", 1)), ("[::1]:65535", ("::1", 65535)), ("10.0.0.1:2222", ("10.0.0.1", 2222)),
+    ("h", None), ("h:", None), (":1", None), ("h:0", None), ("h:65536", None), ("h:-1", None),
+    # A digit to Python's isdigit, and no number to int.
+    ("h:\u00b2", None), ("h:\u0661", None), (1, None), (None, None), ("", None)])
+def test_addresses(address, expected):
+    assert parse_address(address) == expected
 
 
 @pytest.mark.parametrize("jobs, message", [

@@ -5,8 +5,8 @@ import shutil
 
 import pytest
 
-from slim_resnet import commands
 from slim_resnet.cli import main
+from slim_resnet.commands import progress
 from slim_resnet.inference import network
 from tests.helpers import checkpoints, pictures
 
@@ -220,7 +220,7 @@ def test_a_task_without_images_is_none_to_complain(slim, folder, tmp_path, capsy
 
 
 def test_busy_line(capsys):
-    commands.report_busy("classify", 300, 40.0, 39.2)
+    progress.report_busy("classify", 300, 40.0, 39.2)
     assert capsys.readouterr().err == ("slim-resnet classify: 300 images in 40.0 s, 7.50 a second; "
                                        "network busy 98.0 % of the time\n")
 

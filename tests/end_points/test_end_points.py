@@ -239,7 +239,7 @@ def test_only_a_slash_and_what_comes_before_make_a_key_hold_another(graph):
 def test_bad_input(graph):
     end_points = tiny(images_placeholder())
     rows = ep.summary(end_points)
-    with pytest.raises(SlimResnetError, match="'\\*/blok1' fits no end point; nearest: "
+    with pytest.raises(SlimResnetError, match="there is no end point '\\*/blok1'; nearest: "
                        "resnet_v2/block1"):
         ep.select(rows, ["*/blok1"])
     with pytest.raises(SlimResnetError, match="'mine' is no tensor of a graph"):

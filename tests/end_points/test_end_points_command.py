@@ -4,6 +4,7 @@ import fnmatch
 import glob
 import json
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from slim_resnet.cli import main
 from slim_resnet.common.tables import format_markdown
 from slim_resnet.end_points import activations
 from slim_resnet.images import reading as images
+from slim_resnet.inference import features
 from slim_resnet.inference.network import Network
 from tests.helpers import checkpoints, networks, pictures
 
@@ -83,7 +85,7 @@ def test_table_of_a_model(capsys):
     assert document["total"]["parameters"] == 25_615_849
     assert document["image_size_pixels"] == 224
     assert len(document["end_points"]) == 3 + 4 + 16
-    assert run("resnet_v2_50", "--markdown", "--match", "*/block4", "*/logits") == 0
+    assert run("resnet_v2_50", "--markdown", "--end-points", "*/block4", "*/logits") == 0
     assert capsys.readouterr().out.splitlines() == [
         "| end point | op | shape | parameters | GMACs | bytes | stride | field |",
         "| --- | --- | --- | ---: | ---: | ---: | ---: | ---: |",
@@ -108,7 +110,7 @@ def test_nothing_but_the_document_is_on_stdout(capsys, monkeypatch):
 
 def test_statistics_of_images(written, folder, capsys):
     options = [written.path, "--images", folder, "--image-size", 32, "--batch-size", 2]
-    assert run(*options, "--json", "--match", "*conv*") == 2
+    assert run(*options, "--json", "--end-points", "*conv*") == 2
     out, err = capsys.readouterr()
     document = json.loads(out)
     readable = [str(folder / name) for name in ("a.png", "c.png", "d.png")]
@@ -137,7 +139,7 @@ def test_statistics_of_images(written, folder, capsys):
 
 
 def test_preprocessing_has_its_effect(written, folder, capsys):
-    options = [written.path, "--images", folder / "a.png", "--image-size", 32, "--match",
+    options = [written.path, "--images", folder / "a.png", "--image-size", 32, "--end-points",
                "resnet_v2_50/conv1"]
     prepared, raw = (run_json(capsys, *options, *more)["end_points"][0]
                      for more in ((), ("--preprocessing", "none")))
@@ -147,7 +149,7 @@ def test_preprocessing_has_its_effect(written, folder, capsys):
 def test_saved_end_points_are_tf_slim_s(written, folder, tmp_path, capsys):
     keys = ["resnet_v2_50/block1", f"{UNIT}/conv2"]
     assert run(written.path, "--images", folder, "--image-size", 32, "--batch-size", 3,
-               "--save", tmp_path / "f.npz", "--keys", *keys) == 2
+               "--save", tmp_path / "f.npz", "--end-points", *keys) == 2
     assert "b.png: cannot be read" in capsys.readouterr().err
     readable = [str(folder / name) for name in ("a.png", "c.png", "d.png")]
     expected = pictures.run_with_saver(
@@ -161,6 +163,42 @@ def test_saved_end_points_are_tf_slim_s(written, folder, tmp_path, capsys):
             assert file[key].dtype == np.float32
             np.testing.assert_allclose(file[key][[0, 2, 3]], array, rtol=1e-5, atol=1e-6)
             assert np.isnan(file[key][1]).all()
+
+
+def test_saved_pool_of_a_network_without_logits(folder, tmp_path, capsys):
+    """Also of files whose names are not UTF-8."""
+    build = checkpoints.slim_builder(num_classes=None)
+    headless = checkpoints.write(tmp_path / "headless.ckpt", build)
+    path = os.path.join(os.fsencode(tmp_path), b"\xff.png")
+    shutil.copy(folder / "a.png", path)
+    assert run(headless.path, "--images", os.fsdecode(path), "--image-size", 32,
+               "--save", tmp_path / "f.npz", "--end-points", "global_pool") == 0
+    assert capsys.readouterr().err.startswith("slim-resnet end-points: 1 images in ")
+    expected = pictures.run_with_saver(headless, build, pictures.prepared([str(folder / "a.png")]),
+                                       lambda net, end_points: net)
+    with np.load(tmp_path / "f.npz") as file:
+        assert sorted(file) == ["errors", "files", "global_pool"]
+        assert file["files"].tolist() == [os.fsdecode(path)]
+        np.testing.assert_allclose(file["global_pool"], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_interrupt_keeps_saved_values(written, folder, tmp_path, capsys, monkeypatch):
+    original, calls = Network.features, []
+
+    def interrupted(*arguments):
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return original(*arguments)
+
+    monkeypatch.setattr(Network, "features", interrupted)
+    assert run(written.path, "--images", *(folder / f"{name}.png" for name in "acd"),
+               "--image-size", 32, "--batch-size", 1, "--save", tmp_path / "f.npz",
+               "--end-points", "global_pool") == 130
+    assert "interrupted after 1 of 3 images" in capsys.readouterr().err
+    with np.load(tmp_path / "f.npz") as file:
+        assert file["errors"].tolist() == ["", features.INTERRUPTED, features.INTERRUPTED]
+        assert np.isnan(file["global_pool"]).reshape(3, -1).all(1).tolist() == [False, True, True]
 
 
 def events(folder):
@@ -239,17 +277,19 @@ def test_nan_in_values_does_not_stop_histograms(tmp_path, folder, capsys):
 
 
 @pytest.mark.parametrize("options, message", [
-    (["--match", "*/blok1"], "'*/blok1' fits no end point; nearest: resnet_v2_50/block1"),
+    (["--end-points", "*/blok1"], "no end point '*/blok1'; nearest: resnet_v2_50/block1"),
     (["--num-classes", "3"], "--num-classes goes with the name of a model"),
     (["--batch-size", "3"], "--batch-size goes with --images"),
     (["--preprocessing", "none"], "--preprocessing goes with --images"),
-    (["--save", "{}/f.npz", "--keys", "x"], "--save goes with --images"),
-    (["--images", "{}", "--save", "{}/f.npz"], "--save and --keys go together"),
-    (["--images", "{}", "--keys", "x"], "--save and --keys go together"),
-    (["--images", "{}", "--save", "{}/f.npz", "--keys", "blok1"],
+    (["--save", "{}/f.npz", "--end-points", "x"], "--save goes with --images"),
+    (["--images", "{}", "--save", "{}/f.npz"], "--save needs --end-points KEY"),
+    (["--images", "{}", "--optimize"], "--optimize goes with --save"),
+    (["--images", "{}", "--precision", "float32"], "--precision goes with --save"),
+    (["--images", "{}", "--save", "{}/f.npz", "--end-points", "blok1"],
      "no end point 'blok1'; nearest: resnet_v2_50/block1"),
-    (["--images", "{}", "--save", "{}/f.npz", "--keys", "x", "--json"], "--json says what to show"),
-    (["--images", "{}", "--save", "{}/none/f.npz", "--keys", "x"], "none does not exist"),
+    (["--images", "{}", "--save", "{}/f.npz", "--end-points", "x", "--json"],
+     "--json says what to show"),
+    (["--images", "{}", "--save", "{}/none/f.npz", "--end-points", "x"], "none does not exist"),
     (["--images", "{}/no.png"], "no.png: no such file or folder"),
     (["--logdir", "{}/a.png/run"], "a.png/run: cannot be written: Not a directory"),
     (["--logdir", "/proc/run"], "/proc/run: cannot be written: "),

@@ -5,7 +5,7 @@ import pytest
 
 from slim_resnet import cli
 from slim_resnet.experiments import photographs
-from slim_resnet.images import reading
+from slim_resnet.images import finding, reading
 
 
 def test_crops_are_square_and_within_the_image():
@@ -24,10 +24,10 @@ def test_no_pixel_is_trained_and_tested_on(tmp_path, monkeypatch, capsys):
     pixels[:, :210] = 255
     monkeypatch.setattr(photographs, "load_photographs", lambda: {"a": pixels, "b": pixels})
     monkeypatch.setattr(photographs, "NUM_CROPS", {"train": 6, "test": 3})
-    assert cli.main(["photographs", str(tmp_path / "out")]) == 0
+    assert cli.main(["data", "photographs", str(tmp_path / "out")]) == 0
     assert "12 crops to train on and 6 to test on" in capsys.readouterr().out
     for part, value, count in (("train", 255, 12), ("test", 0, 6)):
-        found = reading.find_images([tmp_path / "out" / part])
+        found = finding.find_images([tmp_path / "out" / part])
         assert len(found) == count and f"/{part}/b/" in found[-1]
         for batch in reading.read_images(found, 8, "none"):
             np.testing.assert_array_equal(batch.images, value)
@@ -37,14 +37,14 @@ def test_no_pixel_is_trained_and_tested_on(tmp_path, monkeypatch, capsys):
 
 def test_bad_input(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "skimage", None)
-    assert cli.main(["photographs", str(tmp_path / "out")]) == 2
+    assert cli.main(["data", "photographs", str(tmp_path / "out")]) == 2
     err = capsys.readouterr().err
     assert "need scikit-image: pip install 'slim-resnet[experiments]'" in err
     assert err.count("\n") == 1 and not (tmp_path / "out").exists()
     (tmp_path / "file").write_text("")
     monkeypatch.setattr(photographs, "load_photographs",
                         lambda: {"a": np.zeros([100, 300, 3], np.uint8)})
-    assert cli.main(["photographs", str(tmp_path / "file")]) == 2
+    assert cli.main(["data", "photographs", str(tmp_path / "file")]) == 2
     assert "cannot be written" in capsys.readouterr().err
 
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from slim_resnet import export
 from slim_resnet.checkpoint import open_checkpoint
 from slim_resnet.cli import main
-from slim_resnet.export import formats
 from tests.helpers import checkpoints, pictures
 
 tf1 = tf.compat.v1
@@ -103,7 +103,7 @@ def test_saved_model_in_plain_tf2(slim, readable, tmp_path, capsys):
 
 def test_saved_model_of_the_blog_s_network(readable, tmp_path):
     written = checkpoints.write(tmp_path / "blog.ckpt", checkpoints.blog_builder())
-    record = formats.export_saved_model(written.path, tmp_path / "served", image_size=32,
+    record = export.export_saved_model(written.path, tmp_path / "served", image_size=32,
                                        preprocessing="none")
     assert (record["variant"], record["preprocessing"]) == ("blog", "none")
     outputs = load_elsewhere(tmp_path / "served", readable[:1], written.images, tmp_path)
@@ -118,7 +118,7 @@ def test_saved_model_of_the_blog_s_network(readable, tmp_path):
 
 
 def test_saved_model_is_what_serving_takes(slim, readable, tmp_path):
-    formats.export_saved_model(slim.path, tmp_path / "served", image_size=32)
+    export.export_saved_model(slim.path, tmp_path / "served", image_size=32)
     images = pictures.prepared(readable)
     with tf.Graph().as_default(), tf1.Session() as session:
         meta_graph = tf1.saved_model.load(session, ["serve"], str(tmp_path / "served"))
@@ -150,7 +150,7 @@ def test_saved_model_is_what_serving_takes(slim, readable, tmp_path):
 def test_saved_model_without_logits(tmp_path):
     build = checkpoints.slim_builder(num_classes=None)
     written = checkpoints.write(tmp_path / "net.ckpt", build)
-    formats.export_saved_model(written.path, tmp_path / "served")
+    export.export_saved_model(written.path, tmp_path / "served")
     model = tf.saved_model.load(str(tmp_path / "served"))
     assert list(model.signatures) == ["end_points"]
     outputs = model.signatures["end_points"](images=tf.constant(written.images))
@@ -226,7 +226,7 @@ def test_v1_v2_and_npz_hold_the_same_values(slim, tmp_path):
 
 def test_blog_s_variables_keep_their_names(tmp_path):
     written = checkpoints.write(tmp_path / "blog.ckpt", checkpoints.blog_builder(is_training=True))
-    record = formats.export_checkpoint(written.path, tmp_path / "out", "v2")
+    record = export.export_checkpoint(written.path, tmp_path / "out", "v2")
     assert record["variant"] == "blog"
     assert_same_values(read_values(tmp_path / "out")[1], written.values)
 

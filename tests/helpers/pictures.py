@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from slim_resnet.images import reading
+from slim_resnet.images.preparation import preprocess
 
 tf1 = tf.compat.v1
 
@@ -44,7 +44,7 @@ def write_records(path, records):
 
 def prepared(paths, image_size=32):
     """Returns the Inception-prepared pictures of PNG files, read one at a time."""
-    return np.stack([reading.preprocess(tf.io.decode_png(tf.io.read_file(path)), image_size)
+    return np.stack([preprocess(tf.io.decode_png(tf.io.read_file(path)), image_size)
                      for path in paths])
 
 

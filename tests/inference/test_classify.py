@@ -8,12 +8,12 @@ import shutil
 import numpy as np
 import pytest
 
-from slim_resnet import commands
 from slim_resnet.cli import build_parser, main
+from slim_resnet.commands import progress
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.images import reading
 from slim_resnet.images.labels import read_labels
-from slim_resnet.inference import classification, features, network
+from slim_resnet.inference import classification, network
 from tests.helpers import checkpoints, pictures
 
 
@@ -155,28 +155,6 @@ def test_top_classes_break_ties_by_number():
     assert classification.top_classes([[0.5, 0.5]], 5)[0].shape == (1, 2)
 
 
-@pytest.mark.parametrize("end_point, select", [
-    ("resnet_v2_50/block1", lambda net, end_points: end_points["resnet_v2_50/block1"]),
-    ("global_pool", lambda net, end_points: net),
-])
-def test_features_are_tf_slim_s(headless, folder, readable, tmp_path, capsys, end_point, select):
-    output = tmp_path / "features.npz"
-    assert run(headless.path, folder, "--features", end_point, "--output", output,
-               "--batch-size", 3) == 2
-    err = capsys.readouterr().err.splitlines()
-    assert err[0].startswith("slim-resnet classify: 4 images in ") and len(err) == 2
-    expected = pictures.run_with_saver(headless, checkpoints.slim_builder(num_classes=None),
-                                       pictures.prepared(readable), select)
-    with np.load(output) as file:
-        assert sorted(file) == ["errors", "features", "files"]
-        assert file["files"].tolist() == [str(folder / name) for name in
-                                          ("a.png", "b.png", "c.png", "sub/d.png")]
-        assert file["features"].dtype == np.float32
-        np.testing.assert_allclose(file["features"][[0, 2, 3]], expected, rtol=1e-5, atol=1e-6)
-        assert np.isnan(file["features"][1]).all()
-        assert [bool(error) for error in file["errors"]] == [False, True, False, False]
-
-
 def test_blog_network_has_pooled_features(tmp_path, readable):
     written = checkpoints.write(tmp_path / "blog.ckpt", checkpoints.blog_builder())
     with network.Network(written.path, 32) as net:
@@ -190,21 +168,13 @@ def test_blog_network_has_pooled_features(tmp_path, readable):
 
 
 @pytest.mark.parametrize("words, message", [
-    (["--features", "block1", "--output", "{}/f.npz"],
-     "no end point 'block1'; nearest: resnet_v2_50/block1"),
-    (["--features", "resnet_v2_50/blok2", "--output", "{}/f.npz"], "nearest: resnet_v2_50/block2"),
-    (["--features", "global_pool"], "--features needs --output FILE.npz"),
     (["--output", "{}/f.npz"], "f.npz: holds JSON lines; name it .jsonl"),
-    (["--features", "x", "--output", "{}/f.npz", "--json"], "--json says how to give classes"),
-    (["--features", "x", "--output", "{}/f.npz", "--resume"], "--resume is for classes"),
     (["--output", "{}/f.jsonl", "--json"], "--json prints and --output writes"),
     (["--resume"], "--resume needs --output FILE.jsonl"),
     (["--task", "0"], "--task needs --output FILE.jsonl"),
-    (["--features", "x", "--output", "{}/f.npz", "--task", "0"], "--task is for classes"),
     (["--cluster", "x"], "--cluster needs --output FILE.jsonl"),
     (["--output", "{}/f.jsonl", "--task", "1"], "--job and --task choose a task of --cluster"),
     (["--output", "{}/none/f.jsonl"], "none does not exist"),
-    (["--features", "x", "--output", "{}/none/f.npz"], "none does not exist"),
     (["--labels", "{}/labels.txt"], "labels.txt: cannot be read"),
 ])
 def test_bad_options_are_one_line(slim, readable, tmp_path, capsys, words, message):
@@ -219,10 +189,6 @@ def test_names_that_are_not_utf_8(slim, readable, tmp_path, capsys):
     shutil.copy(readable[0], path)
     assert run(slim.path, path) == 0
     assert capsys.readouterr().out.startswith(f"{tmp_path}/?.png:\n")
-    output = tmp_path / "f.npz"
-    assert run(slim.path, path, "--features", "global_pool", "--output", output) == 0
-    with np.load(output) as file:
-        assert file["files"].tolist() == [path]
 
 
 def test_headless_checkpoint_is_one_line(headless, readable, capsys):
@@ -260,17 +226,6 @@ def test_interrupt_keeps_what_there_is(slim, readable, capsys, monkeypatch):
     assert err == "slim-resnet classify: interrupted after 1 of 3 images\n"
 
 
-def test_interrupt_keeps_features(slim, readable, tmp_path, capsys, monkeypatch):
-    interrupt_second(monkeypatch, "features")
-    output = tmp_path / "f.npz"
-    assert run(slim.path, *readable, "--features", "global_pool", "--output", output,
-               "--batch-size", 1) == 130
-    assert "interrupted after 1 of 3 images" in capsys.readouterr().err
-    with np.load(output) as file:
-        assert file["errors"].tolist() == ["", features.INTERRUPTED, features.INTERRUPTED]
-        assert np.isnan(file["features"]).reshape(3, -1).all(1).tolist() == [False, True, True]
-
-
 def test_outputs_that_are_not_finite_are_one_line(readable, tmp_path, capsys):
     def overflow(values):
         values["resnet_v2_50/logits/weights"][:] = 3e38
@@ -282,10 +237,10 @@ def test_outputs_that_are_not_finite_are_one_line(readable, tmp_path, capsys):
 
 
 def test_progress_is_for_terminals(capsys, monkeypatch):
-    assert list(commands.with_progress("ab", 2)) == ["a", "b"]
+    assert list(progress.with_progress("ab", 2)) == ["a", "b"]
     assert capsys.readouterr().err == ""
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
-    assert list(commands.with_progress("ab", 2)) == ["a", "b"]
+    assert list(progress.with_progress("ab", 2)) == ["a", "b"]
     assert capsys.readouterr().err == "\r1 of 2 images\r2 of 2 images\n"
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from slim_resnet.cli import main
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.images import labelled as labelled_images
+from slim_resnet.images import find_data
 from slim_resnet.inference import evaluation, network
 from tests.helpers import checkpoints, pictures
 
@@ -191,14 +191,15 @@ def test_bad_paths_are_one_line(slim, tmp_path, capsys):
 
 def test_a_thousand_folders_are_behind_the_background(tmp_path):
     touch(tmp_path, *(f"n{k:04}/{k}.png" for k in range(1000)))
-    paths, labels, names = labelled_images.find_labelled(tmp_path, 1001)
+    found = find_data([tmp_path], 1001)
+    paths, labels, names = found.files, found.labels, found.classes
     assert (labels[0], labels[-1]) == (1, 1000) and paths[41].endswith("n0041/41.png")
     assert names[:2] == ["background", "n0000"] and len(names) == 1001
-    assert labelled_images.find_labelled(tmp_path, 1000)[1] == list(range(1000))
+    assert find_data([tmp_path], 1000).labels == list(range(1000))
     with pytest.raises(SlimResnetError, match="1000 class folders.*has 999 classes"):
-        labelled_images.find_labelled(tmp_path, 999)
+        find_data([tmp_path], 999)
     touch(tmp_path, "n9999/x.png")
-    assert labelled_images.find_labelled(tmp_path, 1001)[1] == list(range(1001))
+    assert find_data([tmp_path], 1001).labels == list(range(1001))
 
 
 def test_ranks():

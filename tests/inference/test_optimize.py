@@ -1,4 +1,4 @@
-"""--optimize in the commands that take it, and slim-resnet accuracy."""
+"""--optimize in the commands that take it, and slim-resnet evaluate --compare."""
 
 import json
 import os
@@ -70,15 +70,15 @@ def test_verbose_says_what_the_first_result_took(made, paths, capsys):
 
 def test_features(made, paths, expected, folder):
     output = str(folder / "features.npz")
-    assert main(["classify", made.path, *paths, *SIZE, "--optimize", "--features",
-                 "resnet_v2_50/block2", "--output", output]) == 0
-    np.testing.assert_allclose(np.load(output)["features"], expected[1], atol=1e-4)
+    assert main(["end-points", made.path, "--images", *paths, *SIZE, "--optimize", "--save", output,
+                 "--end-points", "*/block2"]) == 0
+    np.testing.assert_allclose(np.load(output)["resnet_v2_50/block2"], expected[1], atol=1e-4)
 
 
 def test_features_of_no_layer(made, paths, folder, capsys):
     output = str(folder / "none.npz")
-    assert main(["classify", made.path, *paths, *SIZE, "--optimize", "--features", "conv9",
-                 "--output", output]) == 2
+    assert main(["end-points", made.path, "--images", *paths, *SIZE, "--optimize", "--save", output,
+                 "--end-points", "conv9"]) == 2
     assert "there is no end point 'conv9'; nearest: " in capsys.readouterr().err
     assert not os.path.exists(output)
 
@@ -100,9 +100,11 @@ def test_evaluate(made, paths, expected, folder, capsys):
     assert documents[0]["top_1_percent"] > 0
 
 
-@pytest.mark.parametrize("command", ["classify", "evaluate", "export"])
-def test_precision_without_optimize(made, paths, command, capsys):
-    extra = {"export": ["out.pb", "--format", "frozen"]}.get(command, [paths[0]])
+@pytest.mark.parametrize("command", ["classify", "evaluate", "export", "end-points"])
+def test_precision_without_optimize(made, paths, folder, command, capsys):
+    extra = {"export": ["out.pb", "--format", "frozen"],
+             "end-points": ["--images", paths[0], "--save", str(folder / "no.npz"), "--end-points",
+                            "x"]}.get(command, [paths[0]])
     assert main([command, made.path, *extra, "--precision", "float32"]) == 2
     assert capsys.readouterr().err == (f"slim-resnet {command}: error: --precision goes with "
                                        "--optimize; give both or neither\n")
@@ -201,11 +203,11 @@ def test_agreement_by_hand():
     assert accuracy._agreements(reference, values) == [2, 2]
 
 
-def test_accuracy(made, paths, folder, capsys):
+def test_compare(made, paths, folder, capsys):
     broken = folder / "pictures" / "broken.png"
     broken.write_bytes(b"no picture")
     plot = str(folder / "accuracy.png")
-    arguments = ["accuracy", made.path, *paths, str(broken), *SIZE, "--plot", plot]
+    arguments = ["evaluate", made.path, *paths, str(broken), *SIZE, "--compare", "--plot", plot]
     assert main([*arguments, "--json"]) == 2
     out, err = capsys.readouterr()
     record = json.loads(out)
@@ -224,16 +226,31 @@ def test_accuracy(made, paths, folder, capsys):
 
 @pytest.mark.skipif(not hardware.RUNS_BFLOAT16,
                     reason="oneDNN has bfloat16 kernels only for CPUs with it")
-def test_accuracy_tells_bfloat16_apart(made, paths, capsys, monkeypatch):
+def test_compare_tells_bfloat16_apart(made, paths, capsys, monkeypatch):
     monkeypatch.setattr(environment, "has_bfloat16", lambda flags: True)
-    assert main(["accuracy", made.path, *paths, *SIZE, "--precision", "bfloat16", "--json"]) == 0
+    assert main(["evaluate", made.path, *paths, *SIZE, "--compare", "--precision", "bfloat16",
+                 "--json"]) == 0
     record = json.loads(capsys.readouterr().out)
     assert record["precision"] == "bfloat16"
     assert 1e-3 < record["logits"]["largest"] < 0.2
 
 
-def test_accuracy_without_images(made, capsys, folder):
+def test_compare_without_images(made, capsys, folder):
     bad = folder / "bad.png"
     bad.write_bytes(b"x")
-    assert main(["accuracy", made.path, str(bad), *SIZE]) == 2
+    assert main(["evaluate", made.path, str(bad), *SIZE, "--compare"]) == 2
     assert "no image could be read; the first, " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["--compare", "--output", "f.jsonl"], "--output keeps what images are taken for"),
+    (["--compare", "--task", "0"], "--task keeps what images are taken for"),
+    (["--compare", "--plot", "f.gif"], "ends in .png, .svg or .pdf"),
+    (["--plot", "f.png"], "--plot goes with --compare")])
+def test_compare_options_that_do_not_go_together(made, paths, arguments, message, capsys,
+                                                 monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert main(["evaluate", made.path, paths[0], *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and message in err and err.count("\n") == 1
+    assert os.listdir(tmp_path) == []

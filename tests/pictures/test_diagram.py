@@ -1,5 +1,6 @@
 """The SVG diagram: what it says of networks that are known, and where its words stand."""
 
+import sys
 import xml.etree.ElementTree as ElementTree
 
 import pytest
@@ -111,29 +112,56 @@ def test_hostile_names_and_tables():
         diagram.draw([], title="x")
 
 
-def test_command_draws_models_and_checkpoints(tmp_path, capsys):
-    output = tmp_path / "net.svg"
-    assert main(["diagram", "blog_resnet_v2_152", "--output", str(output)]) == 0
+def test_command_draws_models_and_checkpoints(tmp_path, capsys, monkeypatch):
+    output = tmp_path / "diagram.svg"
+    # Neither needs the extra that PNG files need.
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    assert main(["pictures", "blog_resnet_v2_152", "--output", str(tmp_path)]) == 0
     text = words(ElementTree.parse(output))
     assert text[0] == "blog_resnet_v2_152" and "logits 1×1, 1000" in text
-    assert "1×1, 256, BN+ReLU" in text
+    assert "1×1, 256, BN+ReLU" in text and "224×224×3" in text
     written = checkpoints.write(tmp_path / "net.ckpt")
-    assert main(["diagram", written.path, "--output", str(output), "--image-size", "32",
-                 "--theme", "dark"]) == 0
+    assert main(["pictures", written.path, "--kinds", "diagram", "--output", str(tmp_path),
+                 "--image-size", "32", "--theme", "dark"]) == 0
     text = words(ElementTree.parse(output))
     assert "logits 1×1, 10" in text and "32×32×3" in text and "4×4×8" in text
-    assert capsys.readouterr() == ("", "")
+    assert capsys.readouterr() == (f"{output}\n" * 2, "")
+
+
+def test_no_value_of_a_checkpoint_is_read(tmp_path, monkeypatch):
+    written = checkpoints.write(tmp_path / "net.ckpt")
+    monkeypatch.setattr("slim_resnet.checkpoint.reader.Checkpoint.tensor", None)
+    assert main(["pictures", written.path, "--kinds", "diagram", "--output", str(tmp_path)]) == 0
+    assert (tmp_path / "diagram.svg").exists()
+
+
+def test_options_of_the_command(tmp_path):
+    widths = []
+    for columns in ("1", "6"):
+        assert main(["pictures", "resnet_v2_50", "--num-classes", "7", "--columns", columns,
+                     "--output", str(tmp_path)]) == 0
+        root = ElementTree.parse(tmp_path / "diagram.svg").getroot()
+        assert "logits 1×1, 7" in words(root)
+        widths.append(float(root.get("width")))
+    assert widths[0] < widths[1]
 
 
 @pytest.mark.parametrize("options, message", [
     (["vgg_16"], "vgg_16: has no residual blocks to draw; there are blog_resnet_v2_152, resnet"),
     (["none.ckpt"], "none.ckpt: no such checkpoint"),
     (["none.ckpt", "--num-classes", "3"], "--num-classes is for a MODEL"),
-    (["resnet_v2_50", "--output", "{}/none/x.svg"], "none does not exist"),
+    (["resnet_v2_50", "--output", "{}/file/deeper"], "file/deeper: cannot be written"),
+    (["resnet_v2_50", "--image-size", "8"], "needs images of at least 32 x 32 pixels"),
+    (["resnet_v2_50", "a.png"], "images need a checkpoint, and resnet_v2_50 has no values"),
+    (["resnet_v2_50", "--labels", "l.txt"], "--labels needs a checkpoint"),
+    (["resnet_v2_50", "--kinds", "filters"], "--kinds filters needs a checkpoint"),
+    (["none.ckpt", "--kinds", "maps"], "--kinds maps needs images"),
+    (["none.ckpt", "a.png", "--kinds", "diagram"], "--kinds diagram: of no images"),
 ])
 def test_bad_options_are_one_line(tmp_path, capsys, options, message):
+    (tmp_path / "file").touch()
     words_ = [word.format(tmp_path) for word in options]
-    assert main(["diagram", "--output", str(tmp_path / "x.svg"), *words_]) == 2
+    assert main(["pictures", "--output", str(tmp_path / "out"), *words_]) == 2
     out, err = capsys.readouterr()
     assert out == "" and err.count("\n") == 1 and message in err
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -8,11 +8,16 @@ import numpy as np
 import pytest
 
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.images.photos import Photo
+from slim_resnet.images.display import DisplayedImage
 from slim_resnet.inference.classification import Result
-from slim_resnet.pictures import class_evidence, depth, figures, sheets
-from slim_resnet.pictures import evidence as evidence_picture
-from slim_resnet.pictures.looks import Look
+from slim_resnet.pictures import (
+    class_activation,
+    class_evidence,
+    depth_profile,
+    drawing,
+    feature_maps,
+)
+from slim_resnet.pictures.inspection import Inspection
 from slim_resnet.pictures.markup import shortened, text_width
 from slim_resnet.pictures.themes import THEMES
 from tests.helpers import drawn
@@ -40,8 +45,8 @@ def test_words_stand_out(theme):
 @pytest.mark.parametrize("shape, columns", [((14, 14, 64), 8), ((7, 7, 2048), 8), ((28, 28, 1), 1),
                                             ((1, 1, 1001), 8), ((4, 60, 40), 2),
                                             ((60, 4, 40), None), ((5, 5, 3), None)])
-def test_sheets_of_any_shape_can_be_read(shape, columns, theme):
-    figure = sheets.feature_maps(RNG.normal(size=shape), "net/block1", theme=theme)
+def test_feature_maps_of_any_shape_can_be_read(shape, columns, theme):
+    figure = feature_maps.draw(RNG.normal(size=shape), "net/block1", theme=theme)
     seen = drawn.readable(figure)
     image, words = seen.image, seen.words
     assert tuple(image[0, 0]) == background(theme)
@@ -58,7 +63,7 @@ def test_sheets_of_any_shape_can_be_read(shape, columns, theme):
 
 
 def test_thousands_of_channels_are_bounded():
-    figure = sheets.feature_maps(RNG.normal(size=(3, 3, 5000)), "k", max_channels=4000)
+    figure = feature_maps.draw(RNG.normal(size=(3, 3, 5000)), "k", max_channels=4000)
     assert any("channels 0 to 1023; 3976 more left out" in word
                for word in drawn.readable(figure).words)
     assert len(figure.axes[0].images[0].get_array()) < 1000
@@ -67,7 +72,7 @@ def test_thousands_of_channels_are_bounded():
 def test_large_maps_are_thinned():
     values = np.zeros([1000, 1500, 12], np.float32)
     values[::3, ::3] = 1
-    figure = sheets.feature_maps(values, "k")
+    figure = feature_maps.draw(values, "k")
     assert ("1000 × 1500 × 12, 12 channels; rows and columns in steps of 3; 12 flat"
             in drawn.Drawn(figure).words)
     assert figure.axes[0].images[0].get_array().nbytes < 100e6
@@ -86,7 +91,7 @@ def test_scaling_is_robust_and_channel_by_channel():
     values[:, :, 1] = 1e-3 * np.arange(100).reshape(10, 10)
     values[:, :, 2] = 7
     values[3, 4, 3] = 1
-    figure = sheets.feature_maps(values, "k")
+    figure = feature_maps.draw(values, "k")
     from matplotlib import colormaps
     viridis = colormaps["viridis"]
     columns = round((figure.axes[0].images[0].get_array().shape[1] + 1) / 11)
@@ -104,7 +109,7 @@ def test_values_that_are_not_finite_stand_out():
     values = RNG.normal(size=(8, 8, 4))
     values[:, :, 1] = np.nan
     values[2, 3, 2], values[4, 4, 2] = np.inf, -3e38
-    figure = sheets.feature_maps(values.astype(np.float32), "k")
+    figure = feature_maps.draw(values.astype(np.float32), "k")
     assert any("2 with NaN or infinity (vermilion)" in word
                for word in drawn.readable(figure).words)
     vermilion = np.array([0xD5, 0x5E, 0]) / 255
@@ -114,7 +119,7 @@ def test_values_that_are_not_finite_stand_out():
 
 def test_single_positions_share_one_scale():
     values = np.arange(64.).reshape(1, 1, 64)
-    figure = sheets.feature_maps(values, "k")
+    figure = feature_maps.draw(values, "k")
     first, last = tile(figure, 0, 0, 8), tile(figure, 7, 7, 8)
     assert (first == first[0, 0]).all() and not np.allclose(first[0, 0], last[0, 0])
     assert any("one scale for all" in word for word in drawn.Drawn(figure).words)
@@ -123,7 +128,7 @@ def test_single_positions_share_one_scale():
 @pytest.mark.parametrize("shape", [(10,), (1, 10), (2, 2, 0)])
 def test_what_is_no_map_is_refused(shape):
     with pytest.raises(SlimResnetError, match=r"net/x: its shape \[.*cannot be drawn as maps"):
-        sheets.feature_maps(np.zeros(shape), "net/x")
+        feature_maps.draw(np.zeros(shape), "net/x")
 
 
 @themes
@@ -131,13 +136,13 @@ def test_filters_are_drawn_in_their_colours(theme):
     weights = np.zeros([7, 7, 3, 64])
     weights[..., 0, 0] = 2                      # all red
     weights[0, 0, 1, 1], weights[1, 0, 1, 1] = 0.1, -0.1
-    figure = sheets.first_filters(weights, theme=theme)
+    figure = feature_maps.draw_filters(weights, theme=theme)
     assert "7 × 7 × 3, 64 filters; grey: 0" in drawn.readable(figure).words
     filters = [tile(figure, 0, i, 14)[..., :3] for i in range(3)]
     np.testing.assert_allclose(filters[0], np.broadcast_to([1, 0.5, 0.5], [14, 14, 3]))
     np.testing.assert_allclose(filters[1][[0, 2, 4], 0], [[.5, 1, .5], [.5, 0, .5], [.5] * 3])
     np.testing.assert_allclose(filters[2], 0.5)
-    grey = sheets.first_filters(weights[:, :, :1], theme=theme)
+    grey = feature_maps.draw_filters(weights[:, :, :1], theme=theme)
     assert any("mean over the input channels" in word for word in drawn.Drawn(grey).words)
 
 
@@ -145,46 +150,46 @@ NAMES = {"long": "a very long name of a class, with $dollars$ and {braces}_" * 3
          "wide": "类别" * 30, "short": "cat", "none": None}
 
 
-def look(height, width, names=("cat", "dog", None), contributions=None):
+def inspected(height, width, names=("cat", "dog", None), contributions=None):
     contributions = (np.linspace(-1, 3, 100).reshape(10, 10) if contributions is None
                      else contributions)
     shown = np.full([height, width, 3], 128, np.uint8)
     result = Result("folder/photo.jpg", tuple(range(7, 7 + len(names))), tuple(names),
                     tuple(np.linspace(0.6, 0.1, len(names))))
-    photo = Photo("folder/photo.jpg", np.zeros([299, 299, 3], np.float32), shown,
-                  (0.0625, 0.0625, 0.9375, 0.9375))
-    return Look(photo, result, contributions, float(contributions.sum()) + 0.25, 0.25)
+    image = DisplayedImage("folder/photo.jpg", np.zeros([299, 299, 3], np.float32), shown,
+                           (0.0625, 0.0625, 0.9375, 0.9375))
+    return Inspection(image, result, contributions, float(contributions.sum()) + 0.25, 0.25)
 
 
-PLACE = class_evidence.Placement(32, 2)
+PLACE = class_activation.Placement(32, 2)
 
 
 @themes
 @pytest.mark.parametrize("height, width", [(320, 480), (480, 320), (12, 480), (480, 12), (1, 480),
                                            (1, 1), (480, 480)])
-def test_evidence_of_photos_of_any_shape_can_be_read(height, width, theme):
+def test_evidence_of_images_of_any_shape_can_be_read(height, width, theme):
     bars = theme == "light"
-    figure = evidence_picture.draw(look(height, width), PLACE, theme=theme, bars=bars)
+    figure = class_evidence.draw(inspected(height, width), PLACE, theme=theme, bars=bars)
     seen = drawn.readable(figure)
     assert "photo.jpg" in seen.words and "evidence, 10 × 10" in seen.words
     assert "Evidence for cat (7): sum +100.0000, bias +0.2500, logit +100.2500" in seen.words
     for word in ("dog (8)", "class 9", "0.3500"):
         assert (word in seen.words) == bars
     assert tuple(seen.image[0, 0]) == background(theme)
-    photo, evidence = (axes.images[0].get_array() for axes in figure.axes[:2])
-    assert photo.shape == evidence.shape == (height, width, 3)
+    image, evidence = (axes.images[0].get_array() for axes in figure.axes[:2])
+    assert image.shape == evidence.shape == (height, width, 3)
 
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
 def test_names_of_any_length_can_be_read(name):
-    drawn.readable(evidence_picture.draw(look(300, 400, [name] * 5), PLACE))
+    drawn.readable(class_evidence.draw(inspected(300, 400, [name] * 5), PLACE))
 
 
 def test_evidence_is_coloured_by_sign_and_strength_where_it_is():
     contributions = np.zeros([10, 10])
     contributions[2, 7], contributions[8, 1] = 2, -1
-    found = look(400, 800, contributions=contributions)
-    evidence = np.asarray(evidence_picture.draw(found, PLACE).axes[1].images[0].get_array())
+    found = inspected(400, 800, contributions=contributions)
+    evidence = np.asarray(class_evidence.draw(found, PLACE).axes[1].images[0].get_array())
     grey = 128 / 255
 
     def at(row, column):
@@ -197,7 +202,7 @@ def test_evidence_is_coloured_by_sign_and_strength_where_it_is():
     np.testing.assert_allclose(at(2, 7), 0.85 * vermilion + 0.15 * grey, atol=0.03)
     np.testing.assert_allclose(at(8, 1), 0.425 * blue + 0.575 * grey, atol=0.03)
     np.testing.assert_allclose(at(5, 4), grey, atol=0.01)
-    # Outside of what the network sees the photo fades.
+    # Outside of what the network sees the image fades.
     np.testing.assert_allclose(evidence[5, 5], 0.35 * grey + 0.65, atol=0.01)
 
 
@@ -230,7 +235,7 @@ def statistics(numbers, units=2):
 @pytest.mark.parametrize("units", [1, 2, 60])
 def test_depth_can_be_read(units, theme):
     rows, summary = statistics(iter(RNG.normal(size=1000)), units)
-    figure = depth.draw(rows, summary, theme=theme)
+    figure = depth_profile.draw(rows, summary, theme=theme)
     words = drawn.readable(figure).words
     assert "End points of 3 images along the depth" in words
     assert {"block1", "block2", "units", "layers with ReLU", "layers without ReLU",
@@ -248,26 +253,26 @@ def test_depth_can_be_read(units, theme):
 
 def test_depth_marks_what_is_not_finite():
     rows, summary = statistics(iter([None, 1, None] + [0.5] * 40))
-    figure = depth.draw(rows, summary)
+    figure = depth_profile.draw(rows, summary)
     assert any("× marks 2 with NaN or infinite" in word for word in drawn.Drawn(figure).words)
     assert [line.get_xdata() for line in figure.axes[0].lines if line.get_marker() == "x"] == [
         [0], [2]]
-    depth.draw(*statistics(iter([None] * 50)))
+    depth_profile.draw(*statistics(iter([None] * 50)))
 
 
 def test_files_are_what_they_are_called(tmp_path):
-    figure = sheets.feature_maps(RNG.normal(size=(8, 8, 4)), "k")
-    assert figures.encoded(figure).startswith(b"\x89PNG")
-    webp = figures.encoded(figure, "webp")
+    figure = feature_maps.draw(RNG.normal(size=(8, 8, 4)), "k")
+    assert drawing.encoded(figure).startswith(b"\x89PNG")
+    webp = drawing.encoded(figure, "webp")
     assert webp[:4] == b"RIFF" and webp[8:12] == b"WEBP"
 
 
 def test_unknown_theme_and_absent_matplotlib_are_one_line(monkeypatch):
     with pytest.raises(SlimResnetError, match="no theme 'blue'; choose one of light, dark"):
-        sheets.feature_maps(np.zeros([2, 2, 2]), "k", theme="blue")
+        feature_maps.draw(np.zeros([2, 2, 2]), "k", theme="blue")
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(SlimResnetError, match=re.escape("pip install 'slim-resnet[plot]'")):
-        sheets.feature_maps(np.zeros([2, 2, 2]), "k")
+        feature_maps.draw(np.zeros([2, 2, 2]), "k")
 
 
 def test_shortened_texts_fit():

@@ -42,8 +42,8 @@ def test_all_kinds_of_all_images(written, photo, tmp_path, capsys):
     names = [f"{number}-resnet_v2_50-{key}.png" for number in ("1-photo", "3-other")
              for key in ("conv1", "block1", "block2")]
     names += ["1-photo-evidence.png", "3-other-evidence.png", "filters.png", "depth.png"]
-    assert sorted(out.split()) == sorted(str(output / name) for name in names)
-    assert sorted(path.name for path in output.iterdir()) == sorted(names)
+    assert sorted(out.split()) == sorted(str(output / name) for name in [*names, "diagram.svg"])
+    assert sorted(path.name for path in output.iterdir()) == sorted([*names, "diagram.svg"])
     assert err.startswith(f"slim-resnet pictures: {broken}: cannot be read: ")
     assert err.count("\n") == 1
     for name in names:
@@ -55,9 +55,9 @@ def test_all_kinds_of_all_images(written, photo, tmp_path, capsys):
 def test_keys_and_theme_and_labels(written, photo, tmp_path, capsys):
     labels = tmp_path / "labels.txt"
     labels.write_text("\n".join(f"name {k}" for k in range(10)))
-    assert run(written.path, photo, "--output", tmp_path, "--kinds", "maps", "evidence", "--keys",
-               "*/unit_1/bottleneck_v2", "predictions", "--theme", "dark", "--labels", labels,
-               "--max-channels", 2) == 0
+    assert run(written.path, photo, "--output", tmp_path, "--kinds", "maps", "evidence",
+               "--end-points", "*/unit_1/bottleneck_v2", "predictions", "--theme", "dark",
+               "--labels", labels, "--max-channels", 2) == 0
     names = [f"1-photo-{name}.png" for name in (
         "evidence", "resnet_v2_50-block1-unit_1-bottleneck_v2",
         "resnet_v2_50-block2-unit_1-bottleneck_v2", "predictions")]
@@ -68,11 +68,17 @@ def test_keys_and_theme_and_labels(written, photo, tmp_path, capsys):
 
 
 def test_without_logits_there_is_no_evidence(headless, photo, tmp_path, capsys):
-    assert run(headless.path, photo, "--output", tmp_path, "--keys", "global_pool") == 0
+    assert run(headless.path, photo, "--output", tmp_path, "--end-points", "global_pool") == 0
     assert [path.rsplit("/", 1)[1] for path in capsys.readouterr().out.split()] == [
-        "filters.png", "1-photo-global_pool.png", "depth.png"]
+        "diagram.svg", "filters.png", "1-photo-global_pool.png", "depth.png"]
     assert run(headless.path, photo, "--output", tmp_path, "--kinds", "evidence") == 2
     assert "has no logits, so there is nothing for --kinds evidence" in capsys.readouterr().err
+
+
+def test_without_images_there_is_the_network(written, tmp_path, capsys):
+    assert run(written.path, "--output", tmp_path) == 0
+    assert capsys.readouterr().out.split() == [str(tmp_path / "diagram.svg"),
+                                               str(tmp_path / "filters.png")]
 
 
 def test_names_of_files_stay_within_what_file_systems_take(written, tmp_path, capsys):
@@ -83,9 +89,9 @@ def test_names_of_files_stay_within_what_file_systems_take(written, tmp_path, ca
 
 
 @pytest.mark.parametrize("options, message", [
-    (["--keys", "block1"], "'block1' fits no end point; nearest: resnet_v2_50/block1"),
-    (["--keys", "*/none"], "'*/none' fits no end point"),
-    (["--keys", "x", "--kinds", "depth"], "--kinds has no maps"),
+    (["--end-points", "block1"], "no end point 'block1'; nearest: resnet_v2_50/block1"),
+    (["--end-points", "*/none"], "no end point '*/none'"),
+    (["--end-points", "x", "--kinds", "depth"], "and no maps are drawn"),
     (["--labels", "{}/none.txt"], "none.txt: cannot be read"),
     (["--output", "{}/file/deeper"], "file/deeper: cannot be written"),
 ])

@@ -1,4 +1,4 @@
-"""The figures of ``slim-resnet cluster-throughput``, from runs whose times are given."""
+"""The figures of ``scripts/cluster_throughput.py``, from runs whose times are given."""
 
 import os
 
@@ -6,9 +6,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from slim_resnet import cli, cluster_throughput
+from scripts import cluster_throughput
+from slim_resnet import cli
 
 tf1 = tf.compat.v1
+
+
+def run(*words):
+    return cli.run(cluster_throughput.build_parser(), words)
 
 
 def write_run(folder, seconds_a_step, steps=60):
@@ -38,7 +43,7 @@ def test_command(monkeypatch, capsys):
 
     monkeypatch.setattr(cluster_throughput, "_train", train)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
-    assert cli.main(["cluster-throughput", "--steps", "40"]) == 0
+    assert run("--steps", "40") == 0
     captured = capsys.readouterr()
     lines = captured.out.splitlines()
     assert lines[3].split()[-5:] == ["1280.0", "1600.0", "1600.0", "1.00", "2.00"]
@@ -54,7 +59,7 @@ def test_two_cores_are_needed(cores, monkeypatch, capsys):
         monkeypatch.delattr(os, "sched_setaffinity", raising=False)
     else:
         monkeypatch.setattr(os, "sched_getaffinity", lambda _: cores)
-    assert cli.main(["cluster-throughput"]) == 2
+    assert run() == 2
     assert "needs two cores" in capsys.readouterr().err
 
 
@@ -63,6 +68,6 @@ def test_a_run_that_fails_is_one_line(monkeypatch, capsys):
                         "import sys; print('no', file=sys.stderr); print('why', file=sys.stderr); "
                         "sys.exit(int('train' in sys.argv))")
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
-    assert cli.main(["cluster-throughput", "--rounds", "1"]) == 2
+    assert run("--rounds", "1") == 2
     line, = capsys.readouterr().err.splitlines()
     assert line.endswith("error: alone, two cores: a run failed: why")

@@ -1,14 +1,15 @@
-"""compare-peers: engines on tiny networks, processes, and tables of made-up records."""
+"""compare_peers.py: engines on tiny networks, processes, and tables of made-up records."""
 
 import json
 
 import numpy as np
 import pytest
 
-from slim_resnet import peer_engines, peer_process, peer_records, peers
-from slim_resnet.cli import main
+from scripts import compare_peers
+from scripts.peers import comparison, engines, plot, records
+from scripts.peers import process as peer_process
+from slim_resnet import cli
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.pictures import plots
 from tests.helpers import checkpoints
 
 CPU = {"model": "a CPU", "flags": [], "cores": 2}
@@ -20,7 +21,7 @@ def written(tmp_path_factory):
 
 
 def files_of(written, folder, with_onnx=False):
-    return peer_engines.make_files(str(folder), written.path, 32, None, with_onnx)
+    return engines.make_files(str(folder), written.path, 32, None, with_onnx)
 
 
 def check_logits(written, run):
@@ -36,7 +37,7 @@ def test_files_of_a_checkpoint(written, tmp_path):
 
 @pytest.mark.parametrize("engine", ["session", "optimised"])
 def test_our_engines_give_tf_slim_s_logits(written, tmp_path, engine):
-    check_logits(written, peer_engines.LOADERS[engine](files_of(written, tmp_path), "float32", 2))
+    check_logits(written, engines.LOADERS[engine](files_of(written, tmp_path), "float32", 2))
 
 
 @pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
@@ -44,14 +45,14 @@ def test_onnx_engines_give_tf_slim_s_logits(written, tmp_path, engine):
     for package in ("tf2onnx", engine):
         pytest.importorskip(package, reason=f"{package} is not installed")
     files = files_of(written, tmp_path, with_onnx=True)
-    check_logits(written, peer_engines.LOADERS[engine](files, "float32", 2))
+    check_logits(written, engines.LOADERS[engine](files, "float32", 2))
 
 
 def test_a_random_network_is_restored_by_tf_slim(tmp_path):
-    files = peer_engines.make_files(str(tmp_path), "resnet_v2_50", 32, 11, False)
+    files = engines.make_files(str(tmp_path), "resnet_v2_50", 32, 11, False)
     assert (files["depth"], files["num_classes"]) == (50, 11)
-    images = peer_engines.images_for(2, 32)
-    logits = [peer_engines.LOADERS[engine](files, "float32", 2)(images)
+    images = engines.images_for(2, 32)
+    logits = [engines.LOADERS[engine](files, "float32", 2)(images)
               for engine in ("session", "tf_slim")]
     assert logits[0].shape == (2, 11) and np.ptp(logits[0]) > 0
     np.testing.assert_allclose(logits[1], logits[0], rtol=1e-5)
@@ -62,15 +63,15 @@ def test_networks_that_an_engine_lacks(written, tmp_path):
     for engine, message in (("tf_slim", "tf_slim.nets has no such network"),
                             ("keras", "Keras Applications has no ResNet V2 of this depth")):
         with pytest.raises(SlimResnetError, match=message):
-            peer_engines.LOADERS[engine](files, "float32", 2)
+            engines.LOADERS[engine](files, "float32", 2)
 
 
 def test_every_engine_has_a_loader():
-    assert set(peer_engines.LOADERS) == {*peers.ENGINES, peers.GEMM}
+    assert set(engines.LOADERS) == {*comparison.ENGINES, comparison.GEMM}
 
 
 def served(monkeypatch, loader, commands=()):
-    monkeypatch.setitem(peer_engines.LOADERS, "session", loader)
+    monkeypatch.setitem(engines.LOADERS, "session", loader)
     answers = []
     peer_process.serve("session", {"files": {"image_size": 2}, "batch_sizes": [1, 3]}, commands,
                        answers.append)
@@ -89,7 +90,7 @@ def test_a_process_does_what_it_is_told(monkeypatch, tmp_path):
                      [{"batch_size": 3}, {"batch_size": 2, "save": path}])
     assert shapes == [(1, 2, 2, 3), (3, 2, 2, 3), (2, 2, 2, 3)]
     assert [answer["peak_bytes"] > 2 ** 20 for answer in answers] == [True] * 3
-    expected = peer_engines.images_for(3, 2)[:2].sum((1, 2))
+    expected = engines.images_for(3, 2)[:2].sum((1, 2))
     np.testing.assert_array_equal(np.load(path), expected)
 
 
@@ -110,16 +111,16 @@ def test_what_cannot_be_loaded_is_a_line(monkeypatch, error, why):
 def test_a_real_process_says_what_is_missing_and_how_it_died():
     arguments = {"files": {"onnx": None, "onnx_missing": "needs tf2onnx", "image_size": 2},
                  "precision": "float32", "threads": 1, "batch_sizes": [1]}
-    process = peers.EngineProcess("onnxruntime", arguments)
-    assert process.first["unavailable"] in (
+    started = comparison.EngineProcess("onnxruntime", arguments)
+    assert started.first["unavailable"] in (
         "needs tf2onnx", "needs onnxruntime: pip install 'slim-resnet[peers]'")
-    assert process.startup_s > 0
+    assert started.startup_s > 0
     with pytest.raises(SlimResnetError, match="the process of onnxruntime ended with status 0: it "
                                               "said nothing"):
-        process.run({"batch_size": 1})
-    process.close()
+        started.run({"batch_size": 1})
+    started.close()
     with pytest.raises(SlimResnetError, match="status 1: TypeError: .*missing 5"):
-        peers.EngineProcess("make_files", {})
+        comparison.EngineProcess("make_files", {})
 
 
 class FakeProcess:
@@ -151,11 +152,11 @@ class FakeProcess:
 
 @pytest.fixture
 def record(monkeypatch):
-    monkeypatch.setattr(peers, "EngineProcess", FakeProcess)
-    monkeypatch.setattr(peers, "cpu", lambda: CPU)
-    monkeypatch.setattr(peers.timing.time, "perf_counter", lambda: FakeProcess.clock)
+    monkeypatch.setattr(comparison, "EngineProcess", FakeProcess)
+    monkeypatch.setattr(comparison, "cpu", lambda: CPU)
+    monkeypatch.setattr(comparison.timing.time, "perf_counter", lambda: FakeProcess.clock)
     FakeProcess.started, FakeProcess.clock = [], 0.0
-    return peers.compare(peers.Options(
+    return comparison.compare(comparison.Comparison(
         engines=("session", "optimised", "keras", "onnxruntime", "openvino"),
         batch_sizes=(4, 1), rounds=3, threads=2))
 
@@ -194,7 +195,7 @@ def test_record(record):
 
 
 def test_tables(record):
-    lines = peer_records.table(record)
+    lines = records.table(record)
     assert len(lines) == 2 + 2 * 6 + 1 + 2
     plain, ours = (next(line for line in lines if line.startswith(f"slim_resnet, {name}"))
                    for name in ("session.run, oneDNN off", "optimised, oneDNN off"))
@@ -204,11 +205,11 @@ def test_tables(record):
     assert lines[-2:] == ["Not measured: OpenVINO, float32: needs openvino",
                           "Not measured: all engines, bfloat16: this CPU has neither avx512_bf16 "
                           "nor amx_bf16"]
-    assert peer_records.conclusions(record) == [
+    assert records.conclusions(record) == [
         f"float32, batch {n}: slim_resnet, optimised, oneDNN off: 0.00 of the GEMM limit; 0.667 of "
         "the time of the best peer, ONNX Runtime; plain session.run takes 0.67 times as long"
         for n in (1, 4)]
-    assert peer_records.heading(record)[-1] == (
+    assert records.heading(record)[-1] == (
         "float32 matrix product: oneDNN off: 69 GFLOP/s; oneDNN on: 46 GFLOP/s")
 
 
@@ -216,13 +217,13 @@ def test_ratio_is_taken_round_by_round():
     def batch(*durations):
         return {"durations_s": durations}
 
-    assert peer_records.ratio(batch(1, 2, 9), batch(2, 2, 3)) == 1
+    assert records.ratio(batch(1, 2, 9), batch(2, 2, 3)) == 1
 
 
 def test_plot(record, tmp_path):
     pytest.importorskip("matplotlib")
     path = tmp_path / "peers.svg"
-    plots.plot_peers(record, str(path))
+    plot.plot(record, str(path))
     text = path.read_text()
     assert "ONNX Runtime" in text and "float32, batch 4" in text
 
@@ -235,13 +236,13 @@ def test_plot(record, tmp_path):
     (["--image-size", "8"], "needs images of at least 32 x 32 pixels, not 8"),
 ])
 def test_bad_options_are_one_line(tmp_path, capsys, words, message):
-    assert main(["compare-peers", *(word.format(tmp_path) for word in words)]) == 2
+    assert cli.run(compare_peers.build_parser(), [*(word.format(tmp_path) for word in words)]) == 2
     out, err = capsys.readouterr()
     assert out == "" and message in err and err.count("\n") == 1
 
 
 def test_no_checkpoint_is_one_line(tmp_path, capsys):
-    assert main(["compare-peers", "--checkpoint", str(tmp_path / "no.ckpt")]) == 2
+    assert cli.run(compare_peers.build_parser(), ["--checkpoint", str(tmp_path / "no.ckpt")]) == 2
     out, err = capsys.readouterr()
     assert out == "" and err.splitlines()[-1] == (
-        f"slim-resnet compare-peers: error: {tmp_path / 'no.ckpt'}: no such checkpoint")
+        f"compare_peers.py: error: {tmp_path / 'no.ckpt'}: no such checkpoint")

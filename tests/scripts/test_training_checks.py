@@ -1,56 +1,11 @@
-"""The digits, and how the training checks tell lost steps; the checks themselves take minutes."""
+"""How the training checks tell lost steps; the checks themselves take minutes."""
 
 import json
 import math
-import sys
-import types
 
-import numpy as np
 import pytest
-import tensorflow as tf
 
-from slim_resnet import training_checks
-from slim_resnet.cli import main
-from slim_resnet.common.arrays import read_arrays
-
-NUM_IMAGES = 50
-
-
-@pytest.fixture
-def scikit_learn(monkeypatch):
-    """Stands for scikit-learn: digits of one grey value each."""
-    values = np.arange(NUM_IMAGES) % 17
-    loaded = types.SimpleNamespace(images=np.tile(values[:, None, None], (1, 8, 8)).astype(float),
-                                   target=np.arange(NUM_IMAGES) % 10)
-    datasets = types.SimpleNamespace(load_digits=lambda: loaded)
-    monkeypatch.setitem(sys.modules, "sklearn", types.SimpleNamespace(datasets=datasets))
-    monkeypatch.setitem(sys.modules, "sklearn.datasets", datasets)
-
-
-def test_digits_are_written_alike_in_both_forms(scikit_learn, tmp_path, capsys):
-    assert main(["digits", str(tmp_path / "digits")]) == 0
-    assert "40 images to train on and 10 to test on" in capsys.readouterr().out
-    numbers = set()
-    for part, count in (("train", 40), ("test", 10)):
-        pixels, labels, classes = read_arrays(str(tmp_path / "digits" / f"{part}.npz"))
-        assert len(labels) == count and classes == list("0123456789")
-        files = {int(path.stem): path for path in (tmp_path / "digits" / part).rglob("*.png")}
-        for number, image, label in zip(sorted(files), pixels, labels):
-            assert files[number].parent.name == str(label) == str(number % 10)
-            png = tf.io.decode_png(tf.io.read_file(str(files[number]))).numpy()
-            np.testing.assert_array_equal(png, image)
-            assert png.max() == round((number % 17) * 255 / 16)
-        numbers |= set(files)
-    assert numbers == set(range(NUM_IMAGES))
-    assert main(["digits", str(tmp_path / "digits")]) == 2
-    assert "cannot be written: File exists" in capsys.readouterr().err
-
-
-def test_digits_without_scikit_learn(monkeypatch, tmp_path, capsys):
-    monkeypatch.setitem(sys.modules, "sklearn", None)
-    assert main(["digits", str(tmp_path / "digits")]) == 2
-    assert "pip install 'slim-resnet[experiments]'" in capsys.readouterr().err
-    assert not (tmp_path / "digits").exists()
+from scripts import training_checks
 
 
 def log(folder, *rows):

@@ -2,7 +2,6 @@
 
 import json
 import os
-import pathlib
 import resource
 import signal
 import subprocess
@@ -15,6 +14,7 @@ import tensorflow as tf
 
 from slim_resnet.checkpoint import open_checkpoint
 from slim_resnet.cli import main
+from slim_resnet.common.environment import child_environment
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.training import folder as training_folder
 from slim_resnet.training import hooks as training_hooks
@@ -131,9 +131,8 @@ def test_kill_leaves_a_run_that_goes_on(data, straight, tmp_path):
     words = ["train", data, "--output", tmp_path / "run", "--model", "resnet_v2", "--blocks",
              "1x1,2x1", "--image-size", "32", "--batch-size", "4", "--learning-rate", "0.02",
              "--ema-decay", "0.9", "--steps", STEPS, "--save-steps", "1", "--log-steps", "1"]
-    root = pathlib.Path(__file__).parents[2]
     child = subprocess.Popen([sys.executable, "-m", "slim_resnet", *map(str, words)],
-                             env=dict(os.environ, PYTHONPATH=str(root)))
+                             env=child_environment())
     deadline = time.monotonic() + 120
     while not (tmp_path / "run" / "model.ckpt-1.index").exists():
         assert child.poll() is None and time.monotonic() < deadline

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.images import reading
+from slim_resnet.images.preparation import preprocess
 from slim_resnet.training import data as training_data
 from slim_resnet.training.options import TrainingOptions
 from tests.helpers import pictures
@@ -62,7 +62,7 @@ def batches(data, first=0, count=5, options=OPTIONS, **task):
 
 def which(prepared, pixels):
     """Returns the number of the picture that each prepared image is."""
-    known = np.stack([reading.preprocess(picture, SIZE) for picture in pixels])
+    known = np.stack([preprocess(picture, SIZE) for picture in pixels])
     flat = prepared.reshape(-1, 1, *known.shape[1:])
     distances = np.abs(flat - known).max(axis=(2, 3, 4))
     assert (distances.min(axis=1) < 1e-6).all()
@@ -112,7 +112,7 @@ def test_tasks_share_what_one_would_have(kind, augmentation, sources):
 def test_arrays_at_once_are_arrays_one_by_one(sources, pixels):
     """Batches of arrays are prepared together; files of the same pictures one at a time."""
     prepared, _ = batches(sources["npz"])
-    expected = np.stack([reading.preprocess(pixels[k], SIZE) for k in which(prepared, pixels)])
+    expected = np.stack([preprocess(pixels[k], SIZE) for k in which(prepared, pixels)])
     np.testing.assert_allclose(prepared.reshape(expected.shape), expected, atol=1e-6)
 
 
@@ -189,7 +189,7 @@ def test_other_data_that_is_none(tmp_path, sources):
     assert problem(tmp_path / "one").startswith(f"{tmp_path / 'one' / 'a'}: holds no image")
     cut = tmp_path / "x.tfrecord"
     cut.write_bytes((sources["records"][0] / "x-00000-of-00002").read_bytes()[:-5])
-    assert "is damaged or no TFRecord file, from record 0 on" in problem(cut)
+    assert "is damaged or no TFRecord file, at record 4" in problem(cut)
     with tf.io.TFRecordWriter(str(cut)) as writer:
         writer.write(b"\xffno example")
     assert "not in slim's format" in problem(cut)

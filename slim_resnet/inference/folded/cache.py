@@ -11,6 +11,8 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -26,12 +28,12 @@ _GRAPH, _RECORD = "slim_resnet_graph", "slim_resnet_record"
 _WRITING = ".writing-"
 
 
-def folder_beside(files):
+def folder_beside(files: Sequence[str]) -> str:
     """Returns the folder for the entries of a checkpoint that has these files."""
     return os.path.abspath(files[0]).removesuffix(".index") + ".slim_resnet_cache"
 
 
-def key_of(files, options):
+def key_of(files: Sequence[str], options: Any) -> str:
     """Returns the name of an entry.
 
     Args:
@@ -58,19 +60,19 @@ class Entry:
       names: Names of the variables.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str) -> None:
         self._reader = tf.train.load_checkpoint(os.path.join(path, "entry"))
         self.record = json.loads(self.tensor(_RECORD).item())
         self.graph_def = tf1.GraphDef.FromString(self.tensor(_GRAPH).item())
         self.names = [name for name in self._reader.get_variable_to_shape_map()
                       if name not in (_GRAPH, _RECORD)]
 
-    def tensor(self, name):
+    def tensor(self, name: str) -> np.ndarray:
         """Reads a value and verifies its checksum."""
         return np.asarray(self._reader.get_tensor(name))
 
 
-def read(folder, key):
+def read(folder: str, key: str) -> Entry | None:
     """Returns the `Entry` of a name, or None if there is none that can be read."""
     try:
         return Entry(os.path.join(folder, key))
@@ -78,12 +80,13 @@ def read(folder, key):
         return None
 
 
-def discard(folder, key):
+def discard(folder: str, key: str) -> None:
     """Removes an entry that turned out to be damaged."""
     shutil.rmtree(os.path.join(folder, key), ignore_errors=True)
 
 
-def write(folder, key, graph_def, session, names, record):
+def write(folder: str, key: str, graph_def: tf1.GraphDef, session: tf1.Session,
+          names: Sequence[str], record: dict[str, Any]) -> str | None:
     """Writes an entry, unless the folder cannot be written.
 
     Entries of other contents of the checkpoint, and of other versions, are removed.

@@ -4,12 +4,14 @@ Pure numpy. Everything is computed in float64 and rounded once, by `rounded`.
 """
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 
 # Of slim's and the blog's resnet_arg_scope; checkpoints do not record it.
 EPSILON = 1e-5
 
 
-def affine(gamma, beta, moving_mean, moving_variance, epsilon=EPSILON):
+def affine(gamma: ArrayLike, beta: ArrayLike, moving_mean: ArrayLike, moving_variance: ArrayLike,
+           epsilon: float = EPSILON) -> tuple[np.ndarray, np.ndarray]:
     """Returns ``(scale, offset)``, float64 ``[C]``, so that batch norm is ``x * scale + offset``.
 
     Args:
@@ -22,7 +24,8 @@ def affine(gamma, beta, moving_mean, moving_variance, epsilon=EPSILON):
     return scale, beta - mean * scale
 
 
-def fold_into(weights, scale, offset, biases=0.0):
+def fold_into(weights: ArrayLike, scale: np.ndarray, offset: np.ndarray, biases: ArrayLike = 0.0
+              ) -> tuple[np.ndarray, np.ndarray]:
     """Folds ``x * scale + offset`` behind a convolution into it.
 
     Args:
@@ -36,7 +39,7 @@ def fold_into(weights, scale, offset, biases=0.0):
     return np.asarray(weights, np.float64) * scale, biases * scale + offset
 
 
-def rounded(values, dtype):
+def rounded(values: ArrayLike, dtype: DTypeLike) -> np.ndarray:
     """Returns float64 values rounded to nearest, ties to even, in one step.
 
     Args:

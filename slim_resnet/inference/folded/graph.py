@@ -8,11 +8,13 @@ Every value that the unfolded network has as an end point is a node here.
 """
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 
 from slim_resnet import resnet_utils
+from slim_resnet.checkpoint.recognition import Recognised
 from slim_resnet.inference.folded import folding
 from slim_resnet.models import VARIANTS
 
@@ -42,9 +44,9 @@ class Folded:
     """
 
     graph_def: tf1.GraphDef
-    end_points: dict
+    end_points: dict[str, str]
     logits: str | None
-    variables: dict
+    variables: dict[str, np.ndarray]
 
 
 class _Writer:
@@ -154,8 +156,10 @@ def _aligned(values):
     return copy
 
 
-def folded_graph(network, read, *, dtype=tf.float32, output_stride=None, image_size=None,
-                 with_variables=False, onednn=False, epsilon=folding.EPSILON):
+def folded_graph(network: Recognised, read: Callable[[str], np.ndarray], *,
+                 dtype: tf.DType = tf.float32, output_stride: int | None = None,
+                 image_size: int | None = None, with_variables: bool = False,
+                 onednn: bool = False, epsilon: float = folding.EPSILON) -> Folded:
     """Folds a network and writes it as a graph.
 
     Args:

@@ -2,10 +2,12 @@
 
 import dataclasses
 import types
+from collections.abc import Callable
 
+import numpy as np
 import tensorflow as tf
 
-from slim_resnet.checkpoint.recognition import recognise
+from slim_resnet.checkpoint.recognition import Recognised, recognise
 from slim_resnet.errors import SlimResnetError
 
 tf1 = tf.compat.v1
@@ -24,13 +26,13 @@ class LiveNetwork:
       read: ``read(name)`` returns a variable's value.
     """
 
-    network: object
+    network: Recognised
     epsilon: float
-    dtypes: dict
-    read: object
+    dtypes: dict[str, str]
+    read: Callable[[str], np.ndarray]
 
 
-def live_network(session):
+def live_network(session: tf1.Session) -> LiveNetwork:
     """Finds the network of a session's graph.
 
     Args:

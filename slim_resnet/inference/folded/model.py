@@ -16,12 +16,14 @@ import dataclasses
 import threading
 import time
 import typing
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from slim_resnet import compat
-from slim_resnet.checkpoint.reader import files_of, open_checkpoint
+from slim_resnet.checkpoint.reader import CheckpointLike, files_of, open_checkpoint
 from slim_resnet.checkpoint.recognition import recognise
 from slim_resnet.end_points.keys import check_end_points
 from slim_resnet.errors import SlimResnetError, cause_of
@@ -29,7 +31,7 @@ from slim_resnet.inference.folded import cache
 from slim_resnet.inference.folded.graph import IMAGES, RAW_IMAGES, SCALED_IMAGES
 from slim_resnet.inference.folded.live import live_network
 from slim_resnet.inference.folded.network import checked_values, choose_precision, fold, with_blocks
-from slim_resnet.resnet_utils import unit_arguments
+from slim_resnet.resnet_utils import Block, unit_arguments
 
 tf1 = tf.compat.v1
 
@@ -46,7 +48,7 @@ class Outputs(typing.NamedTuple):
 
     logits: np.ndarray | None
     predictions: np.ndarray | None
-    end_points: dict
+    end_points: dict[str, np.ndarray]
 
 
 @dataclasses.dataclass
@@ -133,8 +135,11 @@ class InferenceModel:
         self.parts_s["load"] = time.perf_counter() - started
 
     @classmethod
-    def from_checkpoint(cls, path, precision="auto", end_points=(), *, image_size=None,
-                        output_stride=None, blocks=None, cache_dir=None):
+    def from_checkpoint(
+            cls, path: CheckpointLike, precision: str = "auto", end_points: Iterable[str] = (), *,
+            image_size: int | None = None, output_stride: int | None = None,
+            blocks: Sequence[Block] | None = None, cache_dir: str | None = None
+            ) -> "InferenceModel":
         """Reads and folds a checkpoint's network.
 
         Args:
@@ -194,7 +199,9 @@ class InferenceModel:
         return model
 
     @classmethod
-    def from_session(cls, session, precision="auto", end_points=(), *, image_size=None):
+    def from_session(cls, session: tf1.Session, precision: str = "auto",
+                     end_points: Iterable[str] = (), *, image_size: int | None = None
+                     ) -> "InferenceModel":
         """Folds the network of a live session as it is now; later changes do not count.
 
         Args:
@@ -217,20 +224,20 @@ class InferenceModel:
             fused = _fuse(live.network, folded, end_points)
         return cls(path, precision, fused, parts_s)
 
-    def __enter__(self):
+    def __enter__(self) -> "InferenceModel":
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: Any) -> None:
         self.close()
 
-    def close(self):
+    def close(self) -> None:
         """Frees the network once the calls that are running are over; later ones fail."""
         with self._lock:
             self._closed = True
             self._lock.wait_for(lambda: not self._running)
         self._session.close()
 
-    def __call__(self, images):
+    def __call__(self, images: np.ndarray) -> Outputs:
         """Runs the network.
 
         Args:
@@ -300,15 +307,15 @@ class InferenceModel:
                 raise SlimResnetError(f"{self.path}: the images hold NaN or infinite values")
         return images
 
-    def probabilities(self, images):
+    def probabilities(self, images: np.ndarray) -> np.ndarray:
         """Returns class probabilities ``[N, classes]``, see `__call__`."""
         return self(images).predictions
 
-    def logits(self, images):
+    def logits(self, images: np.ndarray) -> np.ndarray:
         """Returns logits ``[N, classes]``, see `__call__`."""
         return self(images).logits
 
-    def features(self, end_points, images):
+    def features(self, end_points: Any, images: np.ndarray) -> Any:
         """Returns end points that were asked for, as `network.Network.features` does."""
         return tf.nest.map_structure(self(images).end_points.__getitem__, end_points)
 

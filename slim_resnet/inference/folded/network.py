@@ -1,20 +1,23 @@
 """From the variables of a ResNet V2, checked, to its folded graph."""
 
 import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from slim_resnet import compat
-from slim_resnet.checkpoint.recognition import recognise
+from slim_resnet.checkpoint.reader import Checkpoint
+from slim_resnet.checkpoint.recognition import Recognised, recognise
 from slim_resnet.common import environment
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.inference.folded.graph import IMAGES, folded_graph
+from slim_resnet.inference.folded.graph import IMAGES, Folded, folded_graph
 from slim_resnet.models import VARIANTS
-from slim_resnet.resnet_utils import unit_arguments
+from slim_resnet.resnet_utils import Block, unit_arguments
 
 
-def choose_precision(precision):
+def choose_precision(precision: str) -> str:
     """Returns ``float32`` or ``bfloat16`` for one of `environment.PRECISIONS`.
 
     Raises:
@@ -23,18 +26,17 @@ def choose_precision(precision):
     if precision not in environment.PRECISIONS:
         raise SlimResnetError(f"there is no precision {precision!r}; choose one of "
                               f"{', '.join(environment.PRECISIONS)}")
-    machine = environment.cpu()
-    able = environment.has_bfloat16(machine["flags"])
-    if precision == "bfloat16" and not able:
-        raise SlimResnetError(f"precision bfloat16: this CPU ({machine['model']}) has neither "
-                              "avx512_bf16 nor amx_bf16; use float32")
+    if precision == "bfloat16":
+        environment.check_bfloat16()
     if precision == "auto":
+        able = environment.has_bfloat16(environment.cpu()["flags"])
         # Without oneDNN, TensorFlow widens every bfloat16 number and is slower than in float32.
         return "bfloat16" if able and compat.onednn_enabled() else "float32"
     return precision
 
 
-def checked_values(path, dtypes, read):
+def checked_values(path: str, dtypes: dict[str, str], read: Callable[[str], np.ndarray]
+                   ) -> Callable[[str], np.ndarray]:
     """Returns a ``read`` that passes on only values that a network can be folded from.
 
     Args:
@@ -61,7 +63,9 @@ def checked_values(path, dtypes, read):
     return checked
 
 
-def build_folded(opened, images, session, precision):
+def build_folded(opened: Checkpoint, images: tf.Tensor, session: tf.compat.v1.Session,
+                 precision: str) -> tuple[
+                     tf.Tensor | None, tf.Tensor | None, dict[str, tf.Tensor]]:
     """Builds a checkpoint's folded network, all values constants, in the graph of ``images``.
 
     Arguments and results are `network.build_network`'s; ``precision`` is ``float32`` or
@@ -81,7 +85,8 @@ def build_folded(opened, images, session, precision):
                 end_points)
 
 
-def fold(path, network, read, precision, output_stride=None, **options):
+def fold(path: str, network: Recognised, read: Callable[[str], np.ndarray], precision: str,
+         output_stride: int | None = None, **options: Any) -> Folded:
     """Returns the `inference_graph.Folded` of a network, written for this process's kernels.
 
     Args:
@@ -104,7 +109,7 @@ def fold(path, network, read, precision, output_stride=None, **options):
         raise SlimResnetError(f"{path}: its network cannot be built: {error}") from error
 
 
-def with_blocks(network, blocks, path):
+def with_blocks(network: Recognised, blocks: Sequence[Block], path: str) -> Recognised:
     """Returns the network with another table's strides and rates."""
     def channels(table):
         return [(block.scope, [(unit["depth"], unit["depth_bottleneck"]) for unit in

@@ -1,7 +1,0 @@
-"""``slim-resnet end-points`` as a script."""
-
-import sys
-
-from slim_resnet.cli import main
-
-sys.exit(main(["end-points", *sys.argv[1:]]))

@@ -1,0 +1,69 @@
+"""One engine of `engines` in this process; started by `comparison`.
+
+It is told what to do by a JSON object a line on standard input, and answers each with
+one on what was its standard output; whatever else is printed goes to standard error.
+"""
+
+import json
+import os
+import sys
+
+import numpy as np
+
+from scripts.peers import engines
+from slim_resnet.common.environment import memory_bytes
+from slim_resnet.errors import SlimResnetError
+
+
+def serve(engine, arguments, commands, answer):
+    """Loads an engine and does what it is told until ``commands`` end.
+
+    Args:
+      engine: A key of `engines.LOADERS`, or ``make_files``.
+      arguments: For its loader or `engines.make_files`, by name; for a loader
+        also ``batch_sizes``.
+      commands: Yields ``{"batch_size": N}``, or with ``"save"`` the file that the
+        outputs go to.
+      answer: Called with plain data once the engine has given its first outputs, and
+        after every command.
+    """
+    if engine == "make_files":
+        try:
+            answer({"files": engines.make_files(**arguments)})
+        except SlimResnetError as error:
+            answer({"unavailable": str(error)})
+        return
+    try:
+        batch_sizes = arguments.pop("batch_sizes")
+        run = engines.LOADERS[engine](**arguments)
+        images = engines.images_for(max(batch_sizes), arguments["files"]["image_size"])
+        run(images[:batch_sizes[0]])
+    except ImportError as error:
+        answer({"unavailable": engines.missing(error)})
+        return
+    # Whatever a package raises over a model that it cannot take is a result, too.
+    except Exception as error:
+        first_line = (str(error) or type(error).__name__).splitlines()[0]
+        answer({"unavailable": first_line[:300]})
+        return
+    answer({"peak_bytes": memory_bytes("VmHWM")})
+    for command in commands:
+        outputs = run(images[:command["batch_size"]])
+        if "save" in command:
+            np.save(command["save"], np.asarray(outputs, np.float32))
+        answer({"peak_bytes": memory_bytes("VmHWM")})
+
+
+def main():
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+
+    def answer(values):
+        print(json.dumps(values), file=answers, flush=True)
+
+    engine, arguments = json.loads(sys.argv[1])
+    serve(engine, arguments, map(json.loads, sys.stdin), answer)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""``--output FILE.jsonl``, ``--resume`` and ``--cluster`` of commands that go through images."""
+
+import argparse
+import collections
+import dataclasses
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from slim_resnet.commands import options
+from slim_resnet.commands.progress import report_busy, say, with_progress
+from slim_resnet.common.cluster import read_cluster
+from slim_resnet.common.files import sha256_of
+from slim_resnet.errors import SlimResnetError
+from slim_resnet.inference.results import Results, data_sha256, read_rows
+
+
+def add_arguments(parser: options.Container) -> None:
+    """Adds all three options."""
+    parser.add_argument("--output", metavar="FILE.jsonl",
+                        help="write a line of JSON an image, as they come")
+    parser.add_argument("--resume", action="store_true",
+                        help="go on with what --output holds, the same command's results, if "
+                        "there are any")
+    options.add_cluster(parser)
+
+
+def check(arguments: argparse.Namespace) -> None:
+    """Raises `SlimResnetError` if ``--output`` is no name for JSON lines, or missed."""
+    if arguments.output is None:
+        options.refuse(arguments, ("resume", "cluster", "job", "task"),
+                       "needs --output FILE.jsonl, which keeps the results")
+    elif not arguments.output.endswith(".jsonl"):
+        raise SlimResnetError(f"--output {arguments.output}: holds JSON lines; name it .jsonl")
+
+
+def opened(arguments: argparse.Namespace, command: str, checkpoint: Any, files: Iterable[str],
+           **depends_on: Any) -> Results:
+    """Returns the `results.Results` that ``--output`` and a cluster ask for.
+
+    Args:
+      arguments: With those of `add_arguments`, `options.add_preparation`,
+        `options.add_batch_size` and `options.add_optimize`.
+      command: Name of the subcommand.
+      checkpoint: The open `checkpoint.Checkpoint`.
+      files: The files of all tasks' images.
+      **depends_on: What else the results depend on, plain data by option.
+
+    Raises:
+      SlimResnetError: See `cluster.read_cluster` and `results.Results`.
+    """
+    cluster = read_cluster(arguments.cluster, arguments.job, arguments.task)
+    shard = cluster.shard if cluster else (0, 1)
+    made_by = {
+        "format": f"slim_resnet {command} 1", "checkpoint_sha256": sha256_of(checkpoint.files),
+        "data_sha256": data_sha256(files),
+        "options": {**{name: getattr(arguments, name) for name in (
+            "image_size", "preprocessing", "batch_size", "optimize", "precision")}, **depends_on}}
+    return Results(arguments.output, made_by, arguments.batch_size, shard, arguments.resume)
+
+
+def write(command: str, results: Results, batches: Iterable[list], total: int | None,
+          network: Any) -> tuple[bool, int]:
+    """Does what is left of a task, and merges the parts of all tasks after the last.
+
+    Args:
+      command: Name of the subcommand.
+      results: A `results.Results`.
+      batches: Yields lists of results, dataclasses with a ``cause``, a batch each.
+      total: How many images all tasks have; None if unknown.
+      network: What ``batches`` runs, for its ``busy_s``; None if nothing is left.
+
+    Returns:
+      ``(whole, status)``: whether FILE has the results of all tasks, and the exit
+      status.
+    """
+    before, of_total = results.images_done, ""
+    if total is not None:
+        total = results.images_of(total)
+        of_total = f" of {total}"
+    started = time.perf_counter()
+    with results:
+        try:
+            for _ in with_progress(_written(results, batches), total, done=before):
+                pass
+        except KeyboardInterrupt:
+            say(command, f"interrupted after {results.images_done}{of_total} images; the same "
+                "command with --resume goes on")
+            return False, 130
+        if network:
+            report_busy(command, results.images_done - before, time.perf_counter() - started,
+                        network.busy_s)
+        whole = results.finish()
+    if not whole:
+        say(command, f"{results.part} is finished; the task that finishes last writes "
+            f"{results.path}")
+    file = results.path if whole else results.part
+    readable = collections.Counter(row["cause"] is None for row in read_rows(file))
+    if readable[False]:
+        say(command, f"{readable[False]} of {readable.total()} images could not be read; their "
+            f"lines in {file} say why")
+    return whole, 2 if readable[False] else 0
+
+
+def _written(results, batches):
+    for batch in batches:
+        results.write([dataclasses.asdict(result) for result in batch])
+        yield from batch

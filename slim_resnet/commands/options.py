@@ -1,0 +1,178 @@
+"""Options that several commands have, each declared once."""
+
+import argparse
+from collections.abc import Iterable
+
+from slim_resnet.checkpoint.runs import settings_of
+from slim_resnet.common.environment import PRECISIONS
+from slim_resnet.common.files import check_writable
+from slim_resnet.errors import SlimResnetError
+from slim_resnet.images.settings import BATCH_SIZE, IMAGE_SIZE, PREPROCESSING
+
+# A parser, or a group of one.
+Container = argparse._ActionsContainer
+
+_CHECKPOINT = "checkpoint file or prefix, folder, or released .tar.gz"
+_PLOT_FORMATS = "as .png, .svg or .pdf (extra: plot)"
+
+
+def positive_int(text: str) -> int:
+    """An argparse type: a whole number from 1."""
+    return _int_from(1, text)
+
+
+def non_negative_int(text: str) -> int:
+    """An argparse type: a whole number from 0."""
+    return _int_from(0, text)
+
+
+def _int_from(least, text):
+    try:
+        value = int(text)
+    except ValueError:
+        value = None
+    if value is None or value < least:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least {least}")
+    return value
+
+
+def add_checkpoint(parser: Container) -> None:
+    """Adds ``checkpoint``."""
+    parser.add_argument("checkpoint", metavar="CHECKPOINT", help=_CHECKPOINT)
+
+
+def add_network(parser: Container, models: Iterable[str]) -> None:
+    """Adds ``checkpoint``, which may be one of ``models`` too, and ``--num-classes``."""
+    parser.add_argument("checkpoint", metavar="MODEL|CHECKPOINT",
+                        help=f"one of {', '.join(models)}; or a {_CHECKPOINT}")
+    parser.add_argument("--num-classes", type=positive_int, metavar="N",
+                        help="logits of a MODEL (default: 1000); a checkpoint has its own")
+
+
+def add_images(parser: Container, nargs: str = "+") -> None:
+    """Adds ``images``."""
+    parser.add_argument("images", metavar="IMAGE", nargs=nargs,
+                        help="JPEG, PNG, GIF or BMP file, or a folder to search for them")
+
+
+def add_labels(parser: Container) -> None:
+    """Adds ``--labels``."""
+    parser.add_argument("--labels", metavar="FILE",
+                        help="names of classes, one a line; for 1001 classes, 1000 lines will do, "
+                        "and background is put before them (default: those of slim-resnet train, "
+                        "if it wrote the checkpoint)")
+
+
+def add_preparation(parser: Container, note: str = "") -> None:
+    """Adds ``--image-size`` and ``--preprocessing``; see `complete`.
+
+    Args:
+      parser: The command's.
+      note: What the help adds to the default of the size.
+    """
+    parser.add_argument("--image-size", type=positive_int, metavar="PIXELS",
+                        help="height and width that images are resized to (default: what "
+                        "slim-resnet train had, if it wrote the checkpoint, else "
+                        f"{IMAGE_SIZE}{note})")
+    parser.add_argument("--preprocessing", choices=PREPROCESSING,
+                        help="inception: central 0.875, bilinear, 2x-1, as slim evaluates; "
+                        "none: resize only, values from 0 to 255 (default: as trained, else "
+                        "inception)")
+    parser.set_defaults(complete=complete)
+
+
+def complete(arguments: argparse.Namespace) -> None:
+    """Puts what the checkpoint was trained with in the place of what was not given."""
+    arguments.image_size, arguments.preprocessing, _ = settings_of(
+        arguments.checkpoint, arguments.image_size, arguments.preprocessing)
+
+
+def add_batch_size(parser: Container, default: int | None = BATCH_SIZE, note: str = "") -> None:
+    """Adds ``--batch-size``, for images in a run of the network.
+
+    Args:
+      parser: The command's.
+      default: None tells whether it was given.
+      note: What the help adds to the default.
+    """
+    parser.add_argument("--batch-size", type=positive_int, default=default, metavar="N",
+                        help=f"images in a run of the network (default: {BATCH_SIZE}{note})")
+
+
+def add_optimize(parser: Container, goes_with: str = "--optimize") -> None:
+    """Adds ``--optimize`` and ``--precision``, which ``goes_with`` it; see `optimize.prepare`."""
+    parser.add_argument("--optimize", action="store_true",
+                        help="fold the batch norms and fuse the layers: the same results but for "
+                        "rounding, faster; turns oneDNN on unless TF_ENABLE_ONEDNN_OPTS is "
+                        "set, and keeps the folded network in a folder beside the checkpoint")
+    parser.add_argument("--precision", choices=PRECISIONS,
+                        help=f"with {goes_with}; auto takes bfloat16 on CPUs that are faster in "
+                        "it (default: auto)")
+
+
+def add_trained_precision(parser: Container, **more: str) -> None:
+    """Adds ``--precision`` of a network that is not folded."""
+    parser.add_argument("--precision", choices=("float32", "bfloat16"),
+                        help="bfloat16: by TensorFlow's own mixed-precision rewrite", **more)
+
+
+def add_end_points(parser: Container, what: str) -> None:
+    """Adds ``--end-points``; the help says ``what`` they are chosen for."""
+    parser.add_argument("--end-points", nargs="+", metavar="KEY",
+                        help=f"{what}: keys, or patterns of whole keys with the shell's * ? [...], "
+                        "for example '*/block4/*'")
+
+
+def add_cluster(parser: Container) -> None:
+    """Adds the options that `cluster.read_cluster` takes."""
+    parser.add_argument("--cluster", metavar="SPEC.json",
+                        help='the tasks that share the work: {"worker": ["HOST:PORT", ...]} '
+                        "(default: the cluster in TF_CONFIG, if there is one)")
+    parser.add_argument("--job", metavar="NAME", help="with --cluster: this process's job")
+    parser.add_argument("--task", type=non_negative_int, metavar="N",
+                        help="with --cluster: its number within the job, from 0")
+
+
+def add_json(parser: Container, more: str = "") -> None:
+    """Adds ``--json`` of a command that prints."""
+    parser.add_argument("--json", action="store_true", help=f"print one JSON document{more}")
+
+
+def add_plot(parser: Container, what: str) -> None:
+    """Adds ``--plot``; see `check_files`."""
+    parser.add_argument("--plot", metavar="FILE", help=f"{what}, {_PLOT_FORMATS}")
+
+
+def add_record(parser: Container, what: str, plot: str) -> None:
+    """Adds ``--json`` and ``--plot`` of a command that measures; see `check_files`."""
+    parser.add_argument("--json", metavar="FILE", help=what)
+    add_plot(parser, plot)
+
+
+def check_files(*paths: str | None, plot: str | None = None) -> None:
+    """Raises `SlimResnetError` unless all files that are given can be written.
+
+    Args:
+      *paths: Files, or None.
+      plot: A picture of measurements, or None.
+    """
+    for path in filter(None, (*paths, plot)):
+        check_writable(path)
+    if plot:
+        from slim_resnet.pictures import plots
+        plots.check_plot_file(plot)
+
+
+def refuse(arguments: argparse.Namespace, names: Iterable[str], why: str) -> None:
+    """Raises `SlimResnetError` for an option that was given and has no effect.
+
+    Args:
+      arguments: The command line.
+      names: Options without their dashes.
+      why: What the message says behind the option.
+    """
+    for name in names:
+        value = getattr(arguments, name.replace("-", "_"))
+        # Not a test of truth: the first task is 0.
+        if value is not None and value is not False:
+            raise SlimResnetError(f"--{name} {why}")

@@ -1,0 +1,110 @@
+"""What commands say on stderr about images that they go through."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import Any
+
+from slim_resnet.common.files import atomic_write
+
+
+def say(command: str, line: str) -> None:
+    """Prints a line on stderr, with the name of the subcommand before it."""
+    print(f"slim-resnet {command}: {line}", file=sys.stderr, flush=True)
+
+
+def printable(text: str) -> str:
+    """Returns text that any stdout in UTF-8 takes; names of files may not be."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def with_progress(items: Iterable, total: int | None = None, noun: str = "images", done: int = 0,
+                  size: Callable[[Any], int] = lambda item: 1) -> Iterator:
+    """Yields ``items`` and counts them on stderr, if that is a terminal.
+
+    Args:
+      items: What is counted.
+      total: How many there will be; None if unknown.
+      noun: What they are.
+      done: How many were done before.
+      size: Gives how many an item counts for.
+    """
+    if not sys.stderr.isatty():
+        yield from items
+        return
+    of_total = "" if total is None else f" of {total}"
+    try:
+        for item in items:
+            done += size(item)
+            print(f"\r{done}{of_total} {noun}", end="", file=sys.stderr, flush=True)
+            yield item
+    finally:
+        print(file=sys.stderr)
+
+
+def step_counter(noun: str) -> Callable[[int, int], None] | None:
+    """Returns what counts steps of measuring on stderr; None if that is no terminal."""
+    def count(done, total):
+        # The cursor goes back, and the next line is written over it.
+        print(f"{noun} {done} of {total}", end="\r", file=sys.stderr, flush=True)
+
+    return count if sys.stderr.isatty() else None
+
+
+def batches_with_progress(arguments: argparse.Namespace, paths: Collection[str]) -> Iterator:
+    """Yields the `images.Batch`es of files as `options.add_preparation` says, counted."""
+    from slim_resnet.images import reading
+    batches = reading.read_images(paths, arguments.image_size, arguments.preprocessing,
+                                  arguments.batch_size)
+    return with_progress(batches, len(paths), size=lambda batch: len(batch.names))
+
+
+def readable_batches(arguments: argparse.Namespace, paths: Collection[str],
+                     unreadable: list) -> Iterator:
+    """Yields the readable images of files as arrays, with progress.
+
+    Args:
+      arguments: With those of `options.add_preparation` and ``batch_size``.
+      paths: Image files.
+      unreadable: A list that ``(name, cause)`` of each unreadable image is added to.
+    """
+    for batch in batches_with_progress(arguments, paths):
+        unreadable += [(name, cause) for name, cause in zip(batch.names, batch.causes) if cause]
+        if len(batch.images):
+            yield batch.images
+
+
+def report_busy(command: str, images: int, seconds: float, busy_s: float) -> None:
+    """Says how fast images were done, and how much of the time the network ran."""
+    say(command, f"{images} images in {seconds:.1f} s, {images / seconds:.2f} a second; network "
+        f"busy {100 * busy_s / seconds:.1f} % of the time")
+
+
+def report_unreadable(command: str, causes: Collection[tuple[str, str]]) -> int:
+    """Says a line for every unreadable image.
+
+    Args:
+      command: Name of the subcommand.
+      causes: ``(name, cause)`` of each.
+
+    Returns:
+      The exit status: 2 if there is any, else 0.
+    """
+    for name, cause in causes:
+        say(command, f"{printable(name)}: cannot be read: {cause}")
+    return 2 if causes else 0
+
+
+def report_interrupted(command: str, done: int, total: int) -> int:
+    """Says how far a command came before Ctrl-C; returns the exit status."""
+    say(command, f"interrupted after {done} of {total} images")
+    return 130
+
+
+def write_record(record: dict, path: str | None) -> None:
+    """Writes the record of a measurement as JSON, if there is a path."""
+    if path:
+        with atomic_write(path) as file:
+            json.dump(record, file, indent=1)
+            file.write("\n")

@@ -1,0 +1,56 @@
+"""A frozen GraphDef: one binary file, variables as constants."""
+
+import json
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from slim_resnet.checkpoint.reader import CheckpointLike, open_checkpoint
+from slim_resnet.checkpoint.recognition import recognise
+from slim_resnet.common import files
+from slim_resnet.export.shared import METADATA, chosen_end_points, metadata, network_builder
+
+tf1 = tf.compat.v1
+
+
+def export_frozen(
+        checkpoint: CheckpointLike, output: str | os.PathLike, *,
+        end_points: Sequence[str] | None = None, image_size: int | None = None,
+        optimize: bool = False, precision: str = "auto") -> dict[str, Any]:
+    """Writes a binary GraphDef with the variables as constants.
+
+    Its input node is ``images`` (float32 ``[N, H, W, 3]``, prepared). Its output nodes
+    are ``end_points/<key>`` for every end point chosen, and ``slim_resnet_metadata``,
+    a constant string.
+
+    Args:
+      checkpoint: Anything that `open_checkpoint` opens.
+      output: File to write.
+      end_points: Keys; None takes pooled features, logits and predictions.
+      image_size: Fixes H and W, in pixels; None leaves them open.
+      optimize: See `export_saved_model`.
+      precision: See `export_saved_model`.
+
+    Returns:
+      The `metadata`.
+
+    Raises:
+      SlimResnetError: The checkpoint cannot be restored, or an argument is at fault.
+    """
+    files.check_writable(output)
+    with open_checkpoint(checkpoint) as opened, tf.Graph().as_default() as graph, \
+         tf1.Session() as session:
+        build, chosen = network_builder(optimize, precision)
+        record = metadata(recognise(opened), chosen)
+        prepared = tf1.placeholder(tf.float32, [None, image_size, image_size, 3], "images")
+        _, _, known = build(opened, prepared, session)
+        outputs = [tf.identity(tensor, f"end_points/{key}")
+                   for key, tensor in chosen_end_points(end_points, known).items()]
+        outputs.append(tf.constant(json.dumps(record), name=METADATA))
+        frozen = tf1.graph_util.convert_variables_to_constants(
+            session, graph.as_graph_def(), [tensor.op.name for tensor in outputs])
+        with files.atomic_write(output, "wb") as file:
+            file.write(frozen.SerializeToString())
+    return record

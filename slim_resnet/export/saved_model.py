@@ -1,0 +1,119 @@
+"""SavedModel, for ``tf.saved_model.load`` and TensorFlow Serving."""
+
+import json
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from slim_resnet.checkpoint.reader import CheckpointLike, open_checkpoint
+from slim_resnet.checkpoint.recognition import recognise
+from slim_resnet.checkpoint.runs import settings_of
+from slim_resnet.common import files
+from slim_resnet.errors import SlimResnetError
+from slim_resnet.export.shared import (
+    METADATA,
+    chosen_end_points,
+    metadata,
+    network_builder,
+    temporary_folder,
+)
+from slim_resnet.images.decoding import decode
+from slim_resnet.images.labels import read_labels
+from slim_resnet.images.preparation import preprocess
+
+tf1 = tf.compat.v1
+
+
+def export_saved_model(
+        checkpoint: CheckpointLike, output: str | os.PathLike, *,
+        end_points: Sequence[str] | None = None, image_size: int | None = None,
+        preprocessing: str | None = None, labels: str | None = None, optimize: bool = False,
+        precision: str = "auto") -> dict[str, Any]:
+    """Writes a SavedModel for ``tf.saved_model.load`` and TensorFlow Serving.
+
+    Signatures, with any batch size:
+
+    * ``serving_default``: ``image_bytes`` (string ``[N]``, files as `images.decode` takes
+      them) to ``probabilities`` (``[N, classes]``) and, with labels, ``classes`` (string
+      ``[N, classes]``, the names in the same order). Without logits there is none.
+    * ``end_points``: ``images`` (float32 ``[N, H, W, 3]``, prepared) to end points by key.
+
+    Args:
+      checkpoint: Anything that `open_checkpoint` opens.
+      output: Folder to make.
+      end_points: Keys for the ``end_points`` signature; None takes pooled features,
+        logits and predictions.
+      image_size: Height and width that ``serving_default`` resizes to, in pixels; None
+        takes what the checkpoint was trained with, see `runs.settings_of`.
+      preprocessing: How it prepares images; one of `images.PREPROCESSING`, or None.
+      labels: Labels file, see `labels.read_labels`, or None.
+      optimize: Whether to write the folded network, all values constants.
+      precision: Of the folded network, one of `environment.PRECISIONS`.
+
+    Returns:
+      The `metadata`, which is in ``assets.extra/slim_resnet_metadata.json`` too.
+
+    Raises:
+      SlimResnetError: ``output`` exists or cannot be made, or an argument is at fault.
+    """
+    output = os.path.normpath(output)
+    if os.path.lexists(output):
+        raise SlimResnetError(f"{output}: exists already; name a folder to make")
+    files.check_writable(output)
+    image_size, preprocessing, labels = settings_of(checkpoint, image_size, preprocessing, labels)
+    with open_checkpoint(checkpoint) as opened, tf.Graph().as_default(), \
+         tf1.Session() as session:
+        recognised = recognise(opened)
+        build, chosen = network_builder(optimize, precision)
+        record = dict(metadata(recognised, chosen), image_size_pixels=image_size,
+                      preprocessing=preprocessing)
+        signatures = _signatures(opened, recognised, session, build, end_points, labels,
+                                 lambda contents: preprocess(
+                                     decode(contents), image_size, preprocessing))
+        with temporary_folder(output) as folder:
+            made = os.path.join(folder, "saved_model")
+            builder = tf1.saved_model.Builder(made)
+            builder.add_meta_graph_and_variables(
+                session, [tf.saved_model.SERVING], signatures, strip_default_attrs=True)
+            builder.save()
+            os.mkdir(os.path.join(made, "assets.extra"))
+            with open(os.path.join(made, "assets.extra", f"{METADATA}.json"), "w",
+                      encoding="utf-8") as file:
+                json.dump(record, file, indent=1)
+            os.rename(made, output)
+    return record
+
+
+def _signatures(opened, recognised, session, build, end_points, labels, prepare):
+    """Builds the graph of a SavedModel; returns its signatures by name."""
+    shape = [None, None, None, 3]
+    if recognised.num_classes is None:
+        if labels is not None:
+            raise SlimResnetError(f"{labels}: names classes, but {opened.path} has no logits")
+        prepared = tf1.placeholder(tf.float32, shape, "images")
+        _, _, known = build(opened, prepared, session)
+        return {"end_points": _signature({"images": prepared},
+                                         chosen_end_points(end_points, known))}
+    names = None if labels is None else read_labels(labels, recognised.num_classes)
+    image_bytes = tf1.placeholder(tf.string, [None], "image_bytes")
+    decoded = tf.map_fn(prepare, image_bytes, fn_output_signature=tf.float32)
+    # One network for both: what is fed here takes the place of what was decoded.
+    prepared = tf1.placeholder_with_default(decoded, shape, "images")
+    _, probabilities, known = build(opened, prepared, session)
+    served = {"probabilities": probabilities}
+    if names is not None:
+        served["classes"] = tf.tile([names], [tf.size(image_bytes), 1])
+    return {tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY:
+            _signature({"image_bytes": image_bytes}, served),
+            "end_points": _signature({"images": prepared}, chosen_end_points(end_points, known))}
+
+
+def _signature(inputs, outputs):
+    def information(tensors):
+        return {name: tf1.saved_model.build_tensor_info(tensor)
+                for name, tensor in tensors.items()}
+
+    return tf1.saved_model.build_signature_def(information(inputs), information(outputs),
+                                               tf.saved_model.PREDICT_METHOD_NAME)

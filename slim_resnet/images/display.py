@@ -1,0 +1,80 @@
+"""Image files twice: prepared for a network, and small, for people to look at."""
+
+import os
+import typing
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from slim_resnet.errors import cause_of
+from slim_resnet.images.decoding import decode
+from slim_resnet.images.preparation import preparation
+
+tf1 = tf.compat.v1
+
+# Longer side of what is shown, in pixels.
+SHOWN_SIZE = 480
+
+
+class DisplayedImage(typing.NamedTuple):
+    """One image file, read or not.
+
+    Attributes:
+      path: The file.
+      prepared: float32 ``[image_size, image_size, 3]``, as `images.preprocess` gives
+        it; None if unreadable.
+      shown: uint8 ``[height, width, 3]``: all of the image, its longer side at most
+        `SHOWN_SIZE`; None if unreadable.
+      cropped: Left, top, right and bottom of what the network sees of it, as shares
+        of its width and height.
+      cause: Why it is unreadable, one line; None if it was read.
+    """
+
+    path: str
+    prepared: np.ndarray | None
+    shown: np.ndarray | None = None
+    cropped: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
+    cause: str | None = None
+
+
+def read_displayed(paths: Iterable[str | os.PathLike], image_size: int,
+                   preprocessing: str = "inception") -> Iterator[DisplayedImage]:
+    """Reads image files, one after the other.
+
+    Args:
+      paths: Image files, as `images.find_images` returns them.
+      image_size: Height and width of what the network is given, in pixels.
+      preprocessing: See `images.preprocess`.
+
+    Yields:
+      A `DisplayedImage` for every path, in order. One that cannot be read has its cause.
+    """
+    prepare, _, seen = preparation(preprocessing)
+    graph = tf.Graph()
+    with graph.as_default():
+        file = tf1.placeholder(tf.string, [])
+        image = decode(tf.io.read_file(file))
+        read = prepare(image, image_size), _shown(image), tf.shape(image)[:2]
+    with tf1.Session(graph=graph) as session:
+        for path in map(os.fspath, paths):
+            try:
+                values = session.run(read, {file: os.fsencode(path)})
+            except tf.errors.OpError as error:
+                yield DisplayedImage(path, None, cause=cause_of(error.message))
+                continue
+            except UnicodeDecodeError as error:
+                # TensorFlow's message quotes a name that is not UTF-8.
+                yield DisplayedImage(path, None,
+                                     cause=cause_of(error.object.decode("utf-8", "replace")))
+                continue
+            prepared, shown, (height, width) = values
+            yield DisplayedImage(path, prepared, shown, seen(height, width))
+
+
+def _shown(image: tf.Tensor) -> tf.Tensor:
+    size = tf.cast(tf.shape(image)[:2], tf.float32)
+    share = tf.minimum(1.0, SHOWN_SIZE / tf.reduce_max(size))
+    size = tf.maximum(1, tf.cast(tf.round(share * size), tf.int32))
+    small = tf.image.resize(image, size, antialias=True)
+    return tf.cast(tf.clip_by_value(tf.round(small), 0, 255), tf.uint8)

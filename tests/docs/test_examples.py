@@ -1,0 +1,119 @@
+"""Every example of README, docs and help, run: commands and Python alike, a page at a time.
+
+The files that they name are made here: a checkpoint of slim's with few channels stands for
+``resnet_v2_50``, noise for photographs. What takes long is run with fewer steps.
+"""
+
+import glob
+import importlib
+import json
+import os
+import pathlib
+import re
+import shlex
+import shutil
+import tarfile
+
+import pytest
+
+from slim_resnet import cli
+from tests.helpers import checkpoints, pictures, timing_records
+
+pytestmark = pytest.mark.slow
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+# Added to a command line, where the last value of an option counts.
+SMALLER = {
+    "benchmark": ["--num-batches", "1", "--burn-in", "0", "--batch-size", "1"],
+    "train": ["--steps", "2", "--batch-size", "2", "--image-size", "32"],
+    "degradation": ["--depths", "7", "--seeds", "1", "--steps", "2"],
+}
+SCRIPT = """
+import tensorflow as tf
+slim = tf.contrib.slim
+with tf.Session() as sess:
+    net = slim.conv2d(tf.ones([1, 4, 4, 1]), 2, 3)
+    sess.run(tf.global_variables_initializer())
+    print(sess.run(net).shape)
+"""
+
+
+def commands_of(text):
+    """Returns the words of each command of indented blocks, continued lines joined."""
+    lines = re.sub(r"\\\n\s*", "", text).splitlines()
+    return [shlex.split(line.strip()) for line in lines if line.startswith("    slim-resnet ")]
+
+
+def expanded(word):
+    """Returns what a shell makes of a word: braces, then files of a pattern, if there are any."""
+    braces = re.search(r"\{(.+)\}", word)
+    words = [word.replace(braces[0], part) for part in braces[1].split(",")] if braces else [word]
+    return [name for word in words for name in sorted(glob.glob(word)) or [word]]
+
+
+@pytest.fixture(scope="session")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("examples")
+    checkpoint = folder / "resnet_v2_50.ckpt"
+    checkpoints.write(checkpoint, checkpoints.slim_builder((2, 1, 1, 1), 1001),
+                      checkpoints.V1)
+    with tarfile.open(folder / "resnet_v2_50_2017_04_14.tar.gz", "w:gz") as archive:
+        archive.add(checkpoint, "resnet_v2_50.ckpt")
+    for number in range(3):
+        pictures.write_png(folder / "photos" / f"{number}.png", number)
+        for kind in ("daisy", "rose"):
+            pictures.write_png(folder / "flowers" / kind / f"{number}.png", number)
+    shutil.copy(folder / "photos" / "0.png", folder / "photo.jpg")
+    for number in range(1000):
+        validation = folder / "imagenet" / "validation" / f"n{number:08d}"
+        validation.mkdir(parents=True)
+        if number < 3:
+            shutil.copy(folder / "photos" / f"{number}.png", validation)
+    (folder / "imagenet.txt").write_text("".join(f"class {k}\n" for k in range(1, 1001)))
+    (folder / "tfrecords").mkdir()
+    for shard in range(2):
+        pictures.write_records(
+            folder / "tfrecords" / f"validation-{shard:05d}-of-00002",
+            [pictures.record((folder / "photos" / f"{number}.png").read_bytes(), number + 1)
+             for number in range(3)])
+    (folder / "run.json").write_text(json.dumps(timing_records.record()))
+    (folder / "blog.py").write_text(SCRIPT)
+    return folder
+
+
+@pytest.fixture
+def folder(files, tmp_path, monkeypatch):
+    copy = tmp_path / "files"
+    shutil.copytree(files, copy, copy_function=os.link)
+    monkeypatch.chdir(copy)
+    return copy
+
+
+def run(words, capsys):
+    smaller = SMALLER.get(words[1], [])
+    status = cli.main([name for word in words[1:] for name in expanded(word)] + smaller)
+    assert status == 0, f"{shlex.join(words)}: {capsys.readouterr().err}"
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_commands_of_a_page(page, folder, capsys):
+    for words in commands_of(page.read_text()):
+        run(words, capsys)
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_examples_of_help(command, folder, capsys):
+    module = importlib.import_module(f"slim_resnet.commands.{command.replace('-', '_')}")
+    found = commands_of(module.__doc__)
+    assert found, f"slim-resnet {command} --help has no example"
+    for words in found:
+        run(words, capsys)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_python_of_a_page(page, folder):
+    names = {}
+    for block in re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL):
+        exec(compile(block, str(page), "exec"), names)
