@@ -105,6 +105,9 @@ def _build_plain(found, images, is_training, output_stride, global_pool, spatial
     network, size = found.row.network, images.shape.as_list()[1:3]
     if output_stride is not None or not global_pool:
         raise ValueError(f"{network.title} has no output_stride, and no global_pool to leave out")
+    if spatial_squeeze is not False:
+        for one in filter(None, size):
+            found.row.checked_image_size(one)
     options = {}
     if network.aux:
         # The head's last convolution takes all of its map: another size has other weights.

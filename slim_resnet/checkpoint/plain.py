@@ -89,7 +89,8 @@ def _candidate(path, shapes, names, model, scope):
                               "convolutions")
     aux_kernel = None
     if network.aux and any(name.startswith(f"{start}{network.aux}/") for name in names):
-        kernels = [int(match[1]) for match in filter(None, map(_AUX_KERNEL.search, names))]
+        kernels = [int(match[1]) for match in filter(None, (
+            _AUX_KERNEL.fullmatch(name.removeprefix(f"{start}{network.aux}")) for name in names))]
         aux_kernel = kernels[0] if kernels else 5
     expected = {start + name: shape for name, shape in
                 expected_shapes(model.name, logits[-1], first[2], aux_kernel).items()}

@@ -101,6 +101,18 @@ class Recognised:
         return next(row for row in FROM_BLOCKS.values() if row.variant == self.variant)
 
     @property
+    def first_weights(self) -> str | None:
+        """Name below its scope of the first layer's weights; None without a root block."""
+        if self.variant is None:
+            return self.row.network.first
+        return f"{VARIANTS[self.variant].root[0][0]}/weights" if self.root_block else None
+
+    @property
+    def logits_scope(self) -> str:
+        """Scope below its own of the convolution that gives the logits."""
+        return "logits" if self.variant else self.row.network.logits
+
+    @property
     def title(self) -> str:
         """What people call it."""
         return VARIANTS[self.variant].title if self.variant else self.row.network.title
