@@ -1,5 +1,9 @@
 """Times networks as the blog does; by default exactly its experiment.
 
+    slim-resnet benchmark
+    slim-resnet benchmark --model resnet_v2_50 resnet_v2_101 --json run.json
+    slim-resnet benchmark --show run.json
+
 Prints the blog's lines. The record that --json writes holds every option, every
 duration and the machine, and --show prints it as a table.
 """

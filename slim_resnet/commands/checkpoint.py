@@ -3,8 +3,8 @@
 A PATH is a V1 file, the prefix of a V2 checkpoint, a folder with one, or the released
 .tar.gz. Both subcommands read every value, and so find what is damaged.
 
-  slim-resnet checkpoint describe resnet_v2_50_2017_04_14.tar.gz --stats
-  slim-resnet checkpoint diff before.ckpt after.ckpt
+    slim-resnet checkpoint describe resnet_v2_50_2017_04_14.tar.gz --stats
+    slim-resnet checkpoint diff resnet_v2_50_2017_04_14.tar.gz resnet_v2_50.ckpt
 """
 
 import argparse

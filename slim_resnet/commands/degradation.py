@@ -1,5 +1,7 @@
 """Trains plain and residual networks of several depths alike and compares their errors.
 
+    slim-resnet degradation --json errors.json --plot errors.png
+
 The post's first point: with more layers accuracy saturates and then falls, on the
 training set too, so it is not overfitting; residual networks do not suffer from it. By
 default on the 1,797 handwritten digits that scikit-learn ships. Prints errors against

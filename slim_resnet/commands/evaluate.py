@@ -2,7 +2,7 @@
 
     slim-resnet evaluate resnet_v2_50_2017_04_14.tar.gz imagenet/validation
     slim-resnet evaluate resnet_v2_50.ckpt tfrecords/validation-*
-    slim-resnet evaluate resnet_v2_50.ckpt photos --compare --precision bfloat16
+    slim-resnet evaluate resnet_v2_50.ckpt photos --compare
 
 DATA is a folder with one folder of images a class, or TFRecord files in slim's format
 (image/encoded, image/class/label), or a folder of them. Sorted class folders are classes

@@ -27,7 +27,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 SMALLER = {
     "benchmark": ["--num-batches", "1", "--burn-in", "0", "--batch-size", "1"],
     "train": ["--steps", "2", "--batch-size", "2", "--image-size", "32"],
-    "degradation": ["--depths", "7", "--seeds", "1", "--steps", "2"],
+    "degradation": ["--layers", "7", "--seeds", "1", "--steps", "2"],
 }
 SCRIPT = """
 import tensorflow as tf
