@@ -10,17 +10,13 @@ Every block is a panel, every kind of unit in it a row of boxes with its shortcu
 it. Units that do the same are drawn once, with their number.
 """
 
-from typing import TYPE_CHECKING
-
+from slim_resnet.checkpoint.recognition import Recognised
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.models import VARIANTS
 from slim_resnet.pictures.markup import escaped, shortened, text_width
 from slim_resnet.pictures.themes import THEMES
 from slim_resnet.pictures.units import unit_groups
-
-if TYPE_CHECKING:
-    from slim_resnet.checkpoint.recognition import Recognised
-    from slim_resnet.resnet_utils import Block
+from slim_resnet.resnet_utils import Block
 
 # All in pixels.
 _WIDTH, _NARROW_WIDTH = 240, 156
@@ -101,7 +97,7 @@ def draw(blocks: list[Block], *, title: str, image_size: int | None = None,
     return _document(panels, columns, theme, title, _description(title, blocks, image_size))
 
 
-def of_recognised(recognised: "Recognised") -> dict:
+def of_recognised(recognised: Recognised) -> dict:
     """Returns the keyword arguments of `draw` for a `recognition.Recognised`.
 
     Raises:
@@ -115,7 +111,7 @@ def of_recognised(recognised: "Recognised") -> dict:
                 variant=recognised.variant)
 
 
-def title_of(recognised: "Recognised") -> str:
+def title_of(recognised: Recognised) -> str:
     """Returns a heading for a `recognition.Recognised`, which may have no blocks."""
     name = recognised.title
     if recognised.variant:
