@@ -1,5 +1,7 @@
 """Building the network that a checkpoint holds."""
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 import tf_slim as slim
 
@@ -52,22 +54,41 @@ def build_from_checkpoint(
         raise SlimResnetError("build_from_checkpoint needs a session: call it within 'with "
                               "tf.Graph().as_default(), tf.compat.v1.Session():', or pass session")
     with open_checkpoint(path) as checkpoint:
-        found = recognise(checkpoint)
         with session.graph.as_default():
             before = set(map(id, tf1.global_variables()))
             outer = tf1.get_variable_scope().name
             net, end_points = build_recognised(
                 checkpoint, images, is_training, output_stride, global_pool, spatial_squeeze)
             variables = [v for v in tf1.global_variables() if id(v) not in before]
-        start = found.scope + "/" if found.scope else ""
-        names = [name for name in checkpoint.shapes if name.startswith(start)]
-        if found.aux_kernel is not None and "AuxLogits" not in end_points:
-            aux = f"{start}{found.row.network.aux}/"
-            names = [name for name in names if not name.startswith(aux)]
-        restore_some(session, checkpoint, variables, names, reshape=not found.variant,
-                     scope_map={found.scope: "/".join(filter(None, [outer, found.scope]))},
-                     use_moving_averages=use_moving_averages)
+        restore_recognised(session, checkpoint, variables, outer, use_moving_averages)
     return net, end_points
+
+
+def restore_recognised(session: tf1.Session, checkpoint: Checkpoint,
+                       variables: Sequence[tf.Variable], outer: str = "",
+                       use_moving_averages: bool = False) -> None:
+    """Restores the variables that `build_recognised` made.
+
+    Args:
+      session: A session of their graph.
+      checkpoint: The same `Checkpoint`.
+      variables: The variables.
+      outer: Name of the variable scope that they were made in.
+      use_moving_averages: As in `restoring.restore`.
+
+    Raises:
+      SlimResnetError: The file cannot be restored.
+    """
+    found = recognise(checkpoint)
+    start = found.scope + "/" if found.scope else ""
+    names = [name for name in checkpoint.shapes if name.startswith(start)]
+    if found.aux_kernel is not None:
+        aux = f"{start}{found.row.network.aux}/"
+        if not any(f"/{aux}" in f"/{v.op.name}" for v in variables):
+            names = [name for name in names if not name.startswith(aux)]
+    restore_some(session, checkpoint, variables, names, reshape=not found.variant,
+                 scope_map={found.scope: "/".join(filter(None, [outer, found.scope]))},
+                 use_moving_averages=use_moving_averages)
 
 
 def build_recognised(
