@@ -1,8 +1,11 @@
 """Building the network that a checkpoint holds."""
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 import tf_slim as slim
 
+from slim_resnet.checkpoint import plain
 from slim_resnet.checkpoint.reader import Checkpoint, CheckpointLike, open_checkpoint
 from slim_resnet.checkpoint.recognition import Recognised, recognise
 from slim_resnet.checkpoint.restoring import restore_some
@@ -15,7 +18,7 @@ tf1 = tf.compat.v1
 def build_from_checkpoint(
         path: CheckpointLike, images: tf.Tensor, *, session: tf1.Session | None = None,
         is_training: bool | tf.Tensor = False, output_stride: int | None = None,
-        global_pool: bool = True, spatial_squeeze: bool = False,
+        global_pool: bool = True, spatial_squeeze: bool | None = None,
         use_moving_averages: bool = False) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """Builds the network that a checkpoint holds and restores it.
 
@@ -25,17 +28,22 @@ def build_from_checkpoint(
 
     Args:
       path: What `open_checkpoint` takes.
-      images: ``[batch, height, width, channels]``, float32, preprocessed.
+      images: ``[batch, height, width, channels]``, float32, preprocessed; of a known size
+        for a network without residual units.
       session: Where to restore to; None takes the default session.
-      is_training: As in `resnet_v2.resnet_v2`.
-      output_stride: As in `resnet_v2.resnet_v2`; not for the blog's network.
-      global_pool: As in `resnet_v2.resnet_v2`.
-      spatial_squeeze: As in `resnet_v2.resnet_v2`; not for the blog's network.
+      is_training: As in `resnet_v2.resnet_v2`; of dropouts too where there are some.
+      output_stride: As in `resnet_v2.resnet_v2`; for residual networks of slim only.
+      global_pool: As in `resnet_v2.resnet_v2`; for residual networks only.
+      spatial_squeeze: Whether logits are ``[batch, num_classes]``, which the blog's network
+        has not; None does as its code in ``tf_slim`` does: False for residual networks,
+        True for the others. False makes fully convolutional networks of VGG, AlexNet and
+        OverFeat, for images that are larger than their own.
       use_moving_averages: As in `restore`.
 
     Returns:
-      ``(net, end_points)`` as `resnet_v2.resnet_v2` returns them: logits, or
-      features if the file holds no logits.
+      ``(net, end_points)`` as the network's builder returns them: logits, or
+      features if the file holds no logits. Auxiliary logits are built if the file has them
+      and if they are those of images of this size.
 
     Raises:
       SlimResnetError: The file cannot be restored, holds another network, or does
@@ -46,25 +54,47 @@ def build_from_checkpoint(
         raise SlimResnetError("build_from_checkpoint needs a session: call it within 'with "
                               "tf.Graph().as_default(), tf.compat.v1.Session():', or pass session")
     with open_checkpoint(path) as checkpoint:
-        found = recognise(checkpoint)
         with session.graph.as_default():
             before = set(map(id, tf1.global_variables()))
             outer = tf1.get_variable_scope().name
             net, end_points = build_recognised(
                 checkpoint, images, is_training, output_stride, global_pool, spatial_squeeze)
             variables = [v for v in tf1.global_variables() if id(v) not in before]
-        start = found.scope + "/" if found.scope else ""
-        restore_some(session, checkpoint, variables,
-                     [name for name in checkpoint.shapes if name.startswith(start)],
-                     scope_map={found.scope: "/".join(filter(None, [outer, found.scope]))},
-                     use_moving_averages=use_moving_averages)
+        restore_recognised(session, checkpoint, variables, outer, use_moving_averages)
     return net, end_points
+
+
+def restore_recognised(session: tf1.Session, checkpoint: Checkpoint,
+                       variables: Sequence[tf.Variable], outer: str = "",
+                       use_moving_averages: bool = False) -> None:
+    """Restores the variables that `build_recognised` made.
+
+    Args:
+      session: A session of their graph.
+      checkpoint: The same `Checkpoint`.
+      variables: The variables.
+      outer: Name of the variable scope that they were made in.
+      use_moving_averages: As in `restoring.restore`.
+
+    Raises:
+      SlimResnetError: The file cannot be restored.
+    """
+    found = recognise(checkpoint)
+    start = found.scope + "/" if found.scope else ""
+    names = [name for name in checkpoint.shapes if name.startswith(start)]
+    if found.aux_kernel is not None:
+        aux = f"{start}{found.row.network.aux}/"
+        if not any(f"/{aux}" in f"/{v.op.name}" for v in variables):
+            names = [name for name in names if not name.startswith(aux)]
+    restore_some(session, checkpoint, variables, names, reshape=not found.variant,
+                 scope_map={found.scope: "/".join(filter(None, [outer, found.scope]))},
+                 use_moving_averages=use_moving_averages)
 
 
 def build_recognised(
         checkpoint: Checkpoint, images: tf.Tensor, is_training: bool | tf.Tensor = False,
         output_stride: int | None = None, global_pool: bool = True,
-        spatial_squeeze: bool = False) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        spatial_squeeze: bool | None = None) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """Builds the network that an open checkpoint holds, without its values.
 
     Args:
@@ -78,15 +108,36 @@ def build_recognised(
     found = recognise(checkpoint)
     _check_images(images, found, checkpoint.path)
     try:
+        if found.variant is None:
+            return _build_plain(found, images, is_training, output_stride, global_pool,
+                                spatial_squeeze)
         variant = VARIANTS[found.variant]
         with slim.arg_scope(variant.arg_scope(is_training)):
             return variant.build(
                 images, found.blocks, found.num_classes, output_stride=output_stride,
-                spatial_squeeze=spatial_squeeze, global_pool=global_pool,
+                spatial_squeeze=bool(spatial_squeeze), global_pool=global_pool,
                 include_root_block=found.root_block, scope=found.scope)
     except ValueError as error:
         raise SlimResnetError(f"{checkpoint.path}: its network cannot be built: "
                               f"{str(error).splitlines()[0]}") from error
+
+
+def _build_plain(found, images, is_training, output_stride, global_pool, spatial_squeeze):
+    network, size = found.row.network, images.shape.as_list()[1:3]
+    if output_stride is not None or not global_pool:
+        raise ValueError(f"{network.title} has no output_stride, and no global_pool to leave out")
+    if spatial_squeeze is not False:
+        for one in filter(None, size):
+            found.row.checked_image_size(one)
+    options = {}
+    if network.aux:
+        # The head's last convolution takes all of its map: another size has other weights.
+        options["create_aux_logits"] = found.aux_kernel is not None and all(
+            plain.aux_kernel_of(one) == found.aux_kernel for one in size)
+    if spatial_squeeze is not None:
+        options["spatial_squeeze"] = spatial_squeeze
+    with slim.arg_scope(network.arg_scope()):
+        return network.build(images, found.num_classes, is_training, scope=found.scope, **options)
 
 
 def _check_images(images: tf.Tensor, found: Recognised, path: str) -> None:

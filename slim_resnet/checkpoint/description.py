@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from slim_resnet.common.tables import format_table
-from slim_resnet.models import VARIANTS
+from slim_resnet.errors import SlimResnetError
+from slim_resnet.models import MODELS, VARIANTS
 
 if TYPE_CHECKING:
     from slim_resnet.checkpoint.reader import Checkpoint
@@ -64,15 +65,16 @@ def description(checkpoint: "Checkpoint", recognised: "Recognised",
 
     Args:
       checkpoint: A `Checkpoint`.
-      recognised: Its `Recognised`.
+      recognised: Its `Recognised`, or the `UnbuildableNetwork` that it is.
       rows: A dict for each variable with at least ``name`` and ``parameters``.
     """
+    unbuildable = isinstance(recognised, SlimResnetError)
     return {
         "path": checkpoint.path, "format": checkpoint.format, "file_bytes": checkpoint.file_bytes,
-        "network": {
-            "variant": recognised.variant, "depth": recognised.depth, "scope": recognised.scope,
-            "num_classes": recognised.num_classes, "input_channels": recognised.input_channels,
-            "root_block": recognised.root_block,
+        "network": {"title": recognised.title, "buildable": False} if unbuildable else {
+            "model": recognised.model, "variant": recognised.variant, "depth": recognised.depth,
+            "scope": recognised.scope, "num_classes": recognised.num_classes,
+            "input_channels": recognised.input_channels, "root_block": recognised.root_block,
             "blocks": [{"scope": block.scope, "units": block.args}
                        for block in recognised.blocks]},
         "leftovers": recognised.leftovers,
@@ -91,21 +93,34 @@ def description_lines(record: dict[str, Any]) -> list[str]:
 def description_items(record: dict[str, Any]) -> dict[str, str]:
     """Returns what a `description` says of the whole, by name: a dict of strings."""
     network, totals = record["network"], record["totals"]
-    blocks = network["blocks"]
-    classes = network["num_classes"]
-    return {
-        "network": VARIANTS[network["variant"]].title
-        + (f" {network['depth']}" if network["depth"] else "")
-        + f", blocks of {', '.join(str(len(block['units'])) for block in blocks)} units and "
-        + f"{', '.join(str(block['units'][-1]['depth']) for block in blocks)} channels"
-        + ("" if network["root_block"] else ", no root block"),
-        "scope": network["scope"] or "(none)",
-        "classes": {None: "none, no logits: features only",
-                    1001: "1001, class 0 is background"}.get(classes, str(classes)),
+    counts = {
         "leftovers": ", ".join(f"{count} {kind}" for kind, count
                                in record["leftovers"].items()) or "none",
         "variables": f"{totals['variables']}, {totals['parameters']:,} parameters",
     }
+    if network.get("buildable") is False:
+        return {"network": f"{network['title']}, which tf_slim does not ship: it cannot be built "
+                           "here", **counts}
+    classes = network["num_classes"]
+    return {
+        "network": _network_text(network),
+        "scope": network["scope"] or "(none)",
+        "classes": {None: "none, no logits: features only",
+                    1001: "1001, class 0 is background"}.get(classes, str(classes)),
+        **counts,
+    }
+
+
+def _network_text(network):
+    if network["variant"] is None:
+        return MODELS[network["model"]].network.title
+    blocks = network["blocks"]
+    return (
+        VARIANTS[network["variant"]].title
+        + (f" {network['depth']}" if network["depth"] else "")
+        + f", blocks of {', '.join(str(len(block['units'])) for block in blocks)} units and "
+        + f"{', '.join(str(block['units'][-1]['depth']) for block in blocks)} channels"
+        + ("" if network["root_block"] else ", no root block"))
 
 
 def difference_lines(record: dict[str, Any]) -> list[str]:

@@ -14,11 +14,15 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import tensorflow as tf
 
+from slim_resnet.checkpoint.plain import is_dense_layer
 from slim_resnet.checkpoint.reader import Checkpoint, CheckpointLike, open_checkpoint
 from slim_resnet.checkpoint.recognition import leftover_kind, scopes_of_networks
 from slim_resnet.errors import SlimResnetError, cause_of
 
 tf1 = tf.compat.v1
+
+# The biases of each network's logits.
+_LOGITS = re.compile(r"(?:^|/)(logits|fc8|(?:Aux)?Logits/Conv2d_\w+)/biases$")
 
 _AVERAGE = "/ExponentialMovingAverage"
 _CHECKED_DTYPES = frozenset(["float16", "bfloat16", "float32", "float64"])
@@ -74,8 +78,13 @@ def restore_some(
         session: tf1.Session, checkpoint: Checkpoint, variables: Sequence[tf.Variable],
         names: Sequence[str], *, exclude: str | Sequence[str] = (),
         scope_map: dict[str, str] | None = None, use_moving_averages: bool = False,
-        allow_missing: bool = False, allow_non_finite: bool = False) -> list[str]:
-    """`restore` for some variables of the graph and some names of the file."""
+        allow_missing: bool = False, allow_non_finite: bool = False,
+        reshape: bool = False) -> list[str]:
+    """`restore` for some variables of the graph and some names of the file.
+
+    ``reshape`` lets a convolution take the weights of a dense layer that is the same: of
+    two dimensions, with as many rows as the kernel has inputs.
+    """
     if session.graph.finalized:
         raise SlimResnetError(f"{checkpoint.path}: the graph is finalized and cannot take the ops "
                               "that restore; restore before it is")
@@ -104,7 +113,7 @@ def restore_some(
     unwanted = [name for name in in_file
                 if name not in wanted and kept(name) and leftover_kind(name) is None]
     found = {name: in_file[source] for name, source in sources.items() if source in in_file}
-    problems = _misfits({name: wanted[name] for name in found}, found, checkpoint)
+    problems = _misfits({name: wanted[name] for name in found}, found, checkpoint, reshape)
     if problems or unwanted or (missing and not (allow_missing and found)):
         raise SlimResnetError(_report(checkpoint.path, [] if allow_missing and found else missing,
                                       unwanted, problems))
@@ -146,14 +155,16 @@ def _renamed(names: Iterable[str], scope_map: dict[str, str], path: str) -> dict
     return in_file
 
 
-def _misfits(variables, found, checkpoint):
+def _misfits(variables, found, checkpoint, reshape):
     """Returns a phrase for each variable of another shape or dtype than the file's."""
     problems = []
     for name, variable in variables.items():
         shape, dtype = checkpoint.shapes[found[name]], checkpoint.dtypes[found[name]]
-        if not variable.shape.is_compatible_with(shape):
-            if re.search(r"(^|/)logits/biases$", name) and len(shape) == 1:
-                problems.append(_class_mismatch(shape[0], variable.shape.as_list()[0]))
+        if not variable.shape.is_compatible_with(shape) and not (
+                reshape and is_dense_layer(shape, tuple(variable.shape.as_list()))):
+            logits = _LOGITS.search(name)
+            if logits and len(shape) == 1:
+                problems.append(_class_mismatch(shape[0], variable.shape.as_list()[0], logits[1]))
             problems.append(f"{name} is {list(shape)} in the file and "
                             f"{variable.shape.as_list()} in the graph")
         if variable.dtype.base_dtype.name != dtype:
@@ -162,12 +173,12 @@ def _misfits(variables, found, checkpoint):
     return problems
 
 
-def _class_mismatch(in_file, in_graph):
+def _class_mismatch(in_file, in_graph, logits):
     background = " (1001 are ImageNet's 1000 and background, class 0)" \
         if {in_file, in_graph} == {1000, 1001} else ""
     return (f"the file has {in_file} classes and the graph {in_graph}{background}: build the "
             f"network with num_classes={in_file}, or leave its logits as they are with "
-            "exclude=['*/logits/*']")
+            f"exclude=['*/{logits}/*']")
 
 
 def _report(path, missing, unwanted, problems):
@@ -197,7 +208,7 @@ def _hint(missing: list[str], unwanted: list[str]) -> str | None:
         return "the file holds the blog's network: build it with slim_resnet.blog"
     if has(missing, "/conv3/BatchNorm/") and has(unwanted, "/conv3/biases"):
         return "the file holds slim's network: build it with slim_resnet.resnet_v2"
-    if has(missing, "/bottleneck_v2/conv2/biases"):
+    if any(has(missing, f"/bottleneck_v{version}/conv2/biases") for version in (1, 2)):
         return "the network was built outside resnet_arg_scope"
     file_scopes, graph_scopes = scopes_of_networks(unwanted), scopes_of_networks(missing)
     if len(file_scopes) == len(graph_scopes) == 1:
@@ -222,8 +233,10 @@ def _read_and_assign(session, checkpoint, variables, found, allow_non_finite):
         with tf.control_dependencies([*checks, *values[:1]]):
             all_arrived = tf.no_op()
         with tf.control_dependencies([all_arrived]):
-            assigns = [variables[name].assign(value, read_value=False)
-                       for name, value in zip(names, values)]
+            assigns = [variables[name].assign(
+                value if variables[name].shape.is_compatible_with(checkpoint.shapes[found[name]])
+                else tf.reshape(value, variables[name].shape), read_value=False)
+                for name, value in zip(names, values)]
     try:
         session.run(assigns)
     except tf.errors.OpError as error:

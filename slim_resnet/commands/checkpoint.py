@@ -1,4 +1,4 @@
-"""Looks into checkpoints of slim's ResNet V2.
+"""Looks into checkpoints of slim's networks.
 
 A PATH is a V1 file, the prefix of a V2 checkpoint, a folder with one, or the released
 .tar.gz. Both subcommands read every value, and so find what is damaged.
@@ -40,10 +40,13 @@ def run(arguments: argparse.Namespace) -> int | None:
 def _describe(arguments):
     from slim_resnet.checkpoint import description
     from slim_resnet.checkpoint.reader import open_checkpoint
-    from slim_resnet.checkpoint.recognition import recognise
+    from slim_resnet.checkpoint.recognition import UnbuildableNetwork, recognise
 
     with open_checkpoint(arguments.path) as checkpoint:
-        recognised = recognise(checkpoint)
+        try:
+            recognised = recognise(checkpoint)
+        except UnbuildableNetwork as network:
+            recognised = network
         rows = []
         for name in with_progress(checkpoint.shapes, len(checkpoint.shapes), "variables"):
             value = checkpoint.tensor(name)

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Iterable
 
 from slim_resnet.checkpoint.runs import settings_of
+from slim_resnet.commands import optimize
 from slim_resnet.common.environment import PRECISIONS
 from slim_resnet.common.files import check_writable
 from slim_resnet.errors import SlimResnetError
@@ -72,17 +73,20 @@ def add_preparation(parser: Container, note: str = "") -> None:
     """
     parser.add_argument("--image-size", type=positive_int, metavar="PIXELS",
                         help="height and width that images are resized to (default: what "
-                        "slim-resnet train had, if it wrote the checkpoint, else "
-                        f"{IMAGE_SIZE}{note})")
+                        "slim-resnet train had, if it wrote the checkpoint, else what the released "
+                        f"checkpoint is evaluated at, {IMAGE_SIZE} for ResNet V2{note})")
     parser.add_argument("--preprocessing", choices=PREPROCESSING,
                         help="inception: central 0.875, bilinear, 2x-1, as slim evaluates; "
-                        "none: resize only, values from 0 to 255 (default: as trained, else "
-                        "inception)")
+                        "none: resize only, values from 0 to 255 (default: as trained, else as "
+                        "the released checkpoint was)")
     parser.set_defaults(complete=complete)
 
 
 def complete(arguments: argparse.Namespace) -> None:
     """Puts what the checkpoint was trained with in the place of what was not given."""
+    if getattr(arguments, "optimize", False):
+        # Looking into the checkpoint imports TensorFlow, which takes its kernels then.
+        optimize.turn_onednn_on(arguments.verbose, arguments.command)
     arguments.image_size, arguments.preprocessing, _ = settings_of(
         arguments.checkpoint, arguments.image_size, arguments.preprocessing)
 

@@ -18,7 +18,7 @@ from slim_resnet.inference.network import build_network
 
 METADATA = "slim_resnet_metadata"
 # Last parts of the end points that are exported unless others are named.
-_HEAD = ("global_pool", "logits", "predictions")
+_HEAD = ("global_pool", "logits", "fc8", "predictions")
 
 
 def metadata(recognised: Recognised, precision: str | None = None) -> dict[str, Any]:
@@ -30,8 +30,8 @@ def metadata(recognised: Recognised, precision: str | None = None) -> dict[str, 
     """
     optimized = {} if precision is None else {"optimized": True, "precision": precision}
     return {**optimized, "slim_resnet_version": slim_resnet.__version__,
-            "variant": recognised.variant, "depth": recognised.depth, "scope": recognised.scope,
-            "num_classes": recognised.num_classes}
+            "model": recognised.model, "variant": recognised.variant, "depth": recognised.depth,
+            "scope": recognised.scope, "num_classes": recognised.num_classes}
 
 
 def network_builder(optimize: bool, precision: str) -> tuple[Callable[..., tuple], str | None]:
@@ -46,7 +46,7 @@ def chosen_end_points(keys: Sequence[str] | None, known: dict[str, tf.Tensor]
                       ) -> dict[str, tf.Tensor]:
     """Returns the end points that were asked for, or the head's."""
     if keys is None:
-        keys = [key for key in known if key.rsplit("/", 1)[-1] in _HEAD]
+        keys = [key for key in known if key.rsplit("/", 1)[-1].lower() in _HEAD]
     check_end_points(keys, known)
     return {key: known[key] for key in keys}
 

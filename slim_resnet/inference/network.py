@@ -11,7 +11,6 @@ from slim_resnet.checkpoint.building import build_from_checkpoint, build_recogni
 from slim_resnet.checkpoint.reader import Checkpoint, CheckpointLike, open_checkpoint
 from slim_resnet.checkpoint.recognition import recognise
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.images.settings import IMAGE_SIZE
 from slim_resnet.inference.protocol import ImageNetwork
 
 tf1 = tf.compat.v1
@@ -21,7 +20,7 @@ def classes_of(opened: Checkpoint) -> int:
     """Returns how many classes an open `checkpoint.Checkpoint` tells apart.
 
     Raises:
-      SlimResnetError: It holds no logits, or no ResNet V2.
+      SlimResnetError: It holds no logits, or no network that can be built.
     """
     num_classes = recognise(opened).num_classes
     if num_classes is None:
@@ -32,7 +31,7 @@ def classes_of(opened: Checkpoint) -> int:
 
 def build_network(opened: Checkpoint, images: tf.Tensor, session: tf1.Session) -> tuple[
         tf.Tensor | None, tf.Tensor | None, dict[str, tf.Tensor]]:
-    """Builds and restores a checkpoint's network, the same way for slim's and the blog's.
+    """Builds and restores a checkpoint's network, whichever it is, in inference mode.
 
     Args:
       opened: An open `checkpoint.Checkpoint`.
@@ -41,29 +40,34 @@ def build_network(opened: Checkpoint, images: tf.Tensor, session: tf1.Session) -
 
     Returns:
       ``(logits, probabilities, end_points)``. The first two are ``[N, classes]``, or
-      None for a checkpoint without logits. ``end_points`` are the network's own and
-      ``global_pool``, the pooled features ``[N, 1, 1, channels]``.
+      None for a checkpoint without logits. ``end_points`` are the network's own and, if
+      it averages over all places, ``global_pool``, the pooled features
+      ``[N, 1, 1, channels]``.
 
     Raises:
       SlimResnetError: The checkpoint cannot be restored.
     """
+    found = recognise(opened)
     net, end_points = build_from_checkpoint(opened, images, session=session)
-    end_points = _with_pool(end_points, recognise(opened), session.graph)
-    if "predictions" not in end_points:
+    end_points = _with_pool(end_points, found, session.graph)
+    if found.num_classes is None:
         return None, None, end_points
     with session.graph.as_default():
+        if found.variant is None:
+            return net, end_points.get("Predictions", tf.nn.softmax(net)), end_points
         return (tf.squeeze(net, [1, 2]), tf.squeeze(end_points["predictions"], [1, 2]),
                 end_points)
 
 
-def open_network(checkpoint: CheckpointLike, image_size: int = IMAGE_SIZE, *,
+def open_network(checkpoint: CheckpointLike, image_size: int | None = None, *,
                  end_points: Iterable[str] = (), optimize: bool = False, precision: str = "auto",
                  cache_dir: str | None = None) -> ImageNetwork:
     """Returns a `Network` or an `inference.InferenceModel`.
 
     Args:
       checkpoint: Anything that `checkpoint.open_checkpoint` opens.
-      image_size: Height and width of the images that it will be given, in pixels.
+      image_size: Height and width of the images that it will be given, in pixels; None
+        takes what its released checkpoint is evaluated at.
       end_points: Keys that `Network.features` will be asked for.
       optimize: Whether to make an `inference.InferenceModel`.
       precision: See `inference.InferenceModel.from_checkpoint`.
@@ -89,7 +93,7 @@ def build_without_values(opened: Checkpoint, image_size: int) -> dict[str, tf.Te
       The same ``end_points`` as `build_network`.
 
     Raises:
-      SlimResnetError: It is no ResNet V2.
+      SlimResnetError: It is no network that can be built.
     """
     found = recognise(opened)
     images = tf1.placeholder(
@@ -99,8 +103,20 @@ def build_without_values(opened: Checkpoint, image_size: int) -> dict[str, tf.Te
 
 
 def _with_pool(end_points, found, graph):
-    pool5 = f"{found.scope}/pool5:0".lstrip("/")
-    return dict(end_points, global_pool=graph.get_tensor_by_name(pool5))
+    """Adds ``global_pool``, if all places of a map are averaged right before the logits."""
+    start = f"{found.scope}/" if found.scope else ""
+    if found.variant:
+        return dict(end_points, global_pool=graph.get_tensor_by_name(f"{start}pool5:0"))
+    # A builder of tf_slim names its own ops after the scope that it is built in.
+    logits = next(op for op in graph.get_operations() if op.type == "Conv2D"
+                  and f"/{op.name}".endswith(f"/{start}{found.logits_scope}/Conv2D"))
+    pool = logits.inputs[0].op
+    while pool.type == "Identity":
+        pool = pool.inputs[0].op
+    if pool.type != "AvgPool" or pool.outputs[0].shape.as_list()[1:3] != [1, 1] or (
+            pool.get_attr("ksize")[1:3] != pool.inputs[0].shape.as_list()[1:3]):
+        return end_points
+    return dict(end_points, global_pool=pool.outputs[0])
 
 
 class BuiltNetwork:
@@ -138,12 +154,14 @@ class Network(BuiltNetwork):
     Args:
       checkpoint: Anything that `checkpoint.open_checkpoint` opens; not needed once the
         network is there.
-      image_size: Height and width of the images that it will be given, in pixels.
+      image_size: Height and width of the images that it will be given, in pixels; None
+        takes what its released checkpoint is evaluated at.
 
     Attributes:
       path: Path of the checkpoint.
       end_points: Maps keys to tensors, see `build_network`.
-      last_maps: Tensor ``[N, height, width, channels]``: what the global pool averages.
+      last_maps: Tensor ``[N, height, width, channels]``: what the global pool averages;
+        None for a network without one.
       recognised: What the checkpoint was found to hold, a `recognise.Recognised`.
       num_classes: Number of logits; None for a checkpoint without.
       busy_s: Seconds that it has been at work on images.
@@ -152,11 +170,12 @@ class Network(BuiltNetwork):
       SlimResnetError: The checkpoint cannot be restored.
     """
 
-    def __init__(self, checkpoint: CheckpointLike, image_size: int = IMAGE_SIZE) -> None:
+    def __init__(self, checkpoint: CheckpointLike, image_size: int | None = None) -> None:
         graph = tf.Graph()
         with open_checkpoint(checkpoint) as opened, graph.as_default():
             self.path, self.recognised = opened.path, recognise(opened)
-            images = tf1.placeholder(tf.float32, [None, image_size, image_size, 3], "images")
+            size = image_size or self.recognised.row.evaluated_image_size
+            images = tf1.placeholder(tf.float32, [None, size, size, 3], "images")
             session = tf1.Session(graph=graph)
             try:
                 self._logits, self._probabilities, end_points = build_network(
@@ -165,7 +184,8 @@ class Network(BuiltNetwork):
                 session.close()
                 raise
         super().__init__(session, images, end_points)
-        self.last_maps = end_points["global_pool"].op.inputs[0]
+        self.last_maps = end_points["global_pool"].op.inputs[0] if "global_pool" in end_points \
+            else None
         self.num_classes = self.recognised.num_classes
         self.busy_s = 0.0
 
@@ -206,8 +226,11 @@ class Network(BuiltNetwork):
           images: ``[N, size, size, 3]``.
 
         Returns:
-          ``(last_maps, logits, probabilities)`` of one run.
+          ``(last_maps, logits, probabilities)`` of one run; the first is None for a network
+          without global pool.
         """
+        if self.last_maps is None:
+            return (None, *self._finite((self._logits, self._probabilities), images))
         return self._finite((self.last_maps, self._logits, self._probabilities), images)
 
     def _finite(self, fetches, images):

@@ -145,6 +145,7 @@ def train(cluster: Cluster, options: TrainingOptions, data: Sequence[str | os.Pa
     """
     check_training_cluster(cluster)
     training_options.check(options)
+    options = training.completed(options)
     task, num_tasks = cluster.shard
     server = start_server(cluster)
     wait_for_parameter_servers(cluster)

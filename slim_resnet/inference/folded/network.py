@@ -100,6 +100,7 @@ def fold(path: str, network: Recognised, read: Callable[[str], np.ndarray], prec
     Raises:
       SlimResnetError: The network cannot be built so.
     """
+    check_foldable(path, network)
     if output_stride is not None and not VARIANTS[network.variant].dense:
         raise SlimResnetError(f"{path}: the {network.variant}'s network has no output_stride")
     try:
@@ -107,6 +108,13 @@ def fold(path: str, network: Recognised, read: Callable[[str], np.ndarray], prec
                             output_stride=output_stride, onednn=compat.onednn_enabled(), **options)
     except ValueError as error:
         raise SlimResnetError(f"{path}: its network cannot be built: {error}") from error
+
+
+def check_foldable(path: str, network: Recognised) -> None:
+    """Raises `SlimResnetError` for a network that `folded_graph` does not write."""
+    if not network.row.foldable:
+        raise SlimResnetError(f"{path}: {network.title} cannot be folded; leave --optimize out, or "
+                              "InferenceModel")
 
 
 def with_blocks(network: Recognised, blocks: Sequence[Block], path: str) -> Recognised:
