@@ -75,8 +75,11 @@ def description(checkpoint: "Checkpoint", recognised: "Recognised",
             "model": recognised.model, "variant": recognised.variant, "depth": recognised.depth,
             "scope": recognised.scope, "num_classes": recognised.num_classes,
             "input_channels": recognised.input_channels, "root_block": recognised.root_block,
+            "batch_norm_scale": recognised.batch_norm_scale, "missing": recognised.missing,
+            "assumed": recognised.assumed,
             "blocks": [{"scope": block.scope, "units": block.args}
                        for block in recognised.blocks]},
+        "selection": checkpoint.selection.record(),
         "leftovers": recognised.leftovers,
         "totals": {"variables": len(rows), "parameters": sum(row["parameters"] for row in rows)},
         "variables": rows,
@@ -107,6 +110,7 @@ def description_items(record: dict[str, Any]) -> dict[str, str]:
         "scope": network["scope"] or "(none)",
         "classes": {None: "none, no logits: features only",
                     1001: "1001, class 0 is background"}.get(classes, str(classes)),
+        **network["assumed"],
         **counts,
     }
 
@@ -120,7 +124,8 @@ def _network_text(network):
         + (f" {network['depth']}" if network["depth"] else "")
         + f", blocks of {', '.join(str(len(block['units'])) for block in blocks)} units and "
         + f"{', '.join(str(block['units'][-1]['depth']) for block in blocks)} channels"
-        + ("" if network["root_block"] else ", no root block"))
+        + ("" if network["root_block"] else ", no root block")
+        + ("" if network["batch_norm_scale"] else ", no gamma"))
 
 
 def difference_lines(record: dict[str, Any]) -> list[str]:

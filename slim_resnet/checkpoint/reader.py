@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from slim_resnet.checkpoint import frozen, index, location, table
+from slim_resnet.checkpoint.selection import Selection
 from slim_resnet.common import archives
 from slim_resnet.common.temporary import temporary_folder
 from slim_resnet.errors import SlimResnetError
@@ -30,11 +31,13 @@ class Checkpoint:
       dtypes: Maps each variable's name to its dtype's name, such as ``float32``.
       files: Its files; of an archive, that file.
       file_bytes: Size of the unpacked files together.
+      selection: Which of its networks is meant, a `Selection`.
     """
 
     def __init__(self, path: str, prefix: str, format: str, reader: Any, files: list[str],
                  file_bytes: int, in_parts: Collection[str] = ()) -> None:
         self.path, self.prefix, self.format, self._reader = path, prefix, format, reader
+        self.selection = Selection(path)
         self.files, self._in_parts = files, in_parts
         shapes, dtypes = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
         self.shapes = {name: tuple(shapes[name]) for name in sorted(shapes)}
@@ -81,7 +84,8 @@ def open_checkpoint(path: CheckpointLike) -> Iterator[Checkpoint]:
         V2 checkpoint, or one of its ``.index``, ``.data-*`` and ``.meta`` files; a folder
         with a ``checkpoint`` state file or with a single checkpoint in it; a ``.tar.gz``
         or ``.tar`` of one of these, or of a TensorFlow 1 SavedModel, unpacked into a
-        temporary folder meanwhile. An open `Checkpoint` passes through.
+        temporary folder meanwhile. Or a `Selection` of one. An open `Checkpoint` passes
+        through.
 
     Yields:
       A `Checkpoint`.
@@ -92,6 +96,7 @@ def open_checkpoint(path: CheckpointLike) -> Iterator[Checkpoint]:
     if isinstance(path, Checkpoint):
         yield path
         return
+    selection = path if isinstance(path, Selection) else Selection(path)
     path = os.fsdecode(path)
     with contextlib.ExitStack() as stack:
         found = location.locate(path)
@@ -114,7 +119,9 @@ def open_checkpoint(path: CheckpointLike) -> Iterator[Checkpoint]:
             readable = os.path.join(folder, "linked")
             for file in found.files:
                 os.symlink(os.path.abspath(file), readable + file[len(found.prefix):])
-        yield _open(path, found, format, readable, files)
+        checkpoint = _open(path, found, format, readable, files)
+        checkpoint.selection = selection
+        yield checkpoint
 
 
 def _open(path, found, format, readable, files):

@@ -1,30 +1,16 @@
 """Which network a checkpoint holds, judged by the names and shapes of its variables."""
 
-import collections
 import dataclasses
 import re
 from collections.abc import Iterable
 
-from slim_resnet import resnet_v2
-from slim_resnet.checkpoint import plain, residual
+from slim_resnet.checkpoint import plain, residual, strides
+from slim_resnet.checkpoint.leftovers import Leftovers
 from slim_resnet.checkpoint.reader import Checkpoint
+from slim_resnet.checkpoint.selection import Selection, choose_scopes, joined
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.models import FROM_BLOCKS, MODELS, VARIANTS, Model
 from slim_resnet.resnet_utils import Block
-
-# What training leaves in a file beside the network: kind, and what its names look like.
-_LEFTOVERS = tuple((kind, re.compile(pattern)) for kind, pattern in (
-    ("zero_debias", r"/(biased|local_step)$"),
-    ("global_step", r"(^|/)global_step$"),
-    ("mean_rgb", r"(^|/)mean_rgb$"),
-    ("Momentum", r"/Momentum(_\d+)?$"),
-    ("Adam", r"/Adam(_\d+)?$|(^|/)beta[12]_power(_\d+)?$"),
-    ("RMSProp", r"/RMSProp(_\d+)?$"),
-    ("Adagrad", r"/Adagrad(DA)?(_\d+)?$"),
-    ("Adadelta", r"/Adadelta(_\d+)?$"),
-    ("Ftrl", r"/Ftrl(_\d+)?$"),
-    ("ExponentialMovingAverage", r"/ExponentialMovingAverage(_\d+)?$"),
-))
 
 # Networks of research/slim that tf_slim does not ship, by what their variables' names have.
 _UNSHIPPED = tuple((re.compile(pattern), name) for pattern, name in (
@@ -68,18 +54,24 @@ class Recognised:
       depth: 50, 101, 152 or 200 if the blocks are that depth's, channels included;
         None for another table.
       blocks: The `Block` of the network, units as dicts. No checkpoint records
-        strides or rates: the last unit of every block but the last is given stride 2,
-        which is how slim and the blog build all their depths. Empty without residual units.
+        strides or rates: see `strides.slims` for what is assumed, unless the checkpoint's
+        `Selection` says others. Empty without residual units.
       scope: Variable scope of the network, without a final slash; may be empty.
       num_classes: Number of logits, None if there are none.
       input_channels: Channels of the images.
       root_block: Whether it begins with the root's convolutions and pool1.
-      leftovers: Number of variables beside the network by kind: ``global_step``,
-        ``mean_rgb``, ``zero_debias``, ``ExponentialMovingAverage``, an optimizer's
-        name, and ``other``; kinds that do not occur are left out.
+      leftovers: Number of variables beside the network by kind, see `Leftovers.kind`, and
+        ``other``; kinds that do not occur are left out.
       model: The key of `models.MODELS` that it is; None for another table of blocks.
       aux_kernel: Size of the second convolution of its auxiliary logits; None if there are
         none.
+      batch_norm_scale: Whether its batch norms have ``gamma``.
+      missing: The first variable that is not there of a network that is not whole; None of
+        one that is.
+      assumed: What the file does not say and nobody has, in words: ``strides``; ``missing``,
+        where it ends if it is not whole; ``beside``, what under its scope is none of its own.
+      names: Maps the names of its variables to those that they have in the file, which
+        are others where it is under more than one scope.
     """
 
     variant: str
@@ -92,6 +84,10 @@ class Recognised:
     leftovers: dict[str, int]
     model: str | None = None
     aux_kernel: int | None = None
+    batch_norm_scale: bool = True
+    missing: str | None = None
+    assumed: dict[str, str] = dataclasses.field(default_factory=dict)
+    names: dict[str, str] = dataclasses.field(default_factory=dict, repr=False, compare=False)
 
     @property
     def row(self) -> Model:
@@ -118,11 +114,6 @@ class Recognised:
         return VARIANTS[self.variant].title if self.variant else self.row.network.title
 
 
-def leftover_kind(name: str) -> str | None:
-    """Returns the kind of training leftover that a variable is, or None."""
-    return next((kind for kind, pattern in _LEFTOVERS if pattern.search(name)), None)
-
-
 def scopes_of_networks(names: Iterable[str]) -> list[str]:
     """Returns the scopes under which variables of residual units are named."""
     return sorted({place.scope for place in residual.units_in(names)})
@@ -132,7 +123,7 @@ def recognise(checkpoint: Checkpoint) -> Recognised:
     """Finds the network that an open checkpoint holds.
 
     Args:
-      checkpoint: A `Checkpoint`; only its path and shapes are looked at.
+      checkpoint: A `Checkpoint`; only its path, shapes and `Selection` are looked at.
 
     Returns:
       A `Recognised`.
@@ -141,67 +132,107 @@ def recognise(checkpoint: Checkpoint) -> Recognised:
       UnbuildableNetwork: It holds one that tf_slim does not ship.
       SlimResnetError: It holds another network, more than one, or only part of one.
     """
-    path, shapes = checkpoint.path, checkpoint.shapes
-    names = [name for name in shapes if leftover_kind(name) is None]
-    units = residual.units_in(names)
-    if not units:
-        return _plain(path, shapes, names)
-    if len(units) > 1:
-        raise SlimResnetError(f"{path}: holds {len(units)} residual networks: "
-                              f"{', '.join(place.scope for place in units)}; save the one that is "
-                              "wanted alone")
-    (place, numbers), = units.items()
-    variant = residual.variant_at(place, names)
+    path, selection = checkpoint.path, checkpoint.selection
+    leftovers = Leftovers(checkpoint.shapes)
+    names = [name for name in selection.kept(checkpoint.shapes, path)
+             if leftovers.kind(name) is None]
+    scopes = choose_scopes([*scopes_of_networks(names), *plain.scopes_in(names)],
+                           selection.scope, path)
+    names = joined(scopes, names, path)
+    shapes = {name: checkpoint.shapes[in_file] for name, in_file in names.items()}
+    places = [place for place in residual.units_in(shapes) if place.scope in scopes[:1]]
+    if len(places) > 1:
+        raise SlimResnetError(f"{path}: holds units of ResNet V1 and of V2 under one scope, "
+                              f"{places[0].scope}")
+    made = _residual(path, shapes, places[0], selection) if places else _plain(
+        path, shapes, scopes, selection, leftovers)
+    expected = made.pop("expected")
+    for name, shape in expected.items():
+        if 0 in shape:
+            raise SlimResnetError(f"{path}: {names[name]} has the shape {list(shape)}: a network "
+                                  "without channels or classes")
+    names = {name: names[name] for name in expected}
+    found = Recognised(leftovers=leftovers.counts(names.values()), names=names, **made)
+    if places:
+        others = residual.others_in_layers(expected, places[0], shapes, made["missing"])
+        if others:
+            raise UnbuildableNetwork(
+                path, f"{found.title} with {len(others)} variables more in its layers "
+                f"({_some(others)})", found.leftovers)
+    return dataclasses.replace(found, assumed=_assumed(found, selection, shapes))
+
+
+def _residual(path, shapes, place, selection):
+    """Returns what a `Recognised` is made of, for a network of residual units."""
+    variant = residual.variant_at(place, shapes)
     try:
-        network = residual.walk(shapes, names, place, numbers, variant)
+        network = residual.walk(shapes, place, residual.units_in(shapes)[place], variant,
+                                selection.allow_missing)
     except residual.Lacks as lacks:
         raise SlimResnetError(f"{path}: only part of {variant.title}: it holds no {lacks}"
-                              ) from None
+                              + ("" if selection.allow_missing else "; --allow-missing takes "
+                                 "what is whole before it, if a unit is")) from None
     for name, shape in network.expected.items():
         if shapes[name] != shape:
             raise SlimResnetError(f"{path}: {name} has the shape {list(shapes[name])}; beside the "
                                   f"other variables it must have {list(shape)}")
-    depth = _depth(network.blocks, network.root_block)
-    model = next((row.name for row in MODELS.values()
-                  if depth is not None and (row.variant, row.depth) == (variant.name, depth)), None)
-    return Recognised(
-        variant=variant.name, depth=depth, blocks=network.blocks, scope=place.scope,
-        num_classes=network.num_classes, input_channels=network.input_channels,
-        root_block=network.root_block, leftovers=_leftovers(shapes, network.expected), model=model)
+    depth = strides.released_depth(network.blocks) if network.root_block and not network.missing \
+        else None
+    return dict(
+        variant=variant.name, depth=depth, scope=place.scope, num_classes=network.num_classes,
+        blocks=strides.chosen(strides.slims(network.blocks, network.ends), selection, variant,
+                              network.root_block, path),
+        input_channels=network.input_channels, root_block=network.root_block,
+        batch_norm_scale=network.batch_norm_scale, missing=network.missing,
+        model=next((row.name for row in MODELS.values() if depth is not None
+                    and (row.variant, row.depth) == (variant.name, depth)), None),
+        expected=network.expected)
 
 
-def _plain(path, shapes, names):
-    """Returns the `Recognised` of a checkpoint without residual units."""
-    found = plain.find(path, shapes, names)
+def _plain(path, shapes, scopes, selection, leftovers):
+    """Returns the same for a network without residual units."""
+    found = plain.find(path, shapes, shapes, scopes)
     if found is None:
-        unshipped = _named(names, _UNSHIPPED)
+        unshipped = _named(shapes, _UNSHIPPED)
         if unshipped:
-            raise UnbuildableNetwork(path, unshipped, _leftovers(shapes, ()))
+            raise UnbuildableNetwork(path, unshipped, leftovers.counts(()))
         for row in MODELS.values():
-            if row.network and any(f"/{row.scope}/" in f"/{name}" for name in names):
+            if row.network and any(f"/{row.scope}/" in f"/{name}" for name in shapes):
                 raise SlimResnetError(
                     f"{path}: only part of {row.network.title}: it holds no "
                     f"{row.scope}/{row.network.first} or no {row.scope}/{row.network.logits}")
-        raise SlimResnetError(f"{path}: holds {_other_network(names)}, and no network of slim or "
-                              "the blog")
-    return Recognised(
+        raise SlimResnetError(f"{path}: holds {_other_network(list(shapes))}, and no network of "
+                              "slim or the blog")
+    for option in ("output_stride", "blocks"):
+        if getattr(selection, option) is not None:
+            raise SlimResnetError(f"{path}: {found.model.network.title} has no "
+                                  f"--{option.replace('_', '-')}")
+    return dict(
         variant=None, depth=None, blocks=[], scope=found.scope, num_classes=found.num_classes,
-        input_channels=found.input_channels, root_block=False,
-        leftovers=_leftovers(shapes, found.expected), model=found.model.name,
-        aux_kernel=found.aux_kernel)
+        input_channels=found.input_channels, root_block=False, model=found.model.name,
+        aux_kernel=found.aux_kernel, expected=found.expected)
 
 
-def _leftovers(shapes, expected):
-    """Returns the number of variables beside the expected ones, by kind."""
-    return dict(sorted(collections.Counter(
-        leftover_kind(name) or "other" for name in shapes if name not in expected).items()))
+def _assumed(found, selection, shapes):
+    """Returns the sentences of `Recognised.assumed`."""
+    said = {}
+    if found.variant and selection.blocks is None:
+        said["strides"] = ("slim's, for no checkpoint records them: "
+                           f"{strides.in_words(found.blocks)}")
+    if found.missing:
+        said["missing"] = (f"{found.missing}: it ends behind unit {len(found.blocks[-1].args)} of "
+                           f"{found.blocks[-1].scope}")
+    start = f"{found.scope}/" if found.scope else ""
+    beside = [name for name in shapes if name.startswith(start) and name not in found.names]
+    # Without a scope everything is under it.
+    if beside and start:
+        said["beside"] = (f"{len(beside)} variables under its scope are none of its own, and "
+                          f"left alone: {_some(beside)}")
+    return said
 
 
-def _depth(blocks, root_block):
-    """Returns the released depth that has these blocks, or None."""
-    table = [(block.scope, block.args) for block in blocks]
-    return next((depth for depth in resnet_v2.DEPTHS if root_block and table == [
-        (block.scope, block.args) for block in resnet_v2.blocks_of_depth(depth)]), None)
+def _some(names):
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _named(names, patterns):

@@ -42,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_preparation(parser)
     options.add_batch_size(parser)
     options.add_optimize(parser)
+    options.add_selection(parser)
     keeping.add_arguments(parser)
 
 
@@ -57,6 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     results, shard, skip = None, (0, 1), 0
     with contextlib.ExitStack() as stack:
         with open_checkpoint(arguments.checkpoint) as opened:
+            options.say_assumed(arguments, "classify", opened)
             names = _class_names(arguments, opened)
             if arguments.output:
                 results = keeping.opened(
@@ -80,7 +82,7 @@ def _print(arguments, results, total, network):
     if arguments.json or not sys.stdout.isatty():
         results = progress.with_progress(results, total)
     before = json.dumps({
-        "checkpoint": arguments.checkpoint, "num_classes": network.num_classes,
+        **options.checkpoint_record(arguments), "num_classes": network.num_classes,
         "image_size_pixels": arguments.image_size,
         "preprocessing": arguments.preprocessing})[:-1] + ', "images": ['
     done, unreadable, interrupted = 0, [], False

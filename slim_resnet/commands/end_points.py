@@ -61,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="write a TensorBoard run: the graph; of a CHECKPOINT histograms of "
                         "weights; with --images histograms of the end points shown, the images, "
                         "and the time of each op")
+    options.add_selection(parser)
     options.add_preparation(parser, "; a MODEL's own")
     # None tells what is not given, for what has no effect is refused.
     options.add_batch_size(parser, None)
@@ -79,6 +80,7 @@ def _complete(arguments):
     """Checks what can be checked without TensorFlow, and fills in the defaults."""
     model = MODELS.get(arguments.checkpoint)
     if model:
+        options.refuse_selection(arguments, model.name)
         options.refuse(arguments, ("images", "save"),
                        f"needs the values of a checkpoint, and {model.name} has none")
         arguments.image_size = model.checked_image_size(arguments.image_size)
@@ -112,6 +114,7 @@ def _save(arguments):
     paths = finding.find_images(arguments.images)
     with contextlib.ExitStack() as stack:
         with open_checkpoint(arguments.checkpoint) as opened:
+            options.say_assumed(arguments, "end-points", opened)
             keys = (choose(arguments.end_points, _built(opened, arguments.image_size))
                     if network_options else [])
             network = stack.enter_context(optimize.opened_network(
@@ -130,6 +133,15 @@ def _save(arguments):
                                                                    len(paths))
 
 
+def _network(arguments):
+    """Returns the checkpoint's network, and says what is assumed of it."""
+    from slim_resnet.checkpoint.reader import open_checkpoint
+    from slim_resnet.inference.network import Network
+    with open_checkpoint(arguments.checkpoint) as opened:
+        options.say_assumed(arguments, "end-points", opened)
+        return Network(opened, arguments.image_size)
+
+
 def _built(opened, image_size):
     """Returns the end points of a checkpoint's network, built without values."""
     import tensorflow as tf
@@ -144,10 +156,9 @@ def _table(arguments, model):
 
     from slim_resnet.checkpoint.reader import open_checkpoint
     from slim_resnet.end_points import table, tensorboard
-    from slim_resnet.inference.network import Network
 
     if arguments.logdir and not model:
-        with Network(arguments.checkpoint, arguments.image_size) as network:
+        with _network(arguments) as network:
             rows = _rows(arguments, network.end_points)
             with tensorboard.Run(arguments.logdir, network.session.graph) as run:
                 run.add_weights(network)
@@ -164,6 +175,7 @@ def _table(arguments, model):
                 pass
     else:
         with open_checkpoint(arguments.checkpoint) as opened:
+            options.say_assumed(arguments, "end-points", opened)
             rows = _rows(arguments, _built(opened, arguments.image_size))
     total = table.total(rows)
     _print(arguments, ("end point", "op", "shape", "parameters", "GMACs", "bytes", "stride",
@@ -203,10 +215,9 @@ def _costs(row):
 def _statistics(arguments):
     from slim_resnet.end_points import activations, tensorboard
     from slim_resnet.images import finding
-    from slim_resnet.inference.network import Network
 
     paths, unreadable = finding.find_images(arguments.images), []
-    with Network(arguments.checkpoint, arguments.image_size) as network, \
+    with _network(arguments) as network, \
          contextlib.ExitStack() as stack:
         keys = [row.key for row in _rows(arguments, network.end_points)]
         batches = progress.readable_batches(arguments, paths, unreadable)
@@ -242,7 +253,8 @@ def _statistics_cells(row):
 
 def _print(arguments, headers, cells, rows, **more):
     if arguments.json:
-        print(json.dumps({"network": arguments.checkpoint,
+        record = options.checkpoint_record(arguments)
+        print(json.dumps({"network": record.pop("checkpoint"), **record,
                           "image_size_pixels": arguments.image_size, **more,
                           "end_points": rows}, indent=1, allow_nan=False))
     else:

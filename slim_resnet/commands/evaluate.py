@@ -52,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--compare", action="store_true",
                         help="compare the optimised network, in --precision, with the network as "
                         "it is in float32")
+    options.add_selection(parser)
     options.add_plot(parser, "with --compare: the error of every layer")
     keeping.add_arguments(parser)
 
@@ -71,6 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
     results, shard, skip, network = None, (0, 1), 0, None
     with contextlib.ExitStack() as stack:
         with open_checkpoint(arguments.checkpoint) as opened:
+            options.say_assumed(arguments, "evaluate", opened)
             num_classes = classes_of(opened)
             classes = classes_of_run(arguments.checkpoint)
             data = find_data(arguments.data, num_classes, classes)
@@ -113,7 +115,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _document(arguments, result, names):
-    return {"checkpoint": arguments.checkpoint, "data": arguments.data,
+    return {**options.checkpoint_record(arguments), "data": arguments.data,
             "image_size_pixels": arguments.image_size,
             "preprocessing": arguments.preprocessing, "interrupted": result.interrupted,
             "num_images": result.num_images,
@@ -151,18 +153,21 @@ def _compare(arguments):
                    "keeps what images are taken for, and --compare keeps nothing; leave one out")
     options.check_files(plot=arguments.plot)
     optimize.turn_onednn_on(arguments.verbose, "evaluate")
+    from slim_resnet.checkpoint.reader import open_checkpoint
     from slim_resnet.images import finding
     from slim_resnet.inference import accuracy
     paths = finding.find_images(arguments.data)
-    result = accuracy.measure(
-        arguments.checkpoint, paths, precision=arguments.precision or "auto",
-        image_size=arguments.image_size, preprocessing=arguments.preprocessing,
-        batch_size=arguments.batch_size or COMPARED_BATCH_SIZE,
-        progress=lambda batches: progress.with_progress(
-            batches, len(paths), size=lambda batch: len(batch.names)))
+    with open_checkpoint(arguments.checkpoint) as opened:
+        options.say_assumed(arguments, "evaluate", opened)
+        result = accuracy.measure(
+            opened, paths, precision=arguments.precision or "auto",
+            image_size=arguments.image_size, preprocessing=arguments.preprocessing,
+            batch_size=arguments.batch_size or COMPARED_BATCH_SIZE,
+            progress=lambda batches: progress.with_progress(
+                batches, len(paths), size=lambda batch: len(batch.names)))
     record = accuracy.as_record(result)
     if arguments.json:
-        print(json.dumps(dict(record, checkpoint=arguments.checkpoint, data=arguments.data,
+        print(json.dumps(dict(record, **options.checkpoint_record(arguments), data=arguments.data,
                               image_size_pixels=arguments.image_size,
                               preprocessing=arguments.preprocessing), indent=1))
     else:

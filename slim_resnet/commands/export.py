@@ -14,6 +14,7 @@ v1, v2, npz  all variables under their names
 import argparse
 
 from slim_resnet.commands import optimize, options
+from slim_resnet.commands.progress import say
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.export.formats import FORMATS, export_checkpoint
 
@@ -34,8 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_preparation(parser, note="; frozen: any size")
     options.add_labels(parser)
     options.add_optimize(parser)
+    options.add_selection(parser)
     # What is not given is what the checkpoint was trained with, and `formats` knows it.
-    parser.set_defaults(complete=lambda arguments: None)
+    parser.set_defaults(complete=options.select)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -47,6 +49,8 @@ def run(arguments: argparse.Namespace) -> None:
                                   f"{arguments.format}; leave it out")
     given.update(optimize.prepare(arguments, "export"))
     record = export_checkpoint(arguments.checkpoint, arguments.output, arguments.format, **given)
+    for what, text in record["assumed"].items():
+        say("export", f"{what}: {text}")
     classes = record["num_classes"]
     print(f"{arguments.output}: {arguments.format} of a {record['variant']} ResNet V2"
           f"{'' if record['depth'] is None else ' ' + str(record['depth'])}, "

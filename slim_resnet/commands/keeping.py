@@ -51,11 +51,14 @@ def opened(arguments: argparse.Namespace, command: str, checkpoint: Any, files: 
     """
     cluster = read_cluster(arguments.cluster, arguments.job, arguments.task)
     shard = cluster.shard if cluster else (0, 1)
+    chosen = checkpoint.selection.record()
     made_by = {
         "format": f"slim_resnet {command} 1", "checkpoint_sha256": sha256_of(checkpoint.files),
         "data_sha256": data_sha256(files),
         "options": {**{name: getattr(arguments, name) for name in (
-            "image_size", "preprocessing", "batch_size", "optimize", "precision")}, **depends_on}}
+            "image_size", "preprocessing", "batch_size", "optimize", "precision")},
+            **{name: chosen.get(name) for name in (
+                "scope", "exclude", "allow_missing", "output_stride", "blocks")}, **depends_on}}
     return Results(arguments.output, made_by, arguments.batch_size, shard, arguments.resume)
 
 

@@ -53,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_labels(parser)
     options.add_preparation(parser, "; a MODEL's own")
     options.add_batch_size(parser)
+    options.add_selection(parser)
     parser.set_defaults(complete=_complete)
 
 
@@ -67,6 +68,7 @@ def _complete(arguments):
         if arguments.images:
             raise SlimResnetError(f"images need {why}")
         options.refuse(arguments, ("preprocessing", "labels"), f"needs {why}")
+        options.refuse_selection(arguments, model.name)
         arguments.image_size = model.checked_image_size(arguments.image_size)
         possible = ["diagram"]
     else:
@@ -104,6 +106,7 @@ def run(arguments: argparse.Namespace) -> int:
     from slim_resnet.pictures import diagram, inspection
     paths = finding.find_images(arguments.images) if arguments.images else []
     with open_checkpoint(arguments.checkpoint) as opened:
+        options.say_assumed(arguments, "pictures", opened)
         found = recognise(opened)
         kinds = _kinds(arguments, found, opened.path)
         names = None

@@ -32,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="images on the page, a megabyte each or more (default: %(default)s)")
     options.add_preparation(parser)
     options.add_batch_size(parser)
+    options.add_selection(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -39,12 +40,15 @@ def run(arguments: argparse.Namespace) -> int:
     from slim_resnet.pictures import drawing
     drawing.figure_class()
     benchmark = records.read_record(arguments.benchmark) if arguments.benchmark else None
+    from slim_resnet.checkpoint.reader import open_checkpoint
     from slim_resnet.report import making
-    page = making.make(
-        arguments.checkpoint, arguments.images, arguments.labels,
-        image_size=arguments.image_size, preprocessing=arguments.preprocessing,
-        batch_size=arguments.batch_size, end_points=arguments.end_points,
-        max_images=arguments.max_images, benchmark=benchmark, progress=progress.with_progress)
+    with open_checkpoint(arguments.checkpoint) as opened:
+        options.say_assumed(arguments, "report", opened)
+        page = making.make(
+            opened, arguments.images, arguments.labels,
+            image_size=arguments.image_size, preprocessing=arguments.preprocessing,
+            batch_size=arguments.batch_size, end_points=arguments.end_points,
+            max_images=arguments.max_images, benchmark=benchmark, progress=progress.with_progress)
     with atomic_write(arguments.output) as file:
         file.write(page.html)
     status = progress.report_unreadable("report", page.unreadable)

@@ -31,7 +31,8 @@ def metadata(recognised: Recognised, precision: str | None = None) -> dict[str, 
     optimized = {} if precision is None else {"optimized": True, "precision": precision}
     return {**optimized, "slim_resnet_version": slim_resnet.__version__,
             "model": recognised.model, "variant": recognised.variant, "depth": recognised.depth,
-            "scope": recognised.scope, "num_classes": recognised.num_classes}
+            "scope": recognised.scope, "num_classes": recognised.num_classes,
+            "assumed": recognised.assumed}
 
 
 def network_builder(optimize: bool, precision: str) -> tuple[Callable[..., tuple], str | None]:

@@ -105,6 +105,8 @@ def build_without_values(opened: Checkpoint, image_size: int) -> dict[str, tf.Te
 def _with_pool(end_points, found, graph):
     """Adds ``global_pool``, if all places of a map are averaged right before the logits."""
     start = f"{found.scope}/" if found.scope else ""
+    if found.missing:
+        return end_points
     if found.variant:
         return dict(end_points, global_pool=graph.get_tensor_by_name(f"{start}pool5:0"))
     # A builder of tf_slim names its own ops after the scope that it is built in.

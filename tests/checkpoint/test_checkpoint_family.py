@@ -12,7 +12,7 @@ from tf_slim.nets import alexnet, inception_v1, inception_v2, inception_v3, over
 from tf_slim.nets import resnet_v1 as slim_resnet_v1
 
 from slim_resnet import resnet_v1
-from slim_resnet.checkpoint import build_from_checkpoint, recognise
+from slim_resnet.checkpoint import Selection, build_from_checkpoint, recognise
 from slim_resnet.checkpoint.plain import aux_kernel_of
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.models import MODELS
@@ -60,8 +60,9 @@ def shapes_of(build):
         return {v.op.name: tuple(v.shape.as_list()) for v in tf1.global_variables()}
 
 
-def found(shapes):
-    return recognise(types.SimpleNamespace(path="net.ckpt", shapes=shapes))
+def found(shapes, selection=Selection("net.ckpt")):
+    return recognise(types.SimpleNamespace(
+        path="net.ckpt", shapes=shapes, selection=selection))
 
 
 def built(path, images, size=None, **options):

@@ -8,7 +8,7 @@ import tf_slim as slim
 from tf_slim.nets import resnet_v2 as slim_resnet_v2
 
 from slim_resnet import blog, resnet_v2
-from slim_resnet.checkpoint import recognise
+from slim_resnet.checkpoint import Selection, recognise
 from slim_resnet.checkpoint.recognition import UnbuildableNetwork
 from slim_resnet.errors import SlimResnetError
 from tests.helpers import checkpoints
@@ -23,8 +23,9 @@ def shapes_of(build, channels=3, size=32):
         return {v.op.name: tuple(v.shape.as_list()) for v in tf1.global_variables()}
 
 
-def found(shapes):
-    return recognise(types.SimpleNamespace(path="net.ckpt", shapes=shapes))
+def found(shapes, selection=Selection("net.ckpt")):
+    return recognise(types.SimpleNamespace(
+        path="net.ckpt", shapes=shapes, selection=selection))
 
 
 @pytest.fixture(scope="module")

@@ -101,6 +101,7 @@ def fold(path: str, network: Recognised, read: Callable[[str], np.ndarray], prec
       SlimResnetError: The network cannot be built so.
     """
     check_foldable(path, network)
+    read = _as_built(network, read)
     if output_stride is not None and not VARIANTS[network.variant].dense:
         raise SlimResnetError(f"{path}: the {network.variant}'s network has no output_stride")
     try:
@@ -110,11 +111,26 @@ def fold(path: str, network: Recognised, read: Callable[[str], np.ndarray], prec
         raise SlimResnetError(f"{path}: its network cannot be built: {error}") from error
 
 
+def _as_built(network, read):
+    """Returns a ``read`` for the names and shapes that the network's builder gives."""
+    def value(name):
+        if name.endswith("/gamma") and not network.batch_norm_scale:
+            return np.ones_like(value(name.removesuffix("gamma") + "beta"))
+        found = read(network.names.get(name, name))
+        # Logits that are a dense layer.
+        return found[np.newaxis, np.newaxis] if found.ndim == 2 else found
+
+    return value
+
+
 def check_foldable(path: str, network: Recognised) -> None:
     """Raises `SlimResnetError` for a network that `folded_graph` does not write."""
     if not network.row.foldable:
         raise SlimResnetError(f"{path}: {network.title} cannot be folded; leave --optimize out, or "
                               "InferenceModel")
+    if network.missing:
+        raise SlimResnetError(f"{path}: a network that is not whole (no {network.missing}) cannot "
+                              "be folded; leave --optimize out, or InferenceModel")
 
 
 def with_blocks(network: Recognised, blocks: Sequence[Block], path: str) -> Recognised:
