@@ -180,8 +180,9 @@ def _residual(path, shapes, place, selection):
         else None
     return dict(
         variant=variant.name, depth=depth, scope=place.scope, num_classes=network.num_classes,
-        blocks=strides.chosen(strides.slims(network.blocks, network.ends), selection, variant,
-                              network.root_block, path),
+        blocks=strides.chosen(strides.slims(
+            network.blocks, network.ends, network.missing is not None), selection, variant,
+            network.root_block, path),
         input_channels=network.input_channels, root_block=network.root_block,
         batch_norm_scale=network.batch_norm_scale, missing=network.missing,
         model=next((row.name for row in MODELS.values() if depth is not None

@@ -29,9 +29,9 @@ class Found(typing.NamedTuple):
     """What the names and shapes of a network's variables say of it.
 
     ``expected`` is what shape each of its variables must have, by name; ``missing`` the
-    first variable that is not there, None of a whole network; ``ends`` whether there is
-    anything behind the last block; the rest is `recognition.Recognised`'s. The strides in
-    ``blocks`` are all 1.
+    first variable that is not there, None of a whole network; ``ends`` is for
+    `strides.slims`; the rest is `recognition.Recognised`'s. The strides in ``blocks`` are
+    all 1.
     """
 
     blocks: list[Block]
@@ -99,6 +99,7 @@ def walk(shapes: Mapping[str, tuple], place: Place, numbers: dict[str, set[int]]
         if not (allow_missing and blocks):
             raise
         missing = str(lacks)
+        ends = walker.is_before_end(missing, blocks[-1].scope, net)
     return Found(blocks, walker.expected, num_classes, input_channels, walker.has_root,
                  walker.scale, missing, ends)
 
@@ -148,6 +149,17 @@ class _Walker:
     def _whole(self):
         self.expected.update(self._part)
         self._part = {}
+
+    def is_before_end(self, missing, block, net):
+        """Whether what is missing is of the last block that is there, or of what is behind.
+
+        Anything of a head that fits ``net`` channels shows that the block is the last.
+        """
+        if missing.startswith(f"{self._start}{block}/"):
+            return True
+        return any(name.startswith(f"{self._start}postnorm/") and shape == (net,)
+                   or name == f"{self._start}logits/weights" and shape[-2:-1] == (net,)
+                   for name, shape in self._shapes.items())
 
     def root(self, numbers):
         """Takes what is before the first block; returns the channels of images and behind it."""

@@ -9,22 +9,23 @@ from slim_resnet.models import Variant
 from slim_resnet.resnet_utils import Block
 
 
-def slims(blocks: Sequence[Block], whole: bool) -> list[Block]:
+def slims(blocks: Sequence[Block], ends: bool, missing: bool) -> list[Block]:
     """Returns a table of blocks with the strides that slim gives all its depths.
 
     Those are 2 in the last unit of every block but the network's last.
 
     Args:
       blocks: Table of blocks; strides are not looked at.
-      whole: Whether anything behind the last block shows that it is the network's last. If
-        nothing does, a table that begins as that of a released depth gets its strides, and
-        any other 2 for its last block too.
+      ends: Whether the last unit here is known to have none: one of the network's last block,
+        or not the last of its own. If it is not, a table that begins as that of a released
+        depth gets its strides.
+      missing: Whether the network is known to go on behind them.
     """
     strides = [2] * len(blocks)
-    released = None if whole else released_depth(blocks, begins=True)
+    released = None if ends else released_depth(blocks, begins=True)
     if released is not None:
         strides = [block.args[-1]["stride"] for block in resnet_v2.blocks_of_depth(released)]
-    elif whole:
+    elif ends or not missing:
         strides[-1] = 1
     return [_with_stride(block, stride, len(block.args))
             for block, stride in zip(blocks, strides)]

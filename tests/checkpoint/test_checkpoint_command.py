@@ -45,18 +45,19 @@ def test_describe(files, capsys):
     assert (status, err) == (0, "")
     lines = out.splitlines()
     assert lines[0] == f"{files['a']}: V1, {pathlib.Path(files['a']).stat().st_size:,} bytes"
-    assert lines[1:7] == [
+    assert lines[1:8] == [
         "network    slim's ResNet V2, blocks of 2, 1 units and 4, 8 channels",
         "scope      resnet_v2_50",
         "classes    10",
+        "strides    slim's, for no checkpoint records them: 2 in the last unit of block1",
         "leftovers  1 global_step",
         "variables  61, 10,385 parameters",
         ""]
-    assert lines[7].split() == ["name", "shape", "dtype", "parameters"]
+    assert lines[8].split() == ["name", "shape", "dtype", "parameters"]
     assert [line.split() for line in lines if "conv1/weights" in line][-1] == [
         "resnet_v2_50/conv1/weights", "7x7x3x64", "float32", "9,408"]
-    assert lines[9].split() == ["global_step", "scalar", "int64", "1"]
-    assert len(lines) == 9 + 61
+    assert lines[10].split() == ["global_step", "scalar", "int64", "1"]
+    assert len(lines) == 10 + 61
     assert "the blog's ResNet V2" in run(capsys, "describe", files["blog"])[1]
 
 
