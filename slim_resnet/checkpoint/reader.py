@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from slim_resnet.common import archives
 from slim_resnet.errors import SlimResnetError
+from slim_resnet.released import advice
 
 # The names of a checkpoint's files, behind its prefix.
 _PART_OF_V2 = re.compile(r"\.(index|meta|data-\d{5}-of-\d{5})$")
@@ -203,7 +204,7 @@ def _locate(path, shown):
     if any(n.startswith(name + ".data-") or n == name + ".meta"
            for n in _names_in(folder or ".", shown)):
         raise SlimResnetError(f"{shown}: half a checkpoint: there is no {name}.index")
-    raise SlimResnetError(f"{shown}: no such checkpoint")
+    raise SlimResnetError(f"{shown}: no such checkpoint{advice(shown)}")
 
 
 def _at_prefix(prefix, shown):

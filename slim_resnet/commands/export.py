@@ -48,6 +48,6 @@ def run(arguments: argparse.Namespace) -> None:
     given.update(optimize.prepare(arguments, "export"))
     record = export_checkpoint(arguments.checkpoint, arguments.output, arguments.format, **given)
     classes = record["num_classes"]
-    print(f"{arguments.output}: {arguments.format} of a {record['variant']} ResNet V2"
+    print(f"{arguments.output}: {arguments.format} of {record['title']}"
           f"{'' if record['depth'] is None else ' ' + str(record['depth'])}, "
           f"{'no logits' if classes is None else f'{classes} classes'}")

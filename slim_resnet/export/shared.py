@@ -30,8 +30,9 @@ def metadata(recognised: Recognised, precision: str | None = None) -> dict[str, 
     """
     optimized = {} if precision is None else {"optimized": True, "precision": precision}
     return {**optimized, "slim_resnet_version": slim_resnet.__version__,
-            "model": recognised.model, "variant": recognised.variant, "depth": recognised.depth,
-            "scope": recognised.scope, "num_classes": recognised.num_classes}
+            "title": recognised.title, "model": recognised.model, "variant": recognised.variant,
+            "depth": recognised.depth, "scope": recognised.scope,
+            "num_classes": recognised.num_classes}
 
 
 def network_builder(optimize: bool, precision: str) -> tuple[Callable[..., tuple], str | None]:
