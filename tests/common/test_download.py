@@ -81,5 +81,6 @@ def test_what_is_not_there(tmp_path):
         download(server.url, tmp_path / "file")
     with pytest.raises(SlimResnetError, match="cannot be reached: unknown url type"):
         download("nonsense", tmp_path / "file")
-    with pytest.raises(SlimResnetError, match="no_folder.*cannot be written"), serving(CONTENT) as server:
+    with pytest.raises(SlimResnetError, match="no_folder.*cannot be written"), \
+         serving(CONTENT) as server:
         download(server.url, tmp_path / "no_folder" / "file")
