@@ -112,7 +112,7 @@ def _plain(name: str, network: SlimNetwork, scope: str, image_size: int, **colum
         with slim.arg_scope(network.arg_scope()):
             return network.build(images, num_classes, is_training)
     return Model(name, build, image_size, evaluated_image_size=image_size, scope=scope,
-                 network=network, trainable=True, **columns)
+                 network=network, foldable=True, trainable=True, **columns)
 
 
 def _vgg(name: str, title: str) -> Model:
@@ -136,7 +136,7 @@ def _inception(version: int, first: str, logits: str, image_size: int, aux: str 
 # preparation at 299. DeepLab's feature_extractor.py has its beta networks take [-1, 1].
 _V2 = dict(evaluated_image_size=IMAGE_SIZE, preprocessing="inception", foldable=True,
            trainable=True)
-_V1 = dict(evaluated_image_size=224, preprocessing="vgg", trainable=True)
+_V1 = dict(evaluated_image_size=224, preprocessing="vgg", foldable=True, trainable=True)
 _BETA = dict(_V1, preprocessing="inception")
 
 _TABLE = (

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from slim_resnet.checkpoint.building import build_from_checkpoint, build_recognised
 from slim_resnet.checkpoint.reader import Checkpoint, CheckpointLike, open_checkpoint
-from slim_resnet.checkpoint.recognition import recognise
+from slim_resnet.checkpoint.recognition import Recognised, recognise
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.inference.protocol import ImageNetwork
 
@@ -49,7 +49,7 @@ def build_network(opened: Checkpoint, images: tf.Tensor, session: tf1.Session) -
     """
     found = recognise(opened)
     net, end_points = build_from_checkpoint(opened, images, session=session)
-    end_points = _with_pool(end_points, found, session.graph)
+    end_points = with_global_pool(end_points, found, session.graph)
     if found.num_classes is None:
         return None, None, end_points
     with session.graph.as_default():
@@ -99,10 +99,11 @@ def build_without_values(opened: Checkpoint, image_size: int) -> dict[str, tf.Te
     images = tf1.placeholder(
         tf.float32, [None, image_size, image_size, found.input_channels], "images")
     _, end_points = build_recognised(opened, images)
-    return _with_pool(end_points, found, images.graph)
+    return with_global_pool(end_points, found, images.graph)
 
 
-def _with_pool(end_points, found, graph):
+def with_global_pool(end_points: dict[str, tf.Tensor], found: Recognised, graph: tf.Graph
+                     ) -> dict[str, tf.Tensor]:
     """Adds ``global_pool``, if all places of a map are averaged right before the logits."""
     start = f"{found.scope}/" if found.scope else ""
     if found.variant:

@@ -9,7 +9,7 @@ import tensorflow as tf
 from slim_resnet import cli
 from slim_resnet.checkpoint.runs import settings_of
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.inference import InferenceModel, Network
+from slim_resnet.inference import Network
 from slim_resnet.pictures import class_activation, diagram, inspection
 from tests.checkpoint.test_checkpoint_family import plain_builder, v1_builder
 from tests.helpers import checkpoints
@@ -98,12 +98,6 @@ def test_image_sizes_that_it_cannot_take(alexnet):
 def test_prepared_as_the_released_one_unless_asked(v1):
     assert settings_of(v1.path) == (224, "vgg", None)
     assert settings_of(v1.path, 32, "none") == (32, "none", None)
-
-
-@pytest.mark.slow
-def test_what_cannot_be_folded_says_so(v1, alexnet, capsys):
-    with pytest.raises(SlimResnetError, match="AlexNet V2 cannot be folded; leave --optimize out"):
-        InferenceModel.from_checkpoint(alexnet.path)
 
 
 @pytest.fixture

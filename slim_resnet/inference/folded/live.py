@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from slim_resnet.checkpoint.recognition import Recognised, recognise
 from slim_resnet.errors import SlimResnetError
+from slim_resnet.models import VARIANTS
 
 tf1 = tf.compat.v1
 
@@ -21,7 +22,8 @@ class LiveNetwork:
 
     Attributes:
       network: A `recognise.Recognised` whose units have the graph's strides and rates.
-      epsilon: What its batch norms add to variances.
+      epsilon: What its batch norms add to variances; of a network without residual units
+        unused, as it is folded as tf_slim builds it.
       dtypes: Maps names of variables to the names of their dtypes.
       read: ``read(name)`` returns a variable's value.
     """
@@ -49,13 +51,18 @@ def live_network(session: tf1.Session) -> LiveNetwork:
                  session.graph.get_collection(tf1.GraphKeys.GLOBAL_VARIABLES)}
     shapes = {name: tuple(v.shape.as_list()) for name, v in variables.items()}
     network = recognise(types.SimpleNamespace(path="the session's graph", shapes=shapes))
+    if network.variant is None:
+        return LiveNetwork(network, 0.0,
+                           {name: v.dtype.base_dtype.name for name, v in variables.items()},
+                           lambda name: session.run(variables[name]))
     consumers = _consumers(variables)
+    unit_scope = VARIANTS[network.variant].unit
     start = f"{network.scope}/" if network.scope else ""
     blocks = []
     for block in network.blocks:
         units = []
         for number, unit in enumerate(block.args, 1):
-            weights = f"{start}{block.scope}/unit_{number}/bottleneck_v2/conv2/weights"
+            weights = f"{start}{block.scope}/unit_{number}/{unit_scope}/conv2/weights"
             stride, rate = _one({_stride_and_rate(op) for op in consumers[weights]
                                  if op.type == "Conv2D"}, f"the strides of {weights}")
             units.append(dict(unit, stride=stride, rate=rate))
