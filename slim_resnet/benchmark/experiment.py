@@ -60,8 +60,8 @@ class BenchmarkOptions:
       device: Where to place everything, like ``/CPU:0``; None leaves it open.
       target: ``grpc://HOST:PORT`` of a TensorFlow server; empty for this process.
       seed: Graph-level random seed; None for fresh ones.
-      optimize: Whether each network, which must be a ResNet V2, is timed in turn with
-        the `inference.InferenceModel` of the same weights.
+      optimize: Whether each network is timed in turn with the
+        `inference.InferenceModel` of the same weights.
     """
 
     models: tuple = ("blog_resnet_v2_152",)

@@ -105,7 +105,8 @@ def _print(arguments, results, total, network):
 def _class_names(arguments, opened):
     from slim_resnet.images.labels import class_names
     from slim_resnet.inference.network import classes_of
-    labels = settings_of(arguments.checkpoint, labels=arguments.labels).labels
+    labels = settings_of(arguments.checkpoint, arguments.image_size,
+                         arguments.preprocessing, arguments.labels).labels
     return class_names(classes_of(opened), labels)
 
 

@@ -108,7 +108,8 @@ def run(arguments: argparse.Namespace) -> int:
         kinds = _kinds(arguments, found, opened.path)
         names = None
         if arguments.labels or "evidence" in kinds:
-            labels = settings_of(arguments.checkpoint, labels=arguments.labels).labels
+            labels = settings_of(arguments.checkpoint, arguments.image_size,
+                                 arguments.preprocessing, arguments.labels).labels
             names = class_names(classes_of(opened), labels)
         described = diagram.of_recognised(found) if "diagram" in kinds else None
         network = Network(opened, arguments.image_size) if kinds != ["diagram"] else None

@@ -105,7 +105,6 @@ def fold(path: str, network: Recognised, read: Callable[[str], np.ndarray], prec
     Raises:
       SlimResnetError: The network cannot be built so.
     """
-    check_foldable(path, network)
     if output_stride is not None and not (network.variant and VARIANTS[network.variant].dense):
         raise SlimResnetError(f"{path}: {network.title} has no output_stride")
     try:
@@ -113,13 +112,6 @@ def fold(path: str, network: Recognised, read: Callable[[str], np.ndarray], prec
                             output_stride=output_stride, onednn=compat.onednn_enabled(), **options)
     except ValueError as error:
         raise SlimResnetError(f"{path}: its network cannot be built: {error}") from error
-
-
-def check_foldable(path: str, network: Recognised) -> None:
-    """Raises `SlimResnetError` for a network that `folded_graph` does not write."""
-    if not network.row.foldable:
-        raise SlimResnetError(f"{path}: {network.title} cannot be folded; leave --optimize out, or "
-                              "InferenceModel")
 
 
 def with_blocks(network: Recognised, blocks: Sequence[Block], path: str) -> Recognised:
