@@ -72,7 +72,6 @@ def _complete(arguments):
     else:
         why = "images"
         options.refuse(arguments, ("num-classes",), "is for a MODEL; a checkpoint has its own")
-        options.complete(arguments)
         possible = [kind for kind, of_images in KINDS.items() if arguments.images or not of_images]
     for kind in arguments.kinds or ():
         if kind not in possible:
@@ -83,6 +82,8 @@ def _complete(arguments):
     if arguments.end_points and "maps" not in wanted:
         raise SlimResnetError("--end-points says which maps to draw, and no maps are drawn")
     check_folder(arguments.output)
+    if not model:
+        options.complete(arguments)
 
 
 def run(arguments: argparse.Namespace) -> int:
