@@ -161,6 +161,10 @@ MODULES = {
     "compat.v1": ("own.tensorflow", "tf1"),
     "compat.v2": ("tensorflow",),
     "core": ("tensorflow.core",),
+    "examples": (),
+    "examples.tutorials": (),
+    "examples.tutorials.mnist": (),
+    "examples.tutorials.mnist.input_data": ("own.mnist",),
     "keras": ("keras1", "keras1.src"),
     "layers": ("keras1.layers1",),
     "nn": ("tf1.nn",),
@@ -225,6 +229,16 @@ NAMES = {
        f"tensorflow.python.ops.init_ops.convolutional_{name}" for name in (
            "delta_orthogonal", "orthogonal_1d", "orthogonal_2d", "orthogonal_3d")},
     "contrib.layers.feature_column": "tf1.feature_column",
+    # Modules that showed through contrib.slim, as it imported all of other modules.
+    **{f"contrib.slim.{name}": f"tensorflow.python.{package}.{name}" for package, name in (
+        ("ops", "variable_scope"), ("ops", "nn"), ("ops", "nn_ops"), ("ops", "string_ops"),
+        ("ops", "sparse_ops"), ("ops", "data_flow_ops"), ("ops", "embedding_ops"),
+        ("framework", "constant_op"), ("framework", "tensor_shape"), ("util", "nest"),
+        ("training", "training_util"))},
+    "contrib.slim.variables": "tf_slim.ops.variables",
+    "contrib.slim.tf_variables": "tensorflow.python.ops.variables",
+    "contrib.slim.loss_ops": "tf_slim.losses.loss_ops",
+    "contrib.slim.metric_ops": "tf_slim.metrics.metric_ops",
     "contrib.layers.safe_embedding_lookup_sparse": "tf1.nn.safe_embedding_lookup_sparse",
     "contrib.layers.summaries": "tf_slim.layers.summaries",
     "contrib.metrics.confusion_matrix": "tf1.confusion_matrix",

@@ -119,14 +119,14 @@ class _Builder:
           relu: Whether it has ReLU; None for where it has batch norm.
           scale: What its input has yet to be multiplied with, by channel, or None.
         """
-        weights = np.asarray(self.read(f"{scope}/weights"), np.float64)
+        weights, by_output = self.read(f"{scope}/weights"), 1.0
         if scale is not None:
-            weights = weights * scale[:, np.newaxis]
+            weights = np.asarray(weights, np.float64) * scale[:, np.newaxis]
         if norm:
-            weights, biases = folding.fold_into(weights, *self.norm(f"{scope}/BatchNorm"))
+            by_output, biases = self.norm(f"{scope}/BatchNorm")
         else:
             biases = self.read(f"{scope}/biases")
-        net = self.writer.convolution(scope, net, weights, biases,
+        net = self.writer.convolution(scope, net, weights, biases, scale=by_output,
                                       relu=norm if relu is None else relu, **options)
         self.collect(scope, net)
         return net

@@ -138,16 +138,16 @@ class _Translator:
         behind, conv = op, op.inputs[0].op if len(op.inputs) else None
         if conv is None or conv.type != "Conv2D" or behind.type not in ("BiasAdd", *_NORMS):
             raise ValueError(f"{last.name}, a {last.type}, is not known to the folded form")
-        weights = np.asarray(self._value(conv.inputs[1]), np.float64)
         if behind.type == "BiasAdd":
-            biases = self._value(behind.inputs[1])
+            scale, biases = 1.0, self._value(behind.inputs[1])
         else:
             gamma, beta, mean, variance = map(self._value, behind.inputs[1:])
-            weights, biases = folding.fold_into(weights, *folding.affine(
-                gamma, beta, mean, variance, behind.get_attr("epsilon")))
+            scale, biases = folding.affine(gamma, beta, mean, variance,
+                                           behind.get_attr("epsilon"))
         return self.writer.convolution(
-            last.name, self._input(conv, dtype), weights, biases, relu=relu, dtype=dtype,
-            stride=conv.get_attr("strides")[1], padding=conv.get_attr("padding").decode())
+            last.name, self._input(conv, dtype), self._value(conv.inputs[1]), biases, scale=scale,
+            relu=relu, dtype=dtype, stride=conv.get_attr("strides")[1],
+            padding=conv.get_attr("padding").decode())
 
     def _value(self, tensor):
         """Returns the value of a variable that a tensor reads, or of a constant."""

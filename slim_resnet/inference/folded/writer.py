@@ -9,8 +9,6 @@ tf1 = tf.compat.v1
 
 # What is smaller is a constant in any case: a variable costs two ops more.
 _MIN_VARIABLE_BYTES = 2 ** 14
-# Of tensors' memory, in bytes; TensorFlow copies arrays that are not aligned so.
-_ALIGNMENT = 64
 
 
 class Writer:
@@ -50,24 +48,25 @@ class Writer:
         tensor.tensor_content = values.tobytes()
         return name
 
-    def rounded(self, name, values, dtype=None):
-        """Adds float64 values, rounded to the network's dtype or another."""
-        values = folding.rounded(values, (dtype or self.dtype).as_numpy_dtype)
+    def rounded(self, name, values, dtype=None, scale=1.0):
+        """Adds ``values * scale``, rounded to the network's dtype or another."""
+        values = folding.rounded(values, (dtype or self.dtype).as_numpy_dtype, scale)
         if not np.isfinite(values).all():
             raise ValueError(f"{name}, folded, is beyond the range of {values.dtype}")
         if self.variables is None or values.nbytes < _MIN_VARIABLE_BYTES:
             return self.constant(name, values)
-        self.variables[name] = _aligned(values)
+        self.variables[name] = values
         dtype = tf.as_dtype(values.dtype)
         handle = self.op("VarHandleOp", f"{name}/handle", [], dtype=dtype, shared_name=name,
                          shape=tf.TensorShape(values.shape))
         return self.op("ReadVariableOp", name, [handle], dtype=dtype)
 
     def convolution(self, name, net, weights, biases, *, stride=1, rate=1, padding="SAME",
-                    relu=False, dtype=None):
+                    relu=False, dtype=None, scale=1.0):
         """Adds a convolution with biases, and ReLU behind it if wanted.
 
         Args:
+          scale: What to multiply the weights with, by output.
           padding: ``SAME``, ``VALID``, or the pixels before and after, in height and in width.
         """
         dtype = dtype or self.dtype
@@ -76,7 +75,7 @@ class Writer:
             explicit = {"explicit_paddings": [0, 0, *padding, *padding, 0, 0]}
             padding = "EXPLICIT"
         conv = self.op("Conv2D", f"{name}/Conv2D",
-                       [net, self.rounded(f"{name}/weights", weights, dtype)], T=dtype,
+                       [net, self.rounded(f"{name}/weights", weights, dtype, scale)], T=dtype,
                        strides=[1, stride, stride, 1], dilations=[1, rate, rate, 1],
                        padding=padding, **explicit)
         biased = self.op("BiasAdd", f"{name}/BiasAdd" if relu else name,
@@ -109,12 +108,3 @@ class Writer:
 
     def cast(self, name, net, source, target):
         return self.op("Cast", name, [net], SrcT=source, DstT=target)
-
-
-def _aligned(values):
-    """Returns a copy at an address where TensorFlow takes an array's memory as it is."""
-    memory = np.empty(values.nbytes + _ALIGNMENT, np.uint8)
-    start = -memory.ctypes.data % _ALIGNMENT
-    copy = memory[start:start + values.nbytes].view(values.dtype).reshape(values.shape)
-    copy[...] = values
-    return copy
