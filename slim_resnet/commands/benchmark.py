@@ -3,7 +3,7 @@
     slim-resnet benchmark
     slim-resnet benchmark --model resnet_v2_50 resnet_v2_101 --json run.json
     slim-resnet benchmark --compare resnet_v1_50 resnet_v2_50
-    slim-resnet benchmark --compare --checkpoint resnet_v2_152.ckpt vgg_16.ckpt
+    slim-resnet benchmark --checkpoint resnet_v2_50.ckpt
     slim-resnet benchmark --show run.json
 
 Prints the blog's lines. The record that --json writes holds every option, every

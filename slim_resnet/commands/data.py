@@ -9,14 +9,12 @@
         --model resnet_v2 --blocks 16x2,32x2,64x2,128x2 --image-size 128 --steps 600
     slim-resnet report seen photographs/photographs --image-size 299 --output report.html
 
-    slim-resnet data checkpoint resnet_v2_50 checkpoints
-    slim-resnet classify checkpoints/resnet_v2_50.ckpt photo.jpg
-
 digits       scikit-learn's handwritten digits, as .npz files and as class folders of PNG
 photographs  crops of scikit-image's photographs as class folders of PNG, and the photographs;
              a class is a photograph, so what is learnt is which one a crop is of
 checkpoint   a checkpoint that research/slim released, downloaded (what is there of it is not
-             fetched twice), verified and unpacked as DIR/NAME.ckpt
+             fetched twice), verified and unpacked as DIR/NAME.ckpt:
+             slim-resnet data checkpoint resnet_v2_50 checkpoints
 """
 
 import argparse
