@@ -7,6 +7,7 @@ import tf_slim as slim
 
 from slim_resnet import resnet_v1
 from slim_resnet.checkpoint import open_checkpoint, recognise
+from slim_resnet.errors import SlimResnetError
 from slim_resnet.images.vgg import MEANS
 from slim_resnet.inference import InferenceModel
 from slim_resnet.inference.folded.graph import folded_graph
@@ -141,3 +142,13 @@ def test_a_session_of_an_inception():
         session.run(tf1.global_variables_initializer())
         with InferenceModel.from_session(session, "float32") as model:
             np.testing.assert_allclose(model(images).logits, session.run(net), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_sessions_other_epsilon_is_refused():
+    network = MODELS["inception_v1"].network
+    with tf.Graph().as_default(), tf1.Session() as session:
+        with slim.arg_scope(network.arg_scope(epsilon=0.01)):
+            network.build(tf.zeros([1, 224, 224, 3]), 5, False)
+        with pytest.raises(SlimResnetError, match=r"add \[0.01.*\] to .* tf_slim's 0.001 only"):
+            InferenceModel.from_session(session)

@@ -1,4 +1,4 @@
-"""The ResNet V2 that a live session holds, read off its graph and its variables."""
+"""The network that a live session holds, read off its graph and its variables."""
 
 import dataclasses
 import types
@@ -22,8 +22,7 @@ class LiveNetwork:
 
     Attributes:
       network: A `recognise.Recognised` whose units have the graph's strides and rates.
-      epsilon: What its batch norms add to variances; of a network without residual units
-        unused, as it is folded as tf_slim builds it.
+      epsilon: What its batch norms add to variances.
       dtypes: Maps names of variables to the names of their dtypes.
       read: ``read(name)`` returns a variable's value.
     """
@@ -38,7 +37,7 @@ def live_network(session: tf1.Session) -> LiveNetwork:
     """Finds the network of a session's graph.
 
     Args:
-      session: A ``tf.compat.v1.Session``; its graph holds one ResNet V2, built any
+      session: A ``tf.compat.v1.Session``; its graph holds one network, built any
         number of times on the same variables.
 
     Returns:
@@ -51,13 +50,28 @@ def live_network(session: tf1.Session) -> LiveNetwork:
                  session.graph.get_collection(tf1.GraphKeys.GLOBAL_VARIABLES)}
     shapes = {name: tuple(v.shape.as_list()) for name, v in variables.items()}
     network = recognise(types.SimpleNamespace(path="the session's graph", shapes=shapes))
-    if network.variant is None:
-        return LiveNetwork(network, 0.0,
-                           {name: v.dtype.base_dtype.name for name, v in variables.items()},
-                           lambda name: session.run(variables[name]))
     consumers = _consumers(variables)
-    unit_scope = VARIANTS[network.variant].unit
     start = f"{network.scope}/" if network.scope else ""
+    epsilons = {op.get_attr("epsilon") for name, ops in consumers.items()
+                if name.startswith(start) for op in ops if op.type in _NORMS}
+    if network.variant:
+        network = dataclasses.replace(network, blocks=_blocks(network, start, consumers))
+        epsilon = _one(epsilons, "the epsilon of its batch norms")
+    else:
+        epsilon = network.row.network.epsilon
+        # The ops' are float32.
+        if epsilons - {np.float32(epsilon)}:
+            raise SlimResnetError(
+                f"the session's graph: batch norms of {network.title} add {sorted(epsilons)} to "
+                f"variances, and it is folded with tf_slim's {epsilon} only")
+    return LiveNetwork(
+        network, epsilon, {name: v.dtype.base_dtype.name for name, v in variables.items()},
+        lambda name: session.run(variables[name]))
+
+
+def _blocks(network, start, consumers):
+    """Returns the table of blocks with the graph's strides and rates."""
+    unit_scope = VARIANTS[network.variant].unit
     blocks = []
     for block in network.blocks:
         units = []
@@ -67,13 +81,7 @@ def live_network(session: tf1.Session) -> LiveNetwork:
                                  if op.type == "Conv2D"}, f"the strides of {weights}")
             units.append(dict(unit, stride=stride, rate=rate))
         blocks.append(block._replace(args=units))
-    epsilon = _one({op.get_attr("epsilon") for name, ops in consumers.items()
-                    if name.startswith(start) for op in ops if op.type in _NORMS},
-                   "the epsilon of its batch norms")
-    return LiveNetwork(
-        dataclasses.replace(network, blocks=blocks), epsilon,
-        {name: v.dtype.base_dtype.name for name, v in variables.items()},
-        lambda name: session.run(variables[name]))
+    return blocks
 
 
 def _consumers(variables):
