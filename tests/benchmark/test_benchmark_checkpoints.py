@@ -10,8 +10,8 @@ from slim_resnet import cli
 from slim_resnet.benchmark import experiment
 from slim_resnet.checkpoint import open_checkpoint
 from slim_resnet.errors import SlimResnetError
-from tests.checkpoint.test_checkpoint_family import v1_builder
 from tests.helpers import checkpoints
+from tests.helpers.family import v1_builder
 
 FAST = ["--batch-size", "1", "--image-size", "32", "--num-batches", "2", "--burn-in", "0"]
 

@@ -12,8 +12,8 @@ from slim_resnet.images.vgg import MEANS
 from slim_resnet.inference import InferenceModel
 from slim_resnet.inference.folded.graph import folded_graph
 from slim_resnet.models import MODELS
-from tests.checkpoint.test_checkpoint_family import plain_builder, v1_blocks, v1_builder
 from tests.helpers import checkpoints
+from tests.helpers.family import plain_builder, v1_blocks, v1_builder
 
 tf1 = tf.compat.v1
 

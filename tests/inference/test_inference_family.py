@@ -11,8 +11,8 @@ from slim_resnet.checkpoint.runs import settings_of
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.inference import Network
 from slim_resnet.pictures import class_activation, diagram, inspection
-from tests.checkpoint.test_checkpoint_family import plain_builder, v1_builder
 from tests.helpers import checkpoints
+from tests.helpers.family import plain_builder, v1_builder
 
 tf1 = tf.compat.v1
 

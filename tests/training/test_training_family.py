@@ -11,8 +11,8 @@ from slim_resnet.errors import SlimResnetError
 from slim_resnet.training import graph as training_graph
 from slim_resnet.training import run as training
 from slim_resnet.training.options import TrainingOptions
-from tests.checkpoint.test_checkpoint_family import v1_builder
 from tests.helpers import checkpoints
+from tests.helpers.family import v1_builder
 
 tf1 = tf.compat.v1
 
