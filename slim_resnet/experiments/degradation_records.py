@@ -108,8 +108,8 @@ def read_record(path: str | os.PathLike, data_set: str, options: DegradationOpti
         raise SlimResnetError(f"{path}: is damaged; name another file") from error
     for name, value in asked.items():
         if name not in ("layers", "seeds") and there.get(name) != value:
-            raise SlimResnetError(f"{path}: its runs have {name} {there.get(name)}, not {value}; name "
-                                  "another file, or give the same options to go on with it")
+            raise SlimResnetError(f"{path}: its runs have {name} {there.get(name)}, not {value}; "
+                                  "name another file, or give the same options to go on with it")
     return record
 
 

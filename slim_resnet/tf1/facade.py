@@ -137,6 +137,8 @@ def find(path: str):
     Args:
       path: Its name without ``tensorflow.``; empty for TensorFlow itself.
     """
+    if f"{path}.".startswith("compat.v1."):  # TensorFlow 1 had itself there
+        path = path[len("compat.v1."):]
     if path not in _facades:
         _facades[path] = _make(path)
     return _facades[path]
@@ -145,7 +147,7 @@ def find(path: str):
 def _make(path):
     if path in names.MODULES:
         module = Facade(path, names.MODULES[path])
-        if path in ("", "compat.v1"):
+        if path == "":
             module.__dict__.update(__version__=names.VERSION, VERSION=names.VERSION,
                                    __file__=sources.load("tensorflow").__file__)
         return module

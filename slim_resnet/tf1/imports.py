@@ -126,8 +126,17 @@ def _substitute(name):
     return None
 
 
+def _is_sibling(name, globals):
+    """Whether Python 2 would import a module of the importing module's own package."""
+    package = (globals or {}).get("__package__")
+    return bool(package and python2.enabled() and "absolute_import" not in globals
+                and _is_there(f"{package}.{name.partition('.')[0]}"))
+
+
 def user_import(name, globals=None, locals=None, fromlist=(), level=0):
     """The ``__import__`` of user code."""
+    if level == 0 and _is_sibling(name, globals):
+        level = 1
     if level == 0:
         substitute = _substitute(name)
         if substitute is not None:

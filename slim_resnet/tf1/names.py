@@ -158,7 +158,6 @@ MODULES = {
     "app.flags": ("own.flags", "tf1.app.flags"),
     "flags": ("own.flags", "tf1.flags"),
     "compat": ("tf1.compat",),
-    "compat.v1": ("own.tensorflow", "tf1"),
     "compat.v2": ("tensorflow",),
     "core": ("tensorflow.core",),
     "examples": (),

@@ -19,8 +19,8 @@ _LINES = re.compile(r"""^\s*print\s+[\w"'%(]|^\s*print\s*>>|^\s*exec\s+["'\w]
 
 # Fixers that add or take away lines are left out; the builtins of user code do their work.
 _FIXERS = tuple(f"fissix.fixes.fix_{name}" for name in (
-    "apply", "dict", "except", "exec", "filter", "funcattrs", "has_key", "import", "imports",
-    "input", "isinstance", "long", "map", "metaclass", "methodattrs", "ne", "next", "nonzero",
+    "apply", "dict", "except", "exec", "filter", "funcattrs", "has_key", "imports", "input",
+    "isinstance", "long", "map", "metaclass", "methodattrs", "ne", "next", "nonzero",
     "numliterals", "paren", "print", "raise", "raw_input", "repr", "standarderror", "sys_exc",
     "throw", "tuple_params", "unicode", "urllib", "xrange", "zip"))
 
@@ -80,16 +80,21 @@ class _Division(ast.NodeTransformer):
         return ast.copy_location(ast.Call(function, list(operands), []), node)
 
 
-def _converter():
-    from fissix import refactor
-    return refactor.RefactoringTool(_FIXERS)
-
-
 def convert(source: bytes, path: str) -> str:
-    """Returns a Python 2 file's text as Python 3, line for line."""
+    """Returns a Python 2 file's text as Python 3, line for line.
+
+    A file that is no Python 2, with or without its ``print`` statement, is returned as it is.
+    """
+    from fissix import refactor
+    from fissix.pgen2.parse import ParseError
     text = importlib.util.decode_source(source)
-    tool = _converter()
-    return str(tool.refactor_string(text if text.endswith("\n") else text + "\n", path))
+    for options in ({}, {"print_function": True}):
+        try:
+            return str(refactor.RefactoringTool(_FIXERS, options).refactor_string(
+                text if text.endswith("\n") else text + "\n", path))
+        except ParseError:
+            pass
+    return text
 
 
 def compile_source(source: bytes, path: str) -> types.CodeType:
@@ -100,7 +105,12 @@ def compile_source(source: bytes, path: str) -> types.CodeType:
     """
     if not _enabled:
         return compile(source, path, "exec", dont_inherit=True)
-    tree = ast.parse(convert(source, path), path)
+    text = convert(source, path)
+    try:
+        tree = ast.parse(text, path)
+    except TabError:  # Python 2 took a tab for as many blanks as lead to the next eighth column
+        tree = ast.parse(re.sub(r"^[ \t]+", lambda match: match[0].expandtabs(), text,
+                                flags=re.MULTILINE), path)
     true_division = any(isinstance(node, ast.ImportFrom) and node.module == "__future__"
                         and any(name.name == "division" for name in node.names)
                         for node in tree.body)

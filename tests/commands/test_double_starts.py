@@ -183,7 +183,7 @@ def test_killed_classify_goes_on(made, folder, tmp_path):
     subprocess.run([*module, *map(str, words), whole], cwd=ROOT, check=True)
     for _ in range(KILLS):
         before = path.stat().st_size if path.exists() else -1
-        if not kill_at_random([*words, path, "--resume"], lambda: (
+        if not kill_at_random([*words, path, "--resume"], lambda before=before: (
                 path.exists() and path.stat().st_size > before), clock):
             break
     subprocess.run([*module, *map(str, words), path, "--resume"], cwd=ROOT, check=True)

@@ -122,7 +122,7 @@ def test_another_precision_version_or_kernel_does_not_go_on(slim, folder, classi
             (lambda patch: patch.setattr(tf, "__version__", "9.9"),
              f"another TensorFlow ({tf.__version__}, now 9.9)"),
             (lambda patch: patch.setattr(environment.slim_resnet, "__version__", "9.9"),
-             "another slim_resnet ("),
+             "another slim resnet ("),
             (lambda patch: patch.setenv("TF_SET_ONEDNN_FPMATH_MODE", "BF16"),
              "another kernel settings (none, now TF_SET_ONEDNN_FPMATH_MODE=BF16)")):
         with monkeypatch.context() as patch:

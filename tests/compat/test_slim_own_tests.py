@@ -1,7 +1,8 @@
 """tf_slim's own test files, which its package ships, against tf_slim as we mend it.
 
 Not run are those that take minutes and reach nothing mended that the others do not:
-Inception, VGG, AlexNet, OverFeat, ResNet V1, the long ``metric_ops_test`` and ``metric_learning_test``.
+Inception, VGG, AlexNet, OverFeat, ResNet V1, the long ``metric_ops_test`` and
+``metric_learning_test``.
 """
 
 import os

@@ -2,8 +2,8 @@
 
 A case is ``(function, {argument: label})``. The whole product of the labels is too much to
 build; the cases are few, and every combination of labels of any two arguments (any three for
-the layer behind ``batch_norm``) is in at least one of them. Arguments that begin with ``_`` are not the
-function's: they set up the graph around it.
+the layer behind ``batch_norm``) is in at least one of them. Arguments that begin with ``_``
+are not the function's: they set up the graph around it.
 """
 
 import itertools

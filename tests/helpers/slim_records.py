@@ -99,7 +99,10 @@ def _call(slim, tf1, function, labels, inputs):
         kwargs["name"] = "layer"
     elif function == "rev_block":
         x1, x2 = tf1.split(inputs, 2, axis=-1)
-        dense = lambda x: slim.fully_connected(x, 2, activation_fn=None)
+
+        def dense(x):
+            return slim.fully_connected(x, 2, activation_fn=None)
+
         return tf1.concat(slim.rev_block(x1, x2, dense, dense, **kwargs), -1)
     elif function == "gdn":
         kwargs["name"] = "layer"
@@ -146,7 +149,7 @@ def record(case, slim, tf):
             "net", use_resource=labels.get("_resource") or None, partitioner=partitioner))
         try:
             outputs = _call(slim, tf1, function, labels, inputs)
-        except Exception as error:  # noqa: BLE001 (whatever it is, it is compared)
+        except Exception as error:
             return {"fails": type(error).__name__}, {}
         facts["collections"] = {
             str(key): [getattr(member, "name", str(member)) for member in graph.get_collection(key)]

@@ -158,9 +158,14 @@ def test_python2_files_run_with_the_option(write, tmp_path):
         def half(n):
             return n / 2
         """)
+    write("three.py", "print(1 / 2, end='', flush=True)\nasync def f(): return 1\n")
+    write("parts/__init__.py", "import sibling\nfrom sibling import VALUE\n")
+    write("parts/sibling.py", "VALUE = 5\ndef f():\n    if VALUE:\n\treturn 1\n")
+    write("parts/absolute.py", "from __future__ import absolute_import\nimport sibling\n")
+    write("sibling.py", "VALUE = 6")
     write("true.py", "from __future__ import division\nHALF = 7 / 2\n")
     script = write("script.py", """
-        import Queue, helper, true
+        import Queue, helper, true, three
         from itertools import izip
 
         class Count:
@@ -177,14 +182,17 @@ def test_python2_files_run_with_the_option(write, tmp_path):
         x = 7
         x /= 2
         exec "y = x"
+        import parts, parts.absolute, sibling
+        print parts.VALUE, parts.absolute.sibling.VALUE, sibling.VALUE
         print y, Queue.Queue().empty(), raw_input()
         """)
     before = script.read_bytes()
     assert run(tmp_path, "--python2", "script.py", stdin="word\n") == (0, textwrap.dedent("""\
-        half 3 -4 3.5 3 3.5
+        0half 3 -4 3.5 3 3.5
         caught old
         True a ['a'] {'a': 1} 511 True
         [3] u 1
+        5 6 6
         3 True word
         """), "")
     assert script.read_bytes() == before

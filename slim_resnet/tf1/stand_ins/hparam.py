@@ -10,33 +10,26 @@ _ASSIGNMENT = re.compile(r"""
     \s*(?:,|$)""", re.VERBOSE)
 
 
+def _read(name, kind, text):
+    """Returns the value of a type that a text stands for."""
+    try:
+        if kind is bool:
+            return {"true": True, "1": True, "false": False, "0": False}[text.strip().lower()]
+        return kind(text.strip())
+    except (KeyError, ValueError):
+        raise ValueError(f"HParams: {name} is of type {kind.__name__}; {text!r} is none") from None
+
+
 def _cast(name, kind, value):
     """Returns ``value`` as the type of the hyperparameter, where nothing is lost by it."""
     if value is None or kind is type(None):
         return value
-    if kind is bool:
-        if isinstance(value, str) and value.strip().lower() in ("true", "1", "false", "0"):
-            return value.strip().lower() in ("true", "1")
-        if isinstance(value, bool) or type(value) is int and value in (0, 1):
-            return bool(value)
-        raise ValueError(f"HParams: {name} is a bool; {value!r} is none")
-    if kind in (int, float) and isinstance(value, bool):
-        raise ValueError(f"HParams: {name} is of type {kind.__name__}, not bool")
-    if kind is int and isinstance(value, float):
-        raise ValueError(f"HParams: {name} is an int; {value!r} would lose its fraction")
-    if kind is str and not isinstance(value, (str, bytes)):
-        raise ValueError(f"HParams: {name} is a str; {value!r} is none")
-    if kind is float and isinstance(value, int):
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    if isinstance(value, str) and kind in (int, float):
-        try:
-            return kind(value.strip())
-        except ValueError:
-            raise ValueError(f"HParams: {name} is of type {kind.__name__}; "
-                             f"{value!r} is none") from None
-    if not isinstance(value, kind):
-        raise ValueError(f"HParams: {name} is of type {kind.__name__}, not "
-                         f"{type(value).__name__}")
+    if kind is str and isinstance(value, bytes):
+        return value.decode()
+    if not isinstance(value, kind) or isinstance(value, bool) is not (kind is bool):
+        raise ValueError(f"HParams: {name} is of type {kind.__name__}, and {value!r} is not")
     return value
 
 
@@ -66,9 +59,9 @@ def parse_values(values: str, type_map: dict) -> dict:
         if match["list"] is not None:
             if match["index"] is not None:
                 raise ValueError(f"HParams: {name}[{match['index']}] takes one value, not a list")
-            value = [_cast(name, kind, item) for item in match["list"].split(",") if item.strip()]
+            value = [_read(name, kind, item) for item in match["list"].split(",") if item.strip()]
         else:
-            value = _cast(name, kind, match["value"].strip())
+            value = _read(name, kind, match["value"])
         if match["index"] is not None:
             elements = results.setdefault(name, {})
             if not isinstance(elements, dict) or int(match["index"]) in elements:
@@ -125,16 +118,9 @@ class HParams:
             del self._hparam_types[name]
 
     def parse(self, values):
-        """Sets from text, see `parse_values`."""
+        """Sets from text, see `parse_values`; single elements of a list cannot be set."""
         kinds = {name: kind for name, (kind, _) in self._hparam_types.items()}
-        for name, value in parse_values(values, kinds).items():
-            if isinstance(value, dict):
-                elements = list(getattr(self, name))
-                for index, element in value.items():
-                    elements[index] = element
-                value = elements
-            self.set_hparam(name, value)
-        return self
+        return self.override_from_dict(parse_values(values, kinds))
 
     def override_from_dict(self, values_dict):
         """Sets several."""

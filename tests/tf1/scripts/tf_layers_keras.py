@@ -11,6 +11,8 @@ net = tf.layers.batch_normalization(net, training=False)
 net = tf.layers.dense(tf.layers.flatten(net), 3, name="last")
 assert [v.op.name for v in tf.global_variables()][:2] == ["conv2d/kernel", "conv2d/bias"]
 assert tf.trainable_variables("last")[0].op.name == "last/kernel"
+assert tf.compat.v1.layers.conv2d is tf.layers.conv2d
+assert tf.compat.v1.nn.rnn_cell.GRUCell is tf.nn.rnn_cell.GRUCell
 assert convolutional.Conv2D and Dense is tf.keras.layers.Dense
 model = keras.models.Sequential([Flatten(input_shape=(2, 2)), Dense(1)])
 assert model.output_shape == (None, 1)
