@@ -52,7 +52,6 @@ class Model:
       variant: A key of `VARIANTS`; None for one that is not built of residual units.
       network: The `SlimNetwork` of one that is not.
       depth: A key of `resnet_v2.DEPTHS`, whose blocks it has; None for other blocks.
-      foldable: Whether an `inference.InferenceModel` can be made of it.
       trainable: Whether `slim_resnet.training` trains it.
     """
 
@@ -68,7 +67,6 @@ class Model:
     variant: str | None = None
     network: SlimNetwork | None = None
     depth: int | None = None
-    foldable: bool = False
     trainable: bool = False
 
     def checked_image_size(self, image_size: int | None = None) -> int:
@@ -134,8 +132,7 @@ def _inception(version: int, first: str, logits: str, image_size: int, aux: str 
 # What a released checkpoint was trained with: research/slim's README and the table of
 # preprocessing/preprocessing_factory.py there. The README has V2 evaluated with Inception's
 # preparation at 299. DeepLab's feature_extractor.py has its beta networks take [-1, 1].
-_V2 = dict(evaluated_image_size=IMAGE_SIZE, preprocessing="inception", foldable=True,
-           trainable=True)
+_V2 = dict(evaluated_image_size=IMAGE_SIZE, preprocessing="inception", trainable=True)
 _V1 = dict(evaluated_image_size=224, preprocessing="vgg", trainable=True)
 _BETA = dict(_V1, preprocessing="inception")
 

@@ -146,6 +146,13 @@ class SlimNetwork:
     norm: bool = False
     aux: str | None = None
 
+    @property
+    def epsilon(self) -> float | None:
+        """What its batch norms add to variances; None for one without."""
+        return next((arguments["normalizer_params"]["epsilon"]
+                     for arguments in self.arg_scope().values()
+                     if arguments.get("normalizer_params")), None)
+
     def arg_scope(self, weight_decay: float | None = None, **batch_norm: Any) -> dict:
         """Returns its arg scope, for ``slim.arg_scope``.
 

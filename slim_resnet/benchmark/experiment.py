@@ -20,7 +20,7 @@ from slim_resnet.benchmark.servers import check_device
 from slim_resnet.checkpoint.building import build_recognised, restore_recognised
 from slim_resnet.checkpoint.reader import open_checkpoint
 from slim_resnet.checkpoint.recognition import recognise
-from slim_resnet.common.environment import environment
+from slim_resnet.common.environment import check_bfloat16, environment
 from slim_resnet.end_points.costs import forward_cost
 from slim_resnet.errors import SlimResnetError, cause_of
 from slim_resnet.inference.folded.model import InferenceModel
@@ -60,8 +60,8 @@ class BenchmarkOptions:
       device: Where to place everything, like ``/CPU:0``; None leaves it open.
       target: ``grpc://HOST:PORT`` of a TensorFlow server; empty for this process.
       seed: Graph-level random seed; None for fresh ones.
-      optimize: Whether each network, which must be a ResNet V2, is timed in turn with
-        the `inference.InferenceModel` of the same weights.
+      optimize: Whether each network is timed in turn with the
+        `inference.InferenceModel` of the same weights.
     """
 
     models: tuple = ("blog_resnet_v2_152",)
@@ -90,6 +90,7 @@ def session_config(options):
     config = tf1.ConfigProto(intra_op_parallelism_threads=options.intra_op_threads,
                              inter_op_parallelism_threads=options.inter_op_threads)
     if options.precision == "bfloat16":
+        check_bfloat16(compat.onednn_enabled())
         compat.allow_bfloat16(config)
     return config
 
@@ -277,7 +278,7 @@ def _run_groups(options, checkpoints, images_of_size, announce, trace, on_step):
                 prepared.append(prepare(name, options, images, checkpoint))
                 stack.callback(prepared[-1].run.session.close)
                 if options.optimize:
-                    announce(f"folding {name}")
+                    announce(f"folding {name}, {options.precision}")
                     prepared.append(prepare_optimized(prepared[-1], options))
                     stack.callback(prepared[-1].run.session.close)
             announce(f"{options.burn_in} steps of burn-in, then {options.num_batches} timed ones")

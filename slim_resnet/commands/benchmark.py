@@ -3,7 +3,7 @@
     slim-resnet benchmark
     slim-resnet benchmark --model resnet_v2_50 resnet_v2_101 --json run.json
     slim-resnet benchmark --compare resnet_v1_50 resnet_v2_50
-    slim-resnet benchmark --compare --checkpoint resnet_v2_152.ckpt vgg_16.ckpt
+    slim-resnet benchmark --checkpoint resnet_v2_50.ckpt
     slim-resnet benchmark --show run.json
 
 Prints the blog's lines. The record that --json writes holds every option, every
@@ -65,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--target", default="", metavar="grpc://HOST:PORT",
                      help="a running TensorFlow server that does the work")
     how.add_argument("--optimize", action="store_true",
-                     help="time each ResNet in turn with its optimised form, and print the "
+                     help="time each network in turn with its optimised form, and print the "
                           "ratio; images are fed; turns oneDNN on unless "
                           "TF_ENABLE_ONEDNN_OPTS is set")
     out = parser.add_argument_group("what is written")
@@ -89,6 +89,12 @@ def run(arguments: argparse.Namespace) -> int | None:
             with atomic_write(arguments.trace) as file:
                 file.write(text)
     timed = experiment.BenchmarkOptions(**timed)
+    with progress.written_alone(arguments.json):
+        return _measure(arguments, timed, images_of_size, trace)
+
+
+def _measure(arguments, timed, images_of_size, trace):
+    from slim_resnet.benchmark import experiment
     record = experiment.run_benchmark(timed, images_of_size, _announce, trace,
                                       progress.step_counter("step"))
     if len(record["runs"]) > 1:
@@ -130,7 +136,7 @@ def _check(arguments):
     if arguments.trace and len(arguments.checkpoint or names) > 1:
         raise SlimResnetError("--trace takes one model")
     if arguments.optimize:
-        _check_optimize(arguments, names)
+        _check_optimize(arguments)
     options.check_files(arguments.json, arguments.trace, plot=arguments.plot)
     images_of_size = None
     if arguments.images:
@@ -145,12 +151,7 @@ def _check(arguments):
             images_of_size)
 
 
-def _check_optimize(arguments, names):
-    others = [name for name in names if not MODELS[name].foldable]
-    if others:
-        raise SlimResnetError("--optimize takes what can be folded, "
-                              + ", ".join(name for name, row in MODELS.items() if row.foldable)
-                              + f", and not {', '.join(others)}")
+def _check_optimize(arguments):
     for option, wanted in (("mode", "forward"), ("input", "feed"), ("fetch", "output"),
                            ("device", None), ("target", "")):
         if getattr(arguments, option) not in (None, wanted):

@@ -22,6 +22,7 @@ value, by image) and the mean (mean difference over mean magnitude).
 
 import argparse
 import contextlib
+import hashlib
 import itertools
 import json
 import time
@@ -29,6 +30,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from slim_resnet.commands import keeping, optimize, options, progress
+from slim_resnet.common.environment import PRECISIONS
 from slim_resnet.common.tables import format_table
 from slim_resnet.images.settings import BATCH_SIZE
 from slim_resnet.inference.results import read_rows
@@ -77,7 +79,10 @@ def run(arguments: argparse.Namespace) -> int:
             classes = classes_of_run(arguments.checkpoint)
             data = find_data(arguments.data, num_classes, classes)
             if arguments.output:
-                results = keeping.opened(arguments, "evaluate", opened, data.files)
+                labels = json.dumps([data.classes, getattr(data, "labels", None)])
+                results = stack.enter_context(keeping.opened(
+                    arguments, "evaluate", opened, data,
+                    labels_sha256=hashlib.sha256(labels.encode()).hexdigest()))
                 shard, skip = results.shard, results.batches_done
             if not (results and results.finished):
                 network = stack.enter_context(optimize.opened_network(
@@ -116,6 +121,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _document(arguments, result, names):
     return {**options.checkpoint_record(arguments), "data": arguments.data,
+            "optimized": arguments.optimize, "precision": arguments.precision or PRECISIONS[0],
             "image_size_pixels": arguments.image_size,
             "preprocessing": arguments.preprocessing, "interrupted": result.interrupted,
             "num_images": result.num_images,
@@ -160,7 +166,7 @@ def _compare(arguments):
     with open_checkpoint(arguments.checkpoint) as opened:
         options.say_assumed(arguments, "evaluate", opened)
         result = accuracy.measure(
-            opened, paths, precision=arguments.precision or "auto",
+            opened, paths, precision=arguments.precision or PRECISIONS[0],
             image_size=arguments.image_size, preprocessing=arguments.preprocessing,
             batch_size=arguments.batch_size or COMPARED_BATCH_SIZE,
             progress=lambda batches: progress.with_progress(

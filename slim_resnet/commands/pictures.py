@@ -74,7 +74,6 @@ def _complete(arguments):
     else:
         why = "images"
         options.refuse(arguments, ("num-classes",), "is for a MODEL; a checkpoint has its own")
-        options.complete(arguments)
         possible = [kind for kind, of_images in KINDS.items() if arguments.images or not of_images]
     for kind in arguments.kinds or ():
         if kind not in possible:
@@ -85,6 +84,8 @@ def _complete(arguments):
     if arguments.end_points and "maps" not in wanted:
         raise SlimResnetError("--end-points says which maps to draw, and no maps are drawn")
     check_folder(arguments.output)
+    if not model:
+        options.complete(arguments)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -111,7 +112,8 @@ def run(arguments: argparse.Namespace) -> int:
         kinds = _kinds(arguments, found, opened.path)
         names = None
         if arguments.labels or "evidence" in kinds:
-            labels = settings_of(arguments.checkpoint, labels=arguments.labels).labels
+            labels = settings_of(arguments.checkpoint, arguments.image_size,
+                                 arguments.preprocessing, arguments.labels).labels
             names = class_names(classes_of(opened), labels)
         described = diagram.of_recognised(found) if "diagram" in kinds else None
         network = Network(opened, arguments.image_size) if kinds != ["diagram"] else None

@@ -36,10 +36,12 @@ def _locked(folder):
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield True
-    except BlockingIOError:
-        yield False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            is_free = True
+        except OSError:  # locked, or on a file system that locks no folders
+            is_free = False
+        yield is_free
     finally:
         os.close(descriptor)
 

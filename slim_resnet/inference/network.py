@@ -9,7 +9,8 @@ import tensorflow as tf
 
 from slim_resnet.checkpoint.building import build_from_checkpoint, build_recognised
 from slim_resnet.checkpoint.reader import Checkpoint, CheckpointLike, open_checkpoint
-from slim_resnet.checkpoint.recognition import recognise
+from slim_resnet.checkpoint.recognition import Recognised, recognise
+from slim_resnet.common.environment import PRECISIONS
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.inference.protocol import ImageNetwork
 
@@ -49,7 +50,7 @@ def build_network(opened: Checkpoint, images: tf.Tensor, session: tf1.Session) -
     """
     found = recognise(opened)
     net, end_points = build_from_checkpoint(opened, images, session=session)
-    end_points = _with_pool(end_points, found, session.graph)
+    end_points = with_global_pool(end_points, found, session.graph)
     if found.num_classes is None:
         return None, None, end_points
     with session.graph.as_default():
@@ -60,8 +61,8 @@ def build_network(opened: Checkpoint, images: tf.Tensor, session: tf1.Session) -
 
 
 def open_network(checkpoint: CheckpointLike, image_size: int | None = None, *,
-                 end_points: Iterable[str] = (), optimize: bool = False, precision: str = "auto",
-                 cache_dir: str | None = None) -> ImageNetwork:
+                 end_points: Iterable[str] = (), optimize: bool = False,
+                 precision: str = PRECISIONS[0]) -> ImageNetwork:
     """Returns a `Network` or an `inference.InferenceModel`.
 
     Args:
@@ -71,15 +72,13 @@ def open_network(checkpoint: CheckpointLike, image_size: int | None = None, *,
       end_points: Keys that `Network.features` will be asked for.
       optimize: Whether to make an `inference.InferenceModel`.
       precision: See `inference.InferenceModel.from_checkpoint`.
-      cache_dir: See there.
     """
     if not optimize:
         return Network(checkpoint, image_size)
     from slim_resnet.inference.folded.model import InferenceModel
     # Layers need the size for their shapes; the rest is as fast without, for all sizes.
     return InferenceModel.from_checkpoint(
-        checkpoint, precision, end_points, image_size=image_size if end_points else None,
-        cache_dir=cache_dir)
+        checkpoint, precision, end_points, image_size=image_size if end_points else None)
 
 
 def build_without_values(opened: Checkpoint, image_size: int) -> dict[str, tf.Tensor]:
@@ -99,10 +98,11 @@ def build_without_values(opened: Checkpoint, image_size: int) -> dict[str, tf.Te
     images = tf1.placeholder(
         tf.float32, [None, image_size, image_size, found.input_channels], "images")
     _, end_points = build_recognised(opened, images)
-    return _with_pool(end_points, found, images.graph)
+    return with_global_pool(end_points, found, images.graph)
 
 
-def _with_pool(end_points, found, graph):
+def with_global_pool(end_points: dict[str, tf.Tensor], found: Recognised, graph: tf.Graph
+                     ) -> dict[str, tf.Tensor]:
     """Adds ``global_pool``, if all places of a map are averaged right before the logits."""
     start = f"{found.scope}/" if found.scope else ""
     if found.missing:
@@ -166,11 +166,14 @@ class Network(BuiltNetwork):
         None for a network without one.
       recognised: What the checkpoint was found to hold, a `recognise.Recognised`.
       num_classes: Number of logits; None for a checkpoint without.
+      precision: What it computes in.
       busy_s: Seconds that it has been at work on images.
 
     Raises:
       SlimResnetError: The checkpoint cannot be restored.
     """
+
+    precision = PRECISIONS[0]
 
     def __init__(self, checkpoint: CheckpointLike, image_size: int | None = None) -> None:
         graph = tf.Graph()

@@ -124,6 +124,16 @@ def test_background_is_named(imagenet, readable, tmp_path):
     assert result.names == ("background", *(f"name {k}" for k in result.classes[1:]))
 
 
+def test_labels_with_background_for_networks_without(tmp_path):
+    path = tmp_path / "labels.txt"
+    path.write_text("background\n" + "".join(f"{k}\n" for k in range(1000)))
+    assert read_labels(path, 1000) == [str(k) for k in range(1000)]
+    assert read_labels(path, 1001)[:2] == ["background", "0"]
+    path.write_text("".join(f"{k}\n" for k in range(1001)))
+    with pytest.raises(SlimResnetError, match="has 1001 labels, but the checkpoint has 1000"):
+        read_labels(path, 1000)
+
+
 def test_labels_of_full_length_are_taken_as_they_are(tmp_path):
     path = tmp_path / "labels.txt"
     path.write_text("\n".join(map(str, range(1001))) + "\n\n")

@@ -13,26 +13,22 @@ from slim_resnet.checkpoint.recognition import Recognised, recognise
 from slim_resnet.common import environment
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.inference.folded.graph import IMAGES, Folded, folded_graph
+from slim_resnet.inference.folded.plain_graph import LOGITS, PREDICTIONS
 from slim_resnet.models import VARIANTS
 from slim_resnet.resnet_utils import Block, unit_arguments
 
 
-def choose_precision(precision: str) -> str:
-    """Returns ``float32`` or ``bfloat16`` for one of `environment.PRECISIONS`.
+def check_precision(precision: str) -> None:
+    """Raises `SlimResnetError` unless networks can be folded for a precision here.
 
-    Raises:
-      SlimResnetError: There is no such precision, or this CPU lacks it.
+    Args:
+      precision: One of `environment.PRECISIONS`.
     """
     if precision not in environment.PRECISIONS:
         raise SlimResnetError(f"there is no precision {precision!r}; choose one of "
                               f"{', '.join(environment.PRECISIONS)}")
     if precision == "bfloat16":
-        environment.check_bfloat16()
-    if precision == "auto":
-        able = environment.has_bfloat16(environment.cpu()["flags"])
-        # Without oneDNN, TensorFlow widens every bfloat16 number and is slower than in float32.
-        return "bfloat16" if able and compat.onednn_enabled() else "float32"
-    return precision
+        environment.check_bfloat16(compat.onednn_enabled())
 
 
 def checked_values(path: str, dtypes: dict[str, str], read: Callable[[str], np.ndarray]
@@ -81,8 +77,12 @@ def build_folded(opened: Checkpoint, images: tf.Tensor, session: tf.compat.v1.Se
         end_points = dict(zip(folded.end_points, tensors))
         if folded.logits is None:
             return None, None, end_points
-        return (*(tf.squeeze(end_points[key], [1, 2]) for key in (folded.logits, "predictions")),
-                end_points)
+        outputs = [tf.squeeze(end_points[key], [1, 2]) for key in (folded.logits, "predictions")]
+        if network.variant is None:
+            # Its own are of two dimensions and have other keys.
+            end_points = {key: tensor for key, tensor in end_points.items()
+                          if key not in (LOGITS, PREDICTIONS)}
+        return (*outputs, end_points)
 
 
 def fold(path: str, network: Recognised, read: Callable[[str], np.ndarray], precision: str,
@@ -100,10 +100,12 @@ def fold(path: str, network: Recognised, read: Callable[[str], np.ndarray], prec
     Raises:
       SlimResnetError: The network cannot be built so.
     """
-    check_foldable(path, network)
+    if network.missing:
+        raise SlimResnetError(f"{path}: a network that is not whole (no {network.missing}) cannot "
+                              "be folded; leave --optimize out, or InferenceModel")
     read = _as_built(network, read)
-    if output_stride is not None and not VARIANTS[network.variant].dense:
-        raise SlimResnetError(f"{path}: the {network.variant}'s network has no output_stride")
+    if output_stride is not None and not (network.variant and VARIANTS[network.variant].dense):
+        raise SlimResnetError(f"{path}: {network.title} has no output_stride")
     try:
         return folded_graph(network, read, dtype=tf.as_dtype(precision),
                             output_stride=output_stride, onednn=compat.onednn_enabled(), **options)
@@ -118,19 +120,9 @@ def _as_built(network, read):
             return np.ones_like(value(name.removesuffix("gamma") + "beta"))
         found = read(network.names.get(name, name))
         # Logits that are a dense layer.
-        return found[np.newaxis, np.newaxis] if found.ndim == 2 else found
+        return found[np.newaxis, np.newaxis] if network.variant and found.ndim == 2 else found
 
     return value
-
-
-def check_foldable(path: str, network: Recognised) -> None:
-    """Raises `SlimResnetError` for a network that `folded_graph` does not write."""
-    if not network.row.foldable:
-        raise SlimResnetError(f"{path}: {network.title} cannot be folded; leave --optimize out, or "
-                              "InferenceModel")
-    if network.missing:
-        raise SlimResnetError(f"{path}: a network that is not whole (no {network.missing}) cannot "
-                              "be folded; leave --optimize out, or InferenceModel")
 
 
 def with_blocks(network: Recognised, blocks: Sequence[Block], path: str) -> Recognised:
