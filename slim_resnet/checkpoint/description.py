@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from slim_resnet.common import counts
 from slim_resnet.common.tables import format_table
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.models import MODELS, VARIANTS
@@ -59,6 +60,13 @@ def largest_difference(a: np.ndarray, b: np.ndarray) -> float | None:
     return math.inf if math.isnan(largest) else largest
 
 
+def variable_row(checkpoint: "Checkpoint", recognised: "Recognised", name: str) -> dict[str, Any]:
+    """Returns what names and shapes say of one variable, a row of `description`."""
+    shape = checkpoint.shapes[name]
+    return dict(name=name, shape=list(shape), dtype=checkpoint.dtypes[name],
+                values=math.prod(shape), kind=counts.kind_of(name, recognised.kinds.get(name)))
+
+
 def description(checkpoint: "Checkpoint", recognised: "Recognised",
                 rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Returns a checkpoint's description as a record fit for JSON.
@@ -66,7 +74,7 @@ def description(checkpoint: "Checkpoint", recognised: "Recognised",
     Args:
       checkpoint: A `Checkpoint`.
       recognised: Its `Recognised`, or the `UnbuildableNetwork` that it is.
-      rows: A dict for each variable with at least ``name`` and ``parameters``.
+      rows: A `variable_row` for each variable, or more.
     """
     unbuildable = isinstance(recognised, SlimResnetError)
     return {
@@ -81,7 +89,9 @@ def description(checkpoint: "Checkpoint", recognised: "Recognised",
                        for block in recognised.blocks]},
         "selection": checkpoint.selection.record(),
         "leftovers": recognised.leftovers,
-        "totals": {"variables": len(rows), "parameters": sum(row["parameters"] for row in rows)},
+        "moving_averages": checkpoint.use_moving_averages,
+        "totals": {"variables": len(rows), **counts.count(
+            (row["kind"], row["values"]) for row in rows).as_record()},
         "variables": rows,
     }
 
@@ -96,14 +106,16 @@ def description_lines(record: dict[str, Any]) -> list[str]:
 def description_items(record: dict[str, Any]) -> dict[str, str]:
     """Returns what a `description` says of the whole, by name: a dict of strings."""
     network, totals = record["network"], record["totals"]
-    counts = {
+    beside = {
         "leftovers": ", ".join(f"{count} {kind}" for kind, count
                                in record["leftovers"].items()) or "none",
-        "variables": f"{totals['variables']}, {totals['parameters']:,} parameters",
+        "parameters": counts.text(totals),
+        "beside": f"{counts.text_beside(totals)}; {totals['variables']} variables in all",
+        **({"averages": _averages_text(record)} if totals["averaged_weights"] else {}),
     }
     if network.get("buildable") is False:
         return {"network": f"{network['title']}, which tf_slim does not ship: it cannot be built "
-                           "here", **counts}
+                           "here", **beside}
     classes = network["num_classes"]
     return {
         "network": _network_text(network),
@@ -111,7 +123,7 @@ def description_items(record: dict[str, Any]) -> dict[str, str]:
         "classes": {None: "none, no logits: features only",
                     1001: "1001, class 0 is background"}.get(classes, str(classes)),
         **network["assumed"],
-        **counts,
+        **beside,
     }
 
 
@@ -126,6 +138,12 @@ def _network_text(network):
         + f"{', '.join(str(block['units'][-1]['depth']) for block in blocks)} channels"
         + ("" if network["root_block"] else ", no root block")
         + ("" if network["batch_norm_scale"] else ", no gamma"))
+
+
+def _averages_text(record):
+    return ("averaged weights are taken; --no-moving-averages takes the others"
+            if record["moving_averages"] else
+            "averaged weights are there and not taken; --moving-averages takes them")
 
 
 def difference_lines(record: dict[str, Any]) -> list[str]:

@@ -49,11 +49,10 @@ class Leftovers:
                 return "scalar"
         return kind
 
-    def counts(self, network: Iterable[str]) -> dict[str, int]:
-        """Returns the number of variables beside a network's, by kind; ``other`` for none."""
+    def kinds(self, network: Iterable[str]) -> dict[str, str]:
+        """Returns the kind of each variable beside a network's, by name; ``other`` for none."""
         network = set(network)
-        return dict(sorted(collections.Counter(
-            self.kind(name) or "other" for name in self._shapes if name not in network).items()))
+        return {name: self.kind(name) or "other" for name in self._shapes if name not in network}
 
     def _array_kind(self, name):
         parts = name.split("/")

@@ -1,13 +1,15 @@
 """Which network a checkpoint holds, judged by the names and shapes of its variables."""
 
+import collections
 import dataclasses
+import os
 import re
 from collections.abc import Iterable
 
 from slim_resnet.checkpoint import plain, residual, strides
 from slim_resnet.checkpoint.leftovers import Leftovers
-from slim_resnet.checkpoint.reader import Checkpoint
-from slim_resnet.checkpoint.selection import Selection, choose_scopes, joined
+from slim_resnet.checkpoint.reader import CheckpointLike, open_checkpoint
+from slim_resnet.checkpoint.selection import choose_scopes, joined
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.models import FROM_BLOCKS, MODELS, VARIANTS, Model
 from slim_resnet.resnet_utils import Block
@@ -35,13 +37,15 @@ class UnbuildableNetwork(SlimResnetError):
 
     Attributes:
       title: What people call it.
-      leftovers: As `Recognised.leftovers`.
+      leftovers: As `Recognised.leftovers`; all of the network is ``other``.
+      kinds: As `Recognised.kinds`, without those.
     """
 
-    def __init__(self, path, title, leftovers):
+    def __init__(self, path, title, kinds):
         super().__init__(f"{path}: holds {title}, which tf_slim does not ship: it can be "
                          "described, and not built here")
-        self.title, self.leftovers = title, leftovers
+        self.title, self.leftovers = title, _counted(kinds)
+        self.kinds = {name: kind for name, kind in kinds.items() if kind != "other"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,6 +66,7 @@ class Recognised:
       root_block: Whether it begins with the root's convolutions and pool1.
       leftovers: Number of variables beside the network by kind, see `Leftovers.kind`, and
         ``other``; kinds that do not occur are left out.
+      kinds: What kind each variable beside the network is, by name, as in ``leftovers``.
       model: The key of `models.MODELS` that it is; None for another table of blocks.
       aux_kernel: Size of the second convolution of its auxiliary logits; None if there are
         none.
@@ -69,7 +74,7 @@ class Recognised:
       missing: The first variable that is not there of a network that is not whole; None of
         one that is.
       assumed: What the file does not say and nobody has, in words: ``strides``; ``missing``,
-        where it ends if it is not whole; ``beside``, what under its scope is none of its own.
+        where it ends if it is not whole; ``others``, what under its scope is none of its own.
       names: Maps the names of its variables to those that they have in the file, which
         are others where it is under more than one scope.
     """
@@ -82,6 +87,7 @@ class Recognised:
     input_channels: int
     root_block: bool
     leftovers: dict[str, int]
+    kinds: dict[str, str] = dataclasses.field(default_factory=dict, repr=False, compare=False)
     model: str | None = None
     aux_kernel: int | None = None
     batch_norm_scale: bool = True
@@ -119,11 +125,12 @@ def scopes_of_networks(names: Iterable[str]) -> list[str]:
     return sorted({place.scope for place in residual.units_in(names)})
 
 
-def recognise(checkpoint: Checkpoint) -> Recognised:
-    """Finds the network that an open checkpoint holds.
+def recognise(checkpoint: CheckpointLike) -> Recognised:
+    """Finds the network that a checkpoint holds.
 
     Args:
-      checkpoint: A `Checkpoint`; only its path, shapes and `Selection` are looked at.
+      checkpoint: What `open_checkpoint` takes; of an open `Checkpoint` only path, shapes and
+        `Selection` are looked at.
 
     Returns:
       A `Recognised`.
@@ -132,6 +139,9 @@ def recognise(checkpoint: Checkpoint) -> Recognised:
       UnbuildableNetwork: It holds one that tf_slim does not ship.
       SlimResnetError: It holds another network, more than one, or only part of one.
     """
+    if isinstance(checkpoint, str | os.PathLike):
+        with open_checkpoint(checkpoint) as opened:
+            return recognise(opened)
     path, selection = checkpoint.path, checkpoint.selection
     leftovers = Leftovers(checkpoint.shapes)
     names = [name for name in selection.kept(checkpoint.shapes, path)
@@ -152,13 +162,14 @@ def recognise(checkpoint: Checkpoint) -> Recognised:
             raise SlimResnetError(f"{path}: {names[name]} has the shape {list(shape)}: a network "
                                   "without channels or classes")
     names = {name: names[name] for name in expected}
-    found = Recognised(leftovers=leftovers.counts(names.values()), names=names, **made)
+    kinds = leftovers.kinds(names.values())
+    found = Recognised(leftovers=_counted(kinds), kinds=kinds, names=names, **made)
     if places:
         others = residual.others_in_layers(expected, places[0], shapes, made["missing"])
         if others:
             raise UnbuildableNetwork(
                 path, f"{found.title} with {len(others)} variables more in its layers "
-                f"({_some(others)})", found.leftovers)
+                f"({_some(others)})", kinds)
     return dataclasses.replace(found, assumed=_assumed(found, selection, shapes))
 
 
@@ -196,7 +207,7 @@ def _plain(path, shapes, scopes, selection, leftovers):
     if found is None:
         unshipped = _named(shapes, _UNSHIPPED)
         if unshipped:
-            raise UnbuildableNetwork(path, unshipped, leftovers.counts(()))
+            raise UnbuildableNetwork(path, unshipped, leftovers.kinds(()))
         for row in MODELS.values():
             if row.network and any(f"/{row.scope}/" in f"/{name}" for name in shapes):
                 raise SlimResnetError(
@@ -227,9 +238,13 @@ def _assumed(found, selection, shapes):
     beside = [name for name in shapes if name.startswith(start) and name not in found.names]
     # Without a scope everything is under it.
     if beside and start:
-        said["beside"] = (f"{len(beside)} variables under its scope are none of its own, and "
+        said["others"] = (f"{len(beside)} variables under its scope are none of its own, and "
                           f"left alone: {_some(beside)}")
     return said
+
+
+def _counted(kinds):
+    return dict(sorted(collections.Counter(kinds.values()).items()))
 
 
 def _some(names):

@@ -14,10 +14,10 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import tensorflow as tf
 
-from slim_resnet.checkpoint.plain import is_dense_layer
-from slim_resnet.checkpoint.reader import Checkpoint, CheckpointLike, open_checkpoint
 from slim_resnet.checkpoint import parts
 from slim_resnet.checkpoint.leftovers import Leftovers
+from slim_resnet.checkpoint.plain import is_dense_layer
+from slim_resnet.checkpoint.reader import AVERAGE, Checkpoint, CheckpointLike, open_checkpoint
 from slim_resnet.checkpoint.recognition import scopes_of_networks
 from slim_resnet.errors import SlimResnetError, cause_of
 
@@ -26,7 +26,6 @@ tf1 = tf.compat.v1
 # The biases of each network's logits.
 _LOGITS = re.compile(r"(?:^|/)(logits|fc8|(?:Aux)?Logits/Conv2d_\w+)/biases$")
 
-_AVERAGE = "/ExponentialMovingAverage"
 _CHECKED_DTYPES = frozenset(["float16", "bfloat16", "float32", "float64"])
 
 # A zero-debias variable's name holds the scope of its batch norm twice.
@@ -109,12 +108,12 @@ def restore_some(
               if name not in in_file}
     sources = {name: slices[name].whole if name in slices else name for name in wanted}
     if use_moving_averages:
-        if not any(source + _AVERAGE in in_file for source in sources.values()):
+        if not any(source + AVERAGE in in_file for source in sources.values()):
             raise SlimResnetError(f"{checkpoint.path}: holds no moving averages of these variables")
         trainable = {v.op.name for v in
                      session.graph.get_collection(tf1.GraphKeys.TRAINABLE_VARIABLES)}
-        sources = {name: source + _AVERAGE
-                   if name in trainable or source + _AVERAGE in in_file else source
+        sources = {name: source + AVERAGE
+                   if name in trainable or source + AVERAGE in in_file else source
                    for name, source in sources.items()}
     whole = {source: parts.of_file(source, wanted[name].shape, in_file, checkpoint)
              for name, source in sources.items() if source not in in_file}

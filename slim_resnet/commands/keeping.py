@@ -64,7 +64,8 @@ def opened(arguments: argparse.Namespace, command: str, checkpoint: Any, source:
         "options": {**{name: getattr(arguments, name) for name in (
             "image_size", "preprocessing", "batch_size")}, **used,
             **{name: chosen.get(name) for name in (
-                "scope", "exclude", "allow_missing", "output_stride", "blocks")}, **depends_on}}
+                "scope", "exclude", "allow_missing", "output_stride", "blocks")},
+            "moving_averages": checkpoint.use_moving_averages, **depends_on}}
     return Results(arguments.output, made_by, arguments.batch_size, shard, arguments.resume,
                    source.is_called)
 

@@ -1,7 +1,8 @@
 """Options that several commands have, each declared once."""
 
 import argparse
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from slim_resnet.checkpoint.runs import run_of, settings_of
@@ -116,6 +117,53 @@ def checkpoint_record(arguments: argparse.Namespace) -> dict[str, Any]:
             "assumed": getattr(arguments, "assumed", {})}
 
 
+def add_moving_averages(parser: Container, note: str = "") -> None:
+    """Adds ``--moving-averages``; see `opened_checkpoint`.
+
+    Args:
+      parser: The command's.
+      note: What the help says before all else.
+    """
+    parser.add_argument("--moving-averages", action=argparse.BooleanOptionalAction,
+                        dest="use_moving_averages",
+                        help=f"{note}take the averages of the weights "
+                        "(ExponentialMovingAverage) that the checkpoint holds (default: where "
+                        "slim-resnet train kept them, by --ema-decay, and so was evaluated with "
+                        "them)")
+
+
+def refuse_moving_averages(arguments: argparse.Namespace, why: str) -> None:
+    """Raises `SlimResnetError` if the option was given; ``why`` is as in `refuse`."""
+    if arguments.use_moving_averages is not None:
+        no = "" if arguments.use_moving_averages else "no-"
+        raise SlimResnetError(f"--{no}moving-averages {why}")
+
+
+@contextlib.contextmanager
+def opened_checkpoint(arguments: argparse.Namespace, command: str) -> Iterator[Any]:
+    """Opens ``arguments.checkpoint`` and says which of its weights are taken, if there is a choice.
+
+    Args:
+      arguments: With those of `add_checkpoint` and `add_moving_averages`.
+      command: Name of the subcommand.
+
+    Yields:
+      The `checkpoint.Checkpoint`.
+    """
+    from slim_resnet.checkpoint.reader import AVERAGE, open_checkpoint
+    with open_checkpoint(arguments.checkpoint, arguments.use_moving_averages) as opened:
+        if opened.use_moving_averages:
+            say(command, "averaged weights" + (
+                "" if arguments.use_moving_averages else
+                ", as the run that wrote them was evaluated; --no-moving-averages takes the "
+                "others"))
+        elif arguments.use_moving_averages is None and any(
+                name.endswith(AVERAGE) for name in opened.shapes):
+            say(command, "the checkpoint holds averaged weights too; --moving-averages takes them")
+        say_assumed(arguments, command, opened)
+        yield opened
+
+
 def add_images(parser: Container, nargs: str = "+") -> None:
     """Adds ``images``."""
     parser.add_argument("images", metavar="IMAGE", nargs=nargs,
@@ -189,8 +237,8 @@ def add_trained_precision(parser: Container, **more: str) -> None:
 def add_end_points(parser: Container, what: str) -> None:
     """Adds ``--end-points``; the help says ``what`` they are chosen for."""
     parser.add_argument("--end-points", nargs="+", metavar="KEY",
-                        help=f"{what}: keys, or patterns of whole keys with the shell's * ? [...], "
-                        "for example '*/block4/*'")
+                        help=f"{what}: keys, or their ends, such as block4 or block3/unit_12, or "
+                        "patterns with the shell's * ? [...], such as '*/block4/*'")
 
 
 def add_cluster(parser: Container) -> None:

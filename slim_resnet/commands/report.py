@@ -31,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-images", type=options.positive_int, default=20, metavar="N",
                         help="images on the page, a megabyte each or more (default: %(default)s)")
     options.add_preparation(parser)
+    options.add_moving_averages(parser)
     options.add_batch_size(parser)
     options.add_selection(parser)
 
@@ -40,10 +41,8 @@ def run(arguments: argparse.Namespace) -> int:
     from slim_resnet.pictures import drawing
     drawing.figure_class()
     benchmark = records.read_record(arguments.benchmark) if arguments.benchmark else None
-    from slim_resnet.checkpoint.reader import open_checkpoint
     from slim_resnet.report import making
-    with open_checkpoint(arguments.checkpoint) as opened:
-        options.say_assumed(arguments, "report", opened)
+    with options.opened_checkpoint(arguments, "report") as opened:
         page = making.make(
             opened, arguments.images, arguments.labels,
             image_size=arguments.image_size, preprocessing=arguments.preprocessing,

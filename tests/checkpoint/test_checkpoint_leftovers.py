@@ -64,7 +64,7 @@ def test_optimizers_and_averages(train, kinds):
     assert result.leftovers == {
         kind: count if kind in ("scalar", "global_step") else count * each
         for kind, count in kinds.items()}
-    assert "beside" not in result.assumed
+    assert "others" not in result.assumed
 
 
 def test_below_a_variable_shapes_are_not_looked_at():

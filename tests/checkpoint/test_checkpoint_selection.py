@@ -86,7 +86,7 @@ def test_towers(towers, whole, scope):
     ("", "holds no networks under the scope ''")])
 def test_scopes_are_listed(towers, scope, said):
     with pytest.raises(SlimResnetError, match=said):
-        values_of(Selection(towers, scope=(scope,) if scope == "" else scope), np.zeros([1, 9, 9, 3]))
+        values_of(Selection(towers, scope=scope), np.zeros([1, 9, 9, 3]))
 
 
 @pytest.mark.parametrize("optimize", [False, True])
@@ -200,7 +200,7 @@ def test_what_is_assumed_is_said(whole, towers, capsys):
     assert cli.main(["checkpoint", "describe", towers, "--scope", "tower_0", "--json"]) == 0
     record = json.loads(capsys.readouterr().out)
     assert record["selection"] == {"scope": ["tower_0"]}
-    assert record["network"]["assumed"]["beside"] == (
+    assert record["network"]["assumed"]["others"] == (
         f"1 variables under its scope are none of its own, and left alone: "
         f"tower_0/{SCOPE}/head/weights")
 
@@ -235,7 +235,7 @@ def test_parts_of_others_are_not_called_slims(whole, name, shape):
 @pytest.mark.parametrize("block", ["²", "block²", "①", "block" + "7" * 5000, "٣"])
 def test_odd_names_of_blocks(whole, block):
     values = {name.replace("block3", block): value for name, value in whole.values.items()}
-    assert [one.scope for one in recognised(values).blocks if one.scope.startswith(block)] == [block]
+    assert block in [one.scope for one in recognised(values).blocks]
 
 
 @pytest.mark.parametrize("name,shape", [
@@ -289,5 +289,5 @@ def test_partitioned_variables_of_another_shape(tmp_path):
     path = save(tmp_path / "net", {"S/w": np.zeros([6, 5], np.float32)})
     with tf.Graph().as_default(), tf1.Session() as session:
         partitioned(3)
-        with pytest.raises(SlimResnetError, match=r"S/w is \[6, 5\] in the file and \[6, 4\], in p"):
+        with pytest.raises(SlimResnetError, match=r"S/w is \[6, 5\] in the file and \[6, 4\]"):
             restore(session, path)
