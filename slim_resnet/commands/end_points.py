@@ -173,8 +173,8 @@ def _table(arguments, model):
                 pass
     else:
         with open_checkpoint(arguments.checkpoint) as opened:
-            options.say_assumed(arguments, "end-points", opened)
             rows = _rows(arguments, _built(opened, arguments.image_size))
+            options.say_assumed(arguments, "end-points", opened)
     total = table.total(rows)
     _print(arguments, ("end point", "op", "shape", "parameters", "GMACs", "bytes", "stride",
                        "field"),

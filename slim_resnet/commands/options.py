@@ -143,6 +143,8 @@ def refuse_moving_averages(arguments: argparse.Namespace, why: str) -> None:
 def opened_checkpoint(arguments: argparse.Namespace, command: str) -> Iterator[Any]:
     """Opens ``arguments.checkpoint`` and says which of its weights are taken, if there is a choice.
 
+    At the end of a ``with`` block without errors it says what is assumed of the network.
+
     Args:
       arguments: With those of `add_checkpoint` and `add_moving_averages`.
       command: Name of the subcommand.
@@ -160,8 +162,9 @@ def opened_checkpoint(arguments: argparse.Namespace, command: str) -> Iterator[A
         elif arguments.use_moving_averages is None and any(
                 name.endswith(AVERAGE) for name in opened.shapes):
             say(command, "the checkpoint holds averaged weights too; --moving-averages takes them")
-        say_assumed(arguments, command, opened)
         yield opened
+        # Not before an error, which is one line.
+        say_assumed(arguments, command, opened)
 
 
 def add_images(parser: Container, nargs: str = "+") -> None:
