@@ -76,8 +76,8 @@ def test_json_has_tf_slim_s_probabilities_in_order(slim, folder, readable, capsy
         str(folder / name) for name in ("a.png", "b.png", "c.png", "sub/d.png")]
     broken = document["images"].pop(1)
     assert broken["classes"] == [] and broken["cause"].startswith("Invalid PNG data")
-    assert err.splitlines() == [STRIDES, f"slim-resnet classify: {folder / 'b.png'}: cannot be read: "
-                                f"{broken['cause']}"]
+    assert err.splitlines() == [
+        STRIDES, f"slim-resnet classify: {folder / 'b.png'}: cannot be read: {broken['cause']}"]
     for row, expected in zip(document["images"], predictions(slim, readable)):
         assert row["classes"] == sorted(range(10), key=lambda k: -expected[k])[:3]
         np.testing.assert_allclose(row["probabilities"], expected[row["classes"]], rtol=1e-5)
