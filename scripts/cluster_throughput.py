@@ -129,11 +129,12 @@ def measure(rounds: int, steps: int, on_row: Callable[[str, float], None] = lamb
 
 
 def num_parameters(folder: str) -> int:
-    """Returns the number of values of a run's network, optimizer's excluded."""
-    import tensorflow as tf
-    shapes = tf.train.load_checkpoint(folder).get_variable_to_shape_map()
-    return sum(math.prod(shape) for name, shape in shapes.items()
-               if shape and not name.endswith("/Momentum"))
+    """Returns the number of values of a run's network, see `counts.Counts`."""
+    from slim_resnet.checkpoint import open_checkpoint, recognise
+    from slim_resnet.common import counts
+    with open_checkpoint(folder) as opened:
+        return counts.count((counts.kind_of(name), math.prod(opened.shapes[name]))
+                            for name in recognise(opened).variables).parameters
 
 
 def _train(setting, data, output, steps):

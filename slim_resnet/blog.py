@@ -54,6 +54,7 @@ def conv2d_same(inputs: tf.Tensor, num_outputs: int, kernel_size: int, stride: i
 def stack_block_dense(net: tf.Tensor, blocks: Sequence[Block],
                       outputs_collections: str | None = None) -> tf.Tensor:
     """`resnet_utils.stack_blocks_dense` under the blog's name, without ``output_stride``."""
+    resnet_utils.check_graph(net)
     for block in blocks:
         with tf1.variable_scope(block.scope, "block", [net]) as sc:
             for i, unit in enumerate(block.args):
@@ -71,6 +72,7 @@ def bottleneck(inputs: tf.Tensor, depth: int, depth_bottleneck: int, stride: int
     Departs from slim's in conv2's padding and in conv3's batch norm and ReLU, see
     the module's text.
     """
+    resnet_utils.check_graph(inputs)
     with tf1.variable_scope(scope, "bottleneck_v2", [inputs]) as sc:
         preact = slim.batch_norm(inputs, activation_fn=tf.nn.relu, scope="preact")
         if compat.last_dimension(inputs.shape, min_rank=4) == depth:
@@ -117,6 +119,7 @@ def resnet_v2(inputs: tf.Tensor, blocks: Sequence[Block], num_classes: int | Non
     Arguments and results are `slim_resnet.resnet_v2.resnet_v2`'s of the same names;
     ``announce`` is called with the name of the end_points collection, unless None.
     """
+    resnet_utils.check_graph(inputs)
     resnet_utils.warn_outside_arg_scope(
         "with slim.arg_scope(resnet_arg_scope(is_training=False)): ...")
     with tf1.variable_scope(scope, "resnet_v2", [inputs], reuse=reuse) as sc:

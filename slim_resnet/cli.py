@@ -29,7 +29,6 @@ class Parser(argparse.ArgumentParser):
         super().__init__(allow_abbrev=False,
                          formatter_class=argparse.RawDescriptionHelpFormatter, **options)
         self._commands = None
-        self.ends_at_first_word = False  # what follows it is another program's
         # Without a default, which a subparser's would put over its parser's value.
         self.add_argument("--verbose", action="store_true", default=argparse.SUPPRESS,
                           help="show TensorFlow's own messages, on stderr")
@@ -41,11 +40,11 @@ class Parser(argparse.ArgumentParser):
     def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:
         # A subparser is called here too: it answers for its own words.
         words = list(sys.argv[1:] if args is None else args)
-        # Of a script and its own words, none is ours from the script on.
+        # Where a parameter takes the rest, as a script its own words, none is ours from it on.
         takes_the_rest = any(action.nargs == argparse.REMAINDER for action in self._actions)
-        value_of = None
+        value_of = rest_of = None
         for number, word in enumerate(words):
-            if word == "--" or self.ends_at_first_word and not word.startswith("-"):
+            if word == "--":
                 break
             if value_of is not None:
                 value_of = None
@@ -65,8 +64,14 @@ class Parser(argparse.ArgumentParser):
                 if takes_the_rest and not value and self._option_string_actions[name].nargs is None:
                     value_of = name
             elif takes_the_rest:
+                action = self._option_string_actions.get(word)
+                if action and action.nargs == argparse.REMAINDER:
+                    # argparse would end an option's words at "--".
+                    rest_of, words, rest = action.dest, words[:number], words[number + 1:]
                 break
         namespace, extra = super().parse_known_args(words, namespace)
+        if rest_of:
+            setattr(namespace, rest_of, rest)
         if extra:
             self.error(f"unrecognized arguments: {' '.join(extra)}")
         return namespace, extra

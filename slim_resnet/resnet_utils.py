@@ -16,7 +16,7 @@ import tensorflow as tf
 import tf_slim as slim
 
 from slim_resnet import compat
-from slim_resnet.errors import ArgScopeWarning
+from slim_resnet.errors import ArgScopeWarning, SlimResnetError
 
 tf1 = tf.compat.v1
 
@@ -44,6 +44,21 @@ def unit_arguments(unit: dict[str, int] | tuple[int, ...]) -> dict[str, int]:
     return dict(zip(("depth", "depth_bottleneck", "stride"), unit, strict=True))
 
 
+def check_graph(inputs: tf.Tensor) -> None:
+    """Raises `SlimResnetError` unless a network can be built on ``inputs``.
+
+    In eager mode slim's layers would compute with variables of their own, at random, that no
+    session and no checkpoint knows.
+    """
+    is_eager = tf.is_tensor(inputs) and not hasattr(inputs, "graph")
+    if is_eager or tf.executing_eagerly():
+        raise SlimResnetError(
+            "slim's networks are built in a graph, and "
+            + ("their inputs are an EagerTensor" if is_eager else "eager mode is on")
+            + "; build within 'with tf.Graph().as_default():' and make the inputs there too, for "
+            "example by tf.compat.v1.placeholder")
+
+
 def subsample(inputs: tf.Tensor, factor: int, scope: str | None = None) -> tf.Tensor:
     """Keeps every ``factor``-th row and column.
 
@@ -56,6 +71,7 @@ def subsample(inputs: tf.Tensor, factor: int, scope: str | None = None) -> tf.Te
       ``[batch, ceil(height / factor), ceil(width / factor), channels]`` under
       ``resnet_arg_scope``, which pads pooling SAME.
     """
+    check_graph(inputs)
     if factor == 1:
         return inputs
     return slim.max_pool2d(inputs, [1, 1], stride=factor, scope=scope)
@@ -82,6 +98,7 @@ def conv2d_same(inputs: tf.Tensor, num_outputs: int, kernel_size: int, stride: i
     Returns:
       ``[batch, ceil(height / stride), ceil(width / stride), num_outputs]``.
     """
+    check_graph(inputs)
     if stride == 1:
         return slim.conv2d(inputs, num_outputs, kernel_size, stride=1, rate=rate,
                            padding="SAME", scope=scope)
@@ -164,6 +181,7 @@ def stack_blocks_dense(net: tf.Tensor, blocks: Sequence[Block], output_stride: i
     Raises:
       ValueError: ``output_stride`` is not a product of the first unit strides.
     """
+    check_graph(net)
     if store_non_strided_activations:
         blocks = [_stride_behind_units(block) for block in blocks]
     for block, units in planned_units(blocks, output_stride):

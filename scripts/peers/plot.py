@@ -39,6 +39,7 @@ def plot(record: dict, path: str) -> None:
             axes.set_yticks(range(len(titles)), titles)
             axes.set_xlim(0, 1.2 * max([limit, axes.dataLim.x1]))
             axes.spines[["top", "right"]].set_visible(False)
-        panels[0].invert_yaxis()
         panels[-1].legend(loc="lower right", bbox_to_anchor=(1, 1.08), fontsize="small")
+    # Once, for all panels share it; and last, for it ends their scaling.
+    rows[0, 0].invert_yaxis()
     save(figure, path)

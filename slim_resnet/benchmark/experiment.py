@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from slim_resnet import compat, models, timing
 from slim_resnet.benchmark import records
-from slim_resnet.benchmark.servers import check_device
+from slim_resnet.benchmark.servers import RemoteSession, check_device
 from slim_resnet.checkpoint.building import build_recognised, restore_recognised
 from slim_resnet.checkpoint.reader import open_checkpoint
 from slim_resnet.checkpoint.recognition import recognise
@@ -28,6 +28,7 @@ from slim_resnet.inference.folded.model import InferenceModel
 tf1 = tf.compat.v1
 
 IMAGES = "images"
+STEP_TIMEOUT_S = 600
 INFO_STRINGS = {"forward": "Forward", "forward-backward": "Forward-backward"}
 
 
@@ -59,6 +60,7 @@ class BenchmarkOptions:
       inter_op_threads: Ops at a time; 0 leaves it to TensorFlow.
       device: Where to place everything, like ``/CPU:0``; None leaves it open.
       target: ``grpc://HOST:PORT`` of a TensorFlow server; empty for this process.
+      step_timeout: How long one step on ``target`` may take, in seconds.
       seed: Graph-level random seed; None for fresh ones.
       optimize: Whether each network is timed in turn with the
         `inference.InferenceModel` of the same weights.
@@ -81,6 +83,7 @@ class BenchmarkOptions:
     inter_op_threads: int = 0
     device: str | None = None
     target: str = ""
+    step_timeout: int = STEP_TIMEOUT_S
     seed: int | None = None
     optimize: bool = False
 
@@ -164,7 +167,9 @@ def prepare(name, options, images=None, checkpoint=None):
             target = tf.group(target)
         init = tf.group(tf1.global_variables_initializer(), tf1.local_variables_initializer())
     build_s = time.perf_counter() - started
-    session = tf1.Session(options.target, graph, session_config(options))
+    config = session_config(options)
+    session = RemoteSession(options.target, graph, config, options.step_timeout) \
+        if options.target else tf1.Session(graph=graph, config=config)
     try:
         session.run(init, init_feed)
         if checkpoint:
@@ -312,6 +317,8 @@ def _run_record(prepared, result):
         "batch_size": result.batch_size,
         "image_size_px": prepared.image_size,
         "parameters": prepared.cost.parameters,
+        "trainable_parameters": prepared.cost.counts.trainable,
+        "moving_statistics": prepared.cost.counts.moving_statistics,
         "multiply_adds_per_image": prepared.cost.multiply_adds,
         "forward_ops": prepared.cost.ops,
         "graph_build_s": prepared.build_s,

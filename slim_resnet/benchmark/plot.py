@@ -1,5 +1,7 @@
 """A benchmark's record as a plot; needs the extra ``plot``."""
 
+import itertools
+
 from slim_resnet.pictures.drawing import figure_class
 from slim_resnet.pictures.plots import save
 from slim_resnet.pictures.themes import COLOURS
@@ -14,7 +16,8 @@ def plot_benchmark(record: dict, path: str) -> None:
     """
     figure = figure_class()(figsize=(11, 1.2 + 2.6 * len(record["runs"])), layout="constrained")
     axes = figure.subplots(len(record["runs"]), 2, squeeze=False, width_ratios=(2, 1))
-    for (steps, histogram), run, colour in zip(axes, record["runs"], COLOURS):
+    for (steps, histogram), run, colour in zip(
+            axes, record["runs"], itertools.cycle(COLOURS)):
         burn_in, durations = run["burn_in_durations_s"], run["durations_s"]
         stats = run["statistics"]
         steps.plot(range(-len(burn_in), 0), burn_in, "x", color="0.5", label="burn-in")

@@ -6,7 +6,7 @@ records, needs no TensorFlow and prints nothing.
 
 from collections.abc import Iterable
 
-from slim_resnet.common.files import read_json
+from slim_resnet.common.files import positive, read_json
 from slim_resnet.common.spread import median_ratio, ratios, spread, spread_text
 from slim_resnet.common.tables import format_table
 from slim_resnet.errors import SlimResnetError
@@ -24,6 +24,24 @@ CLAIM = ("blog_resnet_v2_152", ("vgg_16", "inception_v3"))
 SLIM_152 = "resnet_v2_152"
 
 
+def _durations(value):
+    """a list of one positive number or more"""
+    return isinstance(value, list) and value != [] and all(map(positive, value))
+
+
+_SHAPE = {
+    "date": str,
+    "options": {"compare": bool, "mode": str, "precision": str, "input": str, "fetch": str,
+                "intra_op_threads": int, "inter_op_threads": int},
+    "environment": {"versions": {"tensorflow": str}, "onednn": bool,
+                    "cpu": {"model": str, "cores": int}},
+    "runs": [{"model": str, "batch_size": int, "image_size_px": int, "parameters": int,
+              "multiply_adds_per_image": positive, "partial": bool, "durations_s": _durations,
+              "statistics": dict.fromkeys(
+                  ("mean_s", "sd_s", "jitter_s", "p50_s", "p90_s", "p95_s", "p99_s", "min_s",
+                   "max_s", "images_per_second"), float)}]}
+
+
 def read_record(path: str) -> dict:
     """Reads one record.
 
@@ -33,7 +51,7 @@ def read_record(path: str) -> dict:
     Raises:
       SlimResnetError: The file cannot be read or is no such record.
     """
-    return read_json(path, FORMAT, "a record of slim-resnet benchmark --json")
+    return read_json(path, FORMAT, "a record of slim-resnet benchmark --json", _SHAPE)
 
 
 def heading(record: dict) -> str:

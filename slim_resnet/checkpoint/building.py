@@ -19,7 +19,7 @@ def build_from_checkpoint(
         path: CheckpointLike, images: tf.Tensor, *, session: tf1.Session | None = None,
         is_training: bool | tf.Tensor = False, output_stride: int | None = None,
         global_pool: bool = True, spatial_squeeze: bool | None = None,
-        use_moving_averages: bool = False) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        use_moving_averages: bool | None = None) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """Builds the network that a checkpoint holds and restores it.
 
     The network, its scope and its number of classes are the file's; it is built in
@@ -38,7 +38,7 @@ def build_from_checkpoint(
         has not; None does as its code in ``tf_slim`` does: False for residual networks,
         True for the others. False makes fully convolutional networks of VGG, AlexNet and
         OverFeat, for images that are larger than their own.
-      use_moving_averages: As in `restore`.
+      use_moving_averages: As in `open_checkpoint`.
 
     Returns:
       ``(net, end_points)`` as the network's builder returns them: logits, or
@@ -53,28 +53,26 @@ def build_from_checkpoint(
     if session is None:
         raise SlimResnetError("build_from_checkpoint needs a session: call it within 'with "
                               "tf.Graph().as_default(), tf.compat.v1.Session():', or pass session")
-    with open_checkpoint(path) as checkpoint:
+    with open_checkpoint(path, use_moving_averages) as checkpoint:
         with session.graph.as_default():
             before = set(map(id, tf1.global_variables()))
             outer = tf1.get_variable_scope().name
             net, end_points = build_recognised(
                 checkpoint, images, is_training, output_stride, global_pool, spatial_squeeze)
             variables = [v for v in tf1.global_variables() if id(v) not in before]
-        restore_recognised(session, checkpoint, variables, outer, use_moving_averages)
+        restore_recognised(session, checkpoint, variables, outer)
     return net, end_points
 
 
 def restore_recognised(session: tf1.Session, checkpoint: Checkpoint,
-                       variables: Sequence[tf.Variable], outer: str = "",
-                       use_moving_averages: bool = False) -> None:
+                       variables: Sequence[tf.Variable], outer: str = "") -> None:
     """Restores the variables that `build_recognised` made.
 
     Args:
       session: A session of their graph.
-      checkpoint: The same `Checkpoint`.
+      checkpoint: The same `Checkpoint`, which says whether averages are taken.
       variables: The variables.
       outer: Name of the variable scope that they were made in.
-      use_moving_averages: As in `restoring.restore`.
 
     Raises:
       SlimResnetError: The file cannot be restored.
@@ -88,7 +86,7 @@ def restore_recognised(session: tf1.Session, checkpoint: Checkpoint,
             names = [name for name in names if not name.startswith(aux)]
     restore_some(session, checkpoint, variables, names, reshape=not found.variant,
                  scope_map={found.scope: "/".join(filter(None, [outer, found.scope]))},
-                 use_moving_averages=use_moving_averages)
+                 use_moving_averages=checkpoint.use_moving_averages)
 
 
 def build_recognised(
@@ -143,7 +141,8 @@ def _build_plain(found, images, is_training, output_stride, global_pool, spatial
 def _check_images(images: tf.Tensor, found: Recognised, path: str) -> None:
     if not tf.is_tensor(images) or getattr(images, "graph", None) is not tf1.get_default_graph():
         raise SlimResnetError("build_from_checkpoint needs images that are a tensor of the "
-                              "session's graph")
+                              "session's graph; make them within 'with tf.Graph().as_default():' "
+                              "too, for example by tf.compat.v1.placeholder")
     if images.dtype != tf.float32 or images.shape.rank != 4:
         raise SlimResnetError("build_from_checkpoint needs images of float32 and four dimensions, "
                               f"not {images.dtype.name} {images.shape}")

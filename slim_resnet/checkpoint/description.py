@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from slim_resnet.common import counts
 from slim_resnet.common.tables import format_table
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.models import MODELS, VARIANTS
@@ -59,6 +60,16 @@ def largest_difference(a: np.ndarray, b: np.ndarray) -> float | None:
     return math.inf if math.isnan(largest) else largest
 
 
+def variable_row(checkpoint: "Checkpoint", recognised: "Recognised", name: str) -> dict[str, Any]:
+    """Returns what names and shapes say of one variable, a row of `description`."""
+    # recognition needs the reader, and with it TensorFlow.
+    from slim_resnet.checkpoint.recognition import leftover_kind
+    shape = checkpoint.shapes[name]
+    leftover = None if name in recognised.variables else leftover_kind(name) or "other"
+    return dict(name=name, shape=list(shape), dtype=checkpoint.dtypes[name],
+                values=math.prod(shape), kind=counts.kind_of(name, leftover))
+
+
 def description(checkpoint: "Checkpoint", recognised: "Recognised",
                 rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Returns a checkpoint's description as a record fit for JSON.
@@ -66,7 +77,7 @@ def description(checkpoint: "Checkpoint", recognised: "Recognised",
     Args:
       checkpoint: A `Checkpoint`.
       recognised: Its `Recognised`, or the `UnbuildableNetwork` that it is.
-      rows: A dict for each variable with at least ``name`` and ``parameters``.
+      rows: A `variable_row` for each variable, or more.
     """
     unbuildable = isinstance(recognised, SlimResnetError)
     return {
@@ -78,7 +89,9 @@ def description(checkpoint: "Checkpoint", recognised: "Recognised",
             "blocks": [{"scope": block.scope, "units": block.args}
                        for block in recognised.blocks]},
         "leftovers": recognised.leftovers,
-        "totals": {"variables": len(rows), "parameters": sum(row["parameters"] for row in rows)},
+        "moving_averages": checkpoint.use_moving_averages,
+        "totals": {"variables": len(rows), **counts.count(
+            (row["kind"], row["values"]) for row in rows).as_record()},
         "variables": rows,
     }
 
@@ -93,21 +106,23 @@ def description_lines(record: dict[str, Any]) -> list[str]:
 def description_items(record: dict[str, Any]) -> dict[str, str]:
     """Returns what a `description` says of the whole, by name: a dict of strings."""
     network, totals = record["network"], record["totals"]
-    counts = {
+    texts = {
         "leftovers": ", ".join(f"{count} {kind}" for kind, count
                                in record["leftovers"].items()) or "none",
-        "variables": f"{totals['variables']}, {totals['parameters']:,} parameters",
+        "parameters": counts.text(totals),
+        "beside": f"{counts.text_beside(totals)}; {totals['variables']} variables in all",
+        **({"averages": _averages_text(record)} if totals["averaged_weights"] else {}),
     }
     if network.get("buildable") is False:
         return {"network": f"{network['title']}, which tf_slim does not ship: it cannot be built "
-                           "here", **counts}
+                           "here", **texts}
     classes = network["num_classes"]
     return {
         "network": _network_text(network),
         "scope": network["scope"] or "(none)",
         "classes": {None: "none, no logits: features only",
                     1001: "1001, class 0 is background"}.get(classes, str(classes)),
-        **counts,
+        **texts,
     }
 
 
@@ -121,6 +136,12 @@ def _network_text(network):
         + f", blocks of {', '.join(str(len(block['units'])) for block in blocks)} units and "
         + f"{', '.join(str(block['units'][-1]['depth']) for block in blocks)} channels"
         + ("" if network["root_block"] else ", no root block"))
+
+
+def _averages_text(record):
+    return ("averaged weights are taken; --no-moving-averages takes the others"
+            if record["moving_averages"] else
+            "averaged weights are there and not taken; --moving-averages takes them")
 
 
 def difference_lines(record: dict[str, Any]) -> list[str]:

@@ -1,18 +1,25 @@
 """Opening a checkpoint, whatever name people have for it."""
 
 import contextlib
+import copy
+import functools
 import os
 import re
-from collections.abc import Collection, Iterator
+import weakref
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from slim_resnet.checkpoint import frozen, index, location, table
+from slim_resnet.checkpoint import frozen, index, location, runs, table
 from slim_resnet.common import archives
+from slim_resnet.common.counts import is_moving_statistic
 from slim_resnet.common.temporary import temporary_folder
 from slim_resnet.errors import SlimResnetError
+
+# Ends the name of a weight's average.
+AVERAGE = "/ExponentialMovingAverage"
 
 # TensorFlow takes these for patterns in the name of a checkpoint.
 _PATTERN_CHARACTERS = frozenset("*?[]\\")
@@ -20,6 +27,8 @@ _PATTERN_CHARACTERS = frozenset("*?[]\\")
 
 class Checkpoint:
     """An open checkpoint: what it holds, and its values one at a time.
+
+    It stays open until its ``with`` block ends, `close` is called or nobody has it any more.
 
     Attributes:
       path: As the user gave it; for messages.
@@ -32,6 +41,8 @@ class Checkpoint:
       file_bytes: Size of the unpacked files together.
     """
 
+    _asked_averages = None
+
     def __init__(self, path: str, prefix: str, format: str, reader: Any, files: list[str],
                  file_bytes: int, in_parts: Collection[str] = ()) -> None:
         self.path, self.prefix, self.format, self._reader = path, prefix, format, reader
@@ -40,6 +51,29 @@ class Checkpoint:
         self.shapes = {name: tuple(shapes[name]) for name in sorted(shapes)}
         self.dtypes = {name: dtypes[name].base_dtype.name for name in self.shapes}
         self.file_bytes = file_bytes
+        self._owner = self._closing = None
+
+    def __enter__(self) -> "Checkpoint":
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Removes what is temporary; values can no longer be read."""
+        if self._owner is None:
+            self._closing()
+
+    def _closed_by(self, closing):
+        """Has a function called once: at the end of ``with``, of itself or of the process."""
+        self._closing = weakref.finalize(self, closing)
+        return self
+
+    def _shared(self):
+        """Returns the same for another ``with`` block, whose end does not close it."""
+        shared = copy.copy(self)
+        shared._owner = self
+        return shared
 
     def tensor(self, name: str) -> np.ndarray:
         """Reads a variable's value, verifying its checksum.
@@ -52,6 +86,9 @@ class Checkpoint:
         """
         if name not in self.shapes:
             raise SlimResnetError(f"{self.path}: holds no variable {name}")
+        if not self._closing.alive:
+            raise SlimResnetError(f"{self.path}: is closed; read values before close() and within "
+                                  "the 'with' block")
         try:
             if name in self._in_parts:
                 return self._joined(name)
@@ -67,31 +104,58 @@ class Checkpoint:
                 prefix=self.prefix, tensor_names=[name], shape_and_slices=[""],
                 dtypes=[tf.as_dtype(self.dtypes[name])]))[0]
 
+    @functools.cached_property
+    def use_moving_averages(self) -> bool:
+        """Whether the network takes the averages of its weights, see `open_checkpoint`.
+
+        Raises:
+          SlimResnetError: They were asked for, and there are none.
+        """
+        if not runs.takes_averages(self.path, self._asked_averages):
+            return False
+        there = any(name.endswith(AVERAGE) for name in self.shapes)
+        if self._asked_averages and not there:
+            raise SlimResnetError(f"{self.path}: holds no moving averages of weights; leave "
+                                  "--moving-averages out")
+        return there
+
+    def network_tensor(self, name: str) -> np.ndarray:
+        """Reads the value that the network takes for a variable: its own, or its average."""
+        if self.use_moving_averages:
+            if name + AVERAGE in self.shapes:
+                return self.tensor(name + AVERAGE)
+            if not is_moving_statistic(name):
+                raise SlimResnetError(f"{self.path}: holds no moving average of {name}")
+        return self.tensor(name)
+
 
 # What `open_checkpoint` takes.
 CheckpointLike = str | os.PathLike | Checkpoint
 
 
-@contextlib.contextmanager
-def open_checkpoint(path: CheckpointLike) -> Iterator[Checkpoint]:
-    """Opens a checkpoint for as long as the ``with`` block lasts.
+def open_checkpoint(path: CheckpointLike, use_moving_averages: bool | None = None) -> Checkpoint:
+    """Opens a checkpoint, for a ``with`` block or until it is closed.
 
     Args:
       path: A V1 file or a frozen graph (``.pb``) under slim's names; the prefix of a
         V2 checkpoint, or one of its ``.index``, ``.data-*`` and ``.meta`` files; a folder
         with a ``checkpoint`` state file or with a single checkpoint in it; a ``.tar.gz``
         or ``.tar`` of one of these, or of a TensorFlow 1 SavedModel, unpacked into a
-        temporary folder meanwhile. An open `Checkpoint` passes through.
+        temporary folder meanwhile. An open `Checkpoint` passes through, and whoever
+        opened it closes it.
+      use_moving_averages: Whether a network built from it takes the averages of its
+        weights (``ExponentialMovingAverage``); None does as the run that wrote it was
+        evaluated, or as ``path`` was opened.
 
-    Yields:
+    Returns:
       A `Checkpoint`.
 
     Raises:
       SlimResnetError: There is none, it is damaged, or it is something else.
     """
     if isinstance(path, Checkpoint):
-        yield path
-        return
+        shared = path._shared()
+        return shared if use_moving_averages is None else _asked(shared, use_moving_averages)
     path = os.fsdecode(path)
     with contextlib.ExitStack() as stack:
         found = location.locate(path)
@@ -114,7 +178,16 @@ def open_checkpoint(path: CheckpointLike) -> Iterator[Checkpoint]:
             readable = os.path.join(folder, "linked")
             for file in found.files:
                 os.symlink(os.path.abspath(file), readable + file[len(found.prefix):])
-        yield _open(path, found, format, readable, files)
+        opened = _open(path, found, format, readable, files)
+        return _asked(opened, use_moving_averages)._closed_by(stack.pop_all().close)
+
+
+def _asked(checkpoint, use_moving_averages):
+    """Returns the same checkpoint with another choice of averages."""
+    checkpoint = copy.copy(checkpoint)
+    vars(checkpoint).pop("use_moving_averages", None)
+    checkpoint._asked_averages = use_moving_averages
+    return checkpoint
 
 
 def _open(path, found, format, readable, files):

@@ -2,12 +2,13 @@
 
 import collections
 import dataclasses
+import os
 import re
 from collections.abc import Iterable
 
 from slim_resnet import resnet_v2
 from slim_resnet.checkpoint import plain, residual
-from slim_resnet.checkpoint.reader import Checkpoint
+from slim_resnet.checkpoint.reader import CheckpointLike, open_checkpoint
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.models import FROM_BLOCKS, MODELS, VARIANTS, Model
 from slim_resnet.resnet_utils import Block
@@ -77,6 +78,7 @@ class Recognised:
       leftovers: Number of variables beside the network by kind: ``global_step``,
         ``mean_rgb``, ``zero_debias``, ``ExponentialMovingAverage``, an optimizer's
         name, and ``other``; kinds that do not occur are left out.
+      variables: Names of the network's own variables.
       model: The key of `models.MODELS` that it is; None for another table of blocks.
       aux_kernel: Size of the second convolution of its auxiliary logits; None if there are
         none.
@@ -90,6 +92,7 @@ class Recognised:
     input_channels: int
     root_block: bool
     leftovers: dict[str, int]
+    variables: frozenset[str] = frozenset()
     model: str | None = None
     aux_kernel: int | None = None
 
@@ -128,11 +131,12 @@ def scopes_of_networks(names: Iterable[str]) -> list[str]:
     return sorted({place.scope for place in residual.units_in(names)})
 
 
-def recognise(checkpoint: Checkpoint) -> Recognised:
-    """Finds the network that an open checkpoint holds.
+def recognise(checkpoint: CheckpointLike) -> Recognised:
+    """Finds the network that a checkpoint holds.
 
     Args:
-      checkpoint: A `Checkpoint`; only its path and shapes are looked at.
+      checkpoint: What `open_checkpoint` takes; of an open `Checkpoint` only path and
+        shapes are looked at.
 
     Returns:
       A `Recognised`.
@@ -141,6 +145,9 @@ def recognise(checkpoint: Checkpoint) -> Recognised:
       UnbuildableNetwork: It holds one that tf_slim does not ship.
       SlimResnetError: It holds another network, more than one, or only part of one.
     """
+    if isinstance(checkpoint, str | os.PathLike):
+        with open_checkpoint(checkpoint) as opened:
+            return recognise(opened)
     path, shapes = checkpoint.path, checkpoint.shapes
     names = [name for name in shapes if leftover_kind(name) is None]
     units = residual.units_in(names)
@@ -167,7 +174,8 @@ def recognise(checkpoint: Checkpoint) -> Recognised:
     return Recognised(
         variant=variant.name, depth=depth, blocks=network.blocks, scope=place.scope,
         num_classes=network.num_classes, input_channels=network.input_channels,
-        root_block=network.root_block, leftovers=_leftovers(shapes, network.expected), model=model)
+        root_block=network.root_block, leftovers=_leftovers(shapes, network.expected),
+        variables=frozenset(network.expected), model=model)
 
 
 def _plain(path, shapes, names):
@@ -187,7 +195,8 @@ def _plain(path, shapes, names):
     return Recognised(
         variant=None, depth=None, blocks=[], scope=found.scope, num_classes=found.num_classes,
         input_channels=found.input_channels, root_block=False,
-        leftovers=_leftovers(shapes, found.expected), model=found.model.name,
+        leftovers=_leftovers(shapes, found.expected), variables=frozenset(found.expected),
+        model=found.model.name,
         aux_kernel=found.aux_kernel)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from slim_resnet.checkpoint.plain import is_dense_layer
-from slim_resnet.checkpoint.reader import Checkpoint, CheckpointLike, open_checkpoint
+from slim_resnet.checkpoint.reader import AVERAGE, Checkpoint, CheckpointLike, open_checkpoint
 from slim_resnet.checkpoint.recognition import leftover_kind, scopes_of_networks
 from slim_resnet.errors import SlimResnetError, cause_of
 
@@ -24,7 +24,6 @@ tf1 = tf.compat.v1
 # The biases of each network's logits.
 _LOGITS = re.compile(r"(?:^|/)(logits|fc8|(?:Aux)?Logits/Conv2d_\w+)/biases$")
 
-_AVERAGE = "/ExponentialMovingAverage"
 _CHECKED_DTYPES = frozenset(["float16", "bfloat16", "float32", "float64"])
 
 # A zero-debias variable's name holds the scope of its batch norm twice.
@@ -102,12 +101,12 @@ def restore_some(
     wanted = {name: v for name, v in in_graph.items() if kept(name)}
     sources = {name: name for name in wanted}
     if use_moving_averages:
-        if not any(name + _AVERAGE in in_file for name in wanted):
+        if not any(name + AVERAGE in in_file for name in wanted):
             raise SlimResnetError(f"{checkpoint.path}: holds no moving averages of these variables")
         trainable = {v.op.name for v in
                      session.graph.get_collection(tf1.GraphKeys.TRAINABLE_VARIABLES)}
-        sources = {name: name + _AVERAGE
-                   if name in trainable or name + _AVERAGE in in_file else name
+        sources = {name: name + AVERAGE
+                   if name in trainable or name + AVERAGE in in_file else name
                    for name in wanted}
     missing = [source for source in sources.values() if source not in in_file]
     unwanted = [name for name in in_file

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 FORMAT = "slim_resnet training 1"
 RECORD, LABELS, METRICS = "training.json", "labels.txt", "metrics.jsonl"
+_SHAPE = {"options": {"image_size": int, "preprocessing": str}, "classes": [str],
+          "num_images": int, "made_with?": [dict]}
 # Prefix of a checkpoint, before "-" and its step.
 CHECKPOINT = "model.ckpt"
 
@@ -68,6 +70,20 @@ def settings_of(checkpoint: "CheckpointLike", image_size: int | None = None,
                       zip((image_size, preprocessing, labels), known)))
 
 
+def takes_averages(checkpoint: "CheckpointLike", asked: bool | None = None) -> bool:
+    """Whether a checkpoint's network takes the averages of its weights.
+
+    Args:
+      checkpoint: Anything that `slim_resnet.checkpoint` opens.
+      asked: The answer, unless None; then it is whether the run that wrote the checkpoint
+        keeps averages, which it is evaluated with.
+    """
+    if asked is not None:
+        return asked
+    _, record = run_of(checkpoint)
+    return record is not None and record["options"].get("ema_decay") is not None
+
+
 def read_record(folder: str) -> dict[str, Any] | None:
     """Returns what `write_record` wrote as a dict; None if the folder has no such file.
 
@@ -76,7 +92,7 @@ def read_record(folder: str) -> dict[str, Any] | None:
     """
     path = os.path.join(folder, RECORD)
     try:
-        return read_json(path, FORMAT, "the record of a slim-resnet train run")
+        return read_json(path, FORMAT, "the record of a slim-resnet train run", _SHAPE)
     except SlimResnetError as error:
         if isinstance(error.__cause__, (FileNotFoundError, NotADirectoryError)):
             return None

@@ -64,6 +64,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--device", metavar="NAME", help="place everything there, e.g. /CPU:0")
     how.add_argument("--target", default="", metavar="grpc://HOST:PORT",
                      help="a running TensorFlow server that does the work")
+    how.add_argument("--step-timeout", type=positive_int, metavar="SECONDS",
+                     help="with --target: how long one step may take (default: 600)")
     how.add_argument("--optimize", action="store_true",
                      help="time each network in turn with its optimised form, and print the "
                           "ratio; images are fed; turns oneDNN on unless "
@@ -145,6 +147,11 @@ def _check(arguments):
         "batch_size", "image_size", "num_classes", "num_batches", "burn_in", "mode",
         "images", "fetch", "precision", "intra_op_threads", "inter_op_threads", "device", "target",
         "seed", "optimize")}
+    if arguments.step_timeout is not None:
+        if not arguments.target:
+            raise SlimResnetError("--step-timeout goes with --target; this process's own steps "
+                                  "end at Ctrl-C")
+        fields["step_timeout"] = arguments.step_timeout
     default_input = "feed" if arguments.images or arguments.optimize else "random"
     return ({**fields, "models": names, "checkpoints": tuple(arguments.checkpoint or ()),
              "compare": compare, "input": arguments.input or default_input},

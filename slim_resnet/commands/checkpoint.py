@@ -50,10 +50,8 @@ def _describe(arguments):
         rows = []
         for name in with_progress(checkpoint.shapes, len(checkpoint.shapes), "variables"):
             value = checkpoint.tensor(name)
-            shape = checkpoint.shapes[name]
-            rows.append(dict(name=name, shape=list(shape), dtype=checkpoint.dtypes[name],
-                             parameters=math.prod(shape),
-                             **(description.value_statistics(value) if arguments.stats else {})))
+            rows.append({**description.variable_row(checkpoint, recognised, name),
+                         **(description.value_statistics(value) if arguments.stats else {})})
         record = description.description(checkpoint, recognised, rows)
     print(json.dumps(record, indent=1, allow_nan=False) if arguments.json
           else "\n".join(description.description_lines(record)))

@@ -40,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="classes an image (default: %(default)s)")
     options.add_json(parser)
     options.add_preparation(parser)
+    options.add_moving_averages(parser)
     options.add_batch_size(parser)
     options.add_optimize(parser)
     keeping.add_arguments(parser)
@@ -50,14 +51,13 @@ def run(arguments: argparse.Namespace) -> int:
     keeping.check(arguments)
     if arguments.json and arguments.output:
         raise SlimResnetError("--json prints and --output writes; leave one out")
-    from slim_resnet.checkpoint.reader import open_checkpoint
     from slim_resnet.images import finding, reading
     from slim_resnet.images.sources import ImageFiles
     from slim_resnet.inference import classification
     paths = finding.find_images(arguments.images)
     results, shard, skip = None, (0, 1), 0
     with contextlib.ExitStack() as stack:
-        with open_checkpoint(arguments.checkpoint) as opened:
+        with options.opened_checkpoint(arguments, "classify") as opened:
             names = _class_names(arguments, opened)
             if arguments.output:
                 results = stack.enter_context(keeping.opened(
@@ -73,10 +73,11 @@ def run(arguments: argparse.Namespace) -> int:
             shard=shard, skip=skip), names, arguments.top)
         if results:
             return keeping.write("classify", results, batches, len(paths), network)[1]
-        return _print(arguments, itertools.chain.from_iterable(batches), len(paths), network)
+        return _print(arguments, itertools.chain.from_iterable(batches), len(paths), network,
+                      opened.use_moving_averages)
 
 
-def _print(arguments, results, total, network):
+def _print(arguments, results, total, network, moving_averages):
     # Where results appear on the terminal as they come, they are the progress.
     if arguments.json or not sys.stdout.isatty():
         results = progress.with_progress(results, total)
@@ -84,7 +85,8 @@ def _print(arguments, results, total, network):
         "checkpoint": arguments.checkpoint, "num_classes": network.num_classes,
         "optimized": arguments.optimize, "precision": network.precision,
         "image_size_pixels": arguments.image_size,
-        "preprocessing": arguments.preprocessing})[:-1] + ', "images": ['
+        "preprocessing": arguments.preprocessing,
+        "moving_averages": moving_averages})[:-1] + ', "images": ['
     done, unreadable, interrupted = 0, [], False
     try:
         for result in results:

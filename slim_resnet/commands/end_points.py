@@ -29,6 +29,7 @@ import json
 import time
 
 from slim_resnet.commands import optimize, options, progress
+from slim_resnet.common import counts
 from slim_resnet.common.files import check_folder, check_writable
 from slim_resnet.common.tables import format_markdown, format_table
 from slim_resnet.errors import SlimResnetError
@@ -62,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         "weights; with --images histograms of the end points shown, the images, "
                         "and the time of each op")
     options.add_preparation(parser, "; a MODEL's own")
+    options.add_moving_averages(values)
     # None tells what is not given, for what has no effect is refused.
     options.add_batch_size(parser, None)
     parser.set_defaults(complete=_complete)
@@ -81,12 +83,17 @@ def _complete(arguments):
     if model:
         options.refuse(arguments, ("images", "save"),
                        f"needs the values of a checkpoint, and {model.name} has none")
+        options.refuse_moving_averages(
+            arguments, f"needs the values of a checkpoint, and {model.name} has none")
         arguments.image_size = model.checked_image_size(arguments.image_size)
     else:
         options.refuse(arguments, ("num-classes",),
                        "goes with the name of a model; a checkpoint has its own")
     if not arguments.images:
         options.refuse(arguments, ("save", "preprocessing", "batch-size"), "goes with --images")
+    if not (arguments.images or arguments.logdir):
+        options.refuse_moving_averages(arguments, "goes with --images or --logdir; the table is "
+                                       "the same with other values")
     if arguments.save:
         if arguments.end_points is None:
             raise SlimResnetError("--save needs --end-points KEY..., which it writes")
@@ -104,14 +111,13 @@ def _complete(arguments):
 
 def _save(arguments):
     network_options = optimize.prepare(arguments, "end-points")
-    from slim_resnet.checkpoint.reader import open_checkpoint
     from slim_resnet.common.files import atomic_write
     from slim_resnet.end_points.keys import choose
     from slim_resnet.images import finding
     from slim_resnet.inference import features
     paths = finding.find_images(arguments.images)
     with contextlib.ExitStack() as stack:
-        with open_checkpoint(arguments.checkpoint) as opened:
+        with options.opened_checkpoint(arguments, "end-points") as opened:
             keys = (choose(arguments.end_points, _built(opened, arguments.image_size))
                     if network_options else [])
             network = stack.enter_context(optimize.opened_network(
@@ -147,7 +153,8 @@ def _table(arguments, model):
     from slim_resnet.inference.network import Network
 
     if arguments.logdir and not model:
-        with Network(arguments.checkpoint, arguments.image_size) as network:
+        with options.opened_checkpoint(arguments, "end-points") as opened, \
+             Network(opened, arguments.image_size) as network:
             rows = _rows(arguments, network.end_points)
             with tensorboard.Run(arguments.logdir, network.session.graph) as run:
                 run.add_weights(network)
@@ -170,7 +177,10 @@ def _table(arguments, model):
                        "field"),
            [*map(_cells, rows), _total_cells(total)], [row._asdict() for row in rows],
            total={name: getattr(total, name)
-                  for name in ("parameters", "multiply_adds", "activation_bytes")})
+                  for name in (*table.PARAMETERS, "multiply_adds", "activation_bytes")})
+    if not arguments.json:
+        print(("\n" if arguments.markdown else "")
+              + counts.text({name: getattr(total, name) for name in table.PARAMETERS}))
 
 
 def _rows(arguments, built):
@@ -206,7 +216,8 @@ def _statistics(arguments):
     from slim_resnet.inference.network import Network
 
     paths, unreadable = finding.find_images(arguments.images), []
-    with Network(arguments.checkpoint, arguments.image_size) as network, \
+    with options.opened_checkpoint(arguments, "end-points") as opened, \
+         Network(opened, arguments.image_size) as network, \
          contextlib.ExitStack() as stack:
         keys = [row.key for row in _rows(arguments, network.end_points)]
         batches = progress.readable_batches(arguments, paths, unreadable)
@@ -220,7 +231,7 @@ def _statistics(arguments):
         _print(arguments, ("end point", "mean", "std", "min", "max", "zeros", "dead", "NaN",
                            "inf", "norm"),
                [*map(_statistics_cells, rows)], [dataclasses.asdict(row) for row in rows],
-               doubts=doubts)
+               doubts=doubts, moving_averages=network.moving_averages)
     for doubt in doubts:
         progress.say("end-points", f"warning: {doubt}")
     status = progress.report_unreadable("end-points", unreadable)

@@ -49,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_json(parser, ", with the whole confusion matrix (rows: labels, columns: most "
                      "probable classes)")
     options.add_preparation(parser)
+    options.add_moving_averages(parser)
     options.add_batch_size(parser, None, f"; with --compare {COMPARED_BATCH_SIZE}")
     options.add_optimize(parser, "--optimize or --compare")
     parser.add_argument("--compare", action="store_true",
@@ -65,14 +66,13 @@ def run(arguments: argparse.Namespace) -> int:
     network_options = optimize.prepare(arguments, "evaluate")
     keeping.check(arguments)
     arguments.batch_size = arguments.batch_size or BATCH_SIZE
-    from slim_resnet.checkpoint.reader import open_checkpoint
     from slim_resnet.checkpoint.runs import classes_of_run
     from slim_resnet.images import find_data, read_source
     from slim_resnet.inference import evaluation
     from slim_resnet.inference.network import classes_of
     results, shard, skip, network = None, (0, 1), 0, None
     with contextlib.ExitStack() as stack:
-        with open_checkpoint(arguments.checkpoint) as opened:
+        with options.opened_checkpoint(arguments, "evaluate") as opened:
             num_classes = classes_of(opened)
             classes = classes_of_run(arguments.checkpoint)
             data = find_data(arguments.data, num_classes, classes)
@@ -102,7 +102,7 @@ def run(arguments: argparse.Namespace) -> int:
         started = time.perf_counter()
         result = evaluation.count(judgements, num_classes)
     if arguments.json:
-        print(json.dumps(_document(arguments, result, data.classes)))
+        print(json.dumps(_document(arguments, result, data.classes, opened)))
     else:
         print("\n".join(table_lines(result, data.classes)))
     if results:
@@ -117,11 +117,12 @@ def run(arguments: argparse.Namespace) -> int:
     return status
 
 
-def _document(arguments, result, names):
+def _document(arguments, result, names, opened):
     return {"checkpoint": arguments.checkpoint, "data": arguments.data,
             "optimized": arguments.optimize, "precision": arguments.precision or PRECISIONS[0],
             "image_size_pixels": arguments.image_size,
-            "preprocessing": arguments.preprocessing, "interrupted": result.interrupted,
+            "preprocessing": arguments.preprocessing,
+            "moving_averages": opened.use_moving_averages, "interrupted": result.interrupted,
             "num_images": result.num_images,
             "top_1_percent": 100 * result.top_1, "top_5_percent": 100 * result.top_5,
             "unreadable": [{"name": judgement.path, "cause": judgement.cause}
@@ -160,8 +161,11 @@ def _compare(arguments):
     from slim_resnet.images import finding
     from slim_resnet.inference import accuracy
     paths = finding.find_images(arguments.data)
+    with options.opened_checkpoint(arguments, "evaluate") as opened:
+        moving_averages = opened.use_moving_averages
     result = accuracy.measure(
-        arguments.checkpoint, paths, precision=arguments.precision or PRECISIONS[0],
+        arguments.checkpoint, paths, use_moving_averages=moving_averages,
+        precision=arguments.precision or PRECISIONS[0],
         image_size=arguments.image_size, preprocessing=arguments.preprocessing,
         batch_size=arguments.batch_size or COMPARED_BATCH_SIZE,
         progress=lambda batches: progress.with_progress(
@@ -170,7 +174,8 @@ def _compare(arguments):
     if arguments.json:
         print(json.dumps(dict(record, checkpoint=arguments.checkpoint, data=arguments.data,
                               image_size_pixels=arguments.image_size,
-                              preprocessing=arguments.preprocessing), indent=1))
+                              preprocessing=arguments.preprocessing,
+                              moving_averages=moving_averages), indent=1))
     else:
         print("\n".join(comparison_lines(record)))
     if arguments.plot:

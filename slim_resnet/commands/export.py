@@ -12,6 +12,7 @@ v1, v2, npz  all variables under their names
 """
 
 import argparse
+import contextlib
 
 from slim_resnet.commands import optimize, options
 from slim_resnet.errors import SlimResnetError
@@ -28,11 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("output", metavar="OUTPUT",
                         help="file or, for saved_model, folder to make; for v2 a prefix")
     parser.add_argument("--format", required=True, choices=FORMATS)
-    parser.add_argument("--end-points", nargs="+", metavar="KEY",
-                        help="outputs of saved_model and frozen "
-                        "(default: pooled features, logits and predictions)")
+    options.add_end_points(parser, "outputs of saved_model and frozen (default: pooled features, "
+                           "logits and predictions)")
     options.add_preparation(parser, note="; frozen: any size")
     options.add_labels(parser)
+    options.add_moving_averages(parser, "saved_model and frozen: ")
     options.add_optimize(parser)
     # What is not given is what the checkpoint was trained with, and `formats` knows it.
     parser.set_defaults(complete=lambda arguments: None)
@@ -41,12 +42,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     given = {name: getattr(arguments, name) for name in _OPTIONS
              if getattr(arguments, name) not in (None, False)}
+    if arguments.use_moving_averages is False:
+        given["use_moving_averages"] = False
     for name in given:
         if name not in FORMATS[arguments.format].options:
-            raise SlimResnetError(f"--{name.replace('_', '-')} has no effect on --format "
+            option = name.removeprefix("use_").replace("_", "-")
+            raise SlimResnetError(f"--{option} has no effect on --format "
                                   f"{arguments.format}; leave it out")
     given.update(optimize.prepare(arguments, "export"))
-    record = export_checkpoint(arguments.checkpoint, arguments.output, arguments.format, **given)
+    averages = contextlib.nullcontext()
+    if "use_moving_averages" in FORMATS[arguments.format].options:
+        averages = options.opened_checkpoint(arguments, "export")
+    with averages as opened:
+        record = export_checkpoint(opened or arguments.checkpoint, arguments.output,
+                                   arguments.format, **given)
     classes = record["num_classes"]
     print(f"{arguments.output}: {arguments.format} of {record['title']}"
           f"{'' if record['depth'] is None else ' ' + str(record['depth'])}, "

@@ -61,7 +61,8 @@ def opened(arguments: argparse.Namespace, command: str, checkpoint: Any, source:
         "format": f"slim_resnet {command} 2", "checkpoint_sha256": sha256_of(checkpoint.files),
         **data_identity(source.files),
         "options": {**{name: getattr(arguments, name) for name in (
-            "image_size", "preprocessing", "batch_size")}, **used, **depends_on}}
+            "image_size", "preprocessing", "batch_size")}, **used,
+            "moving_averages": checkpoint.use_moving_averages, **depends_on}}
     return Results(arguments.output, made_by, arguments.batch_size, shard, arguments.resume,
                    source.is_called)
 

@@ -1,10 +1,13 @@
 """Options that several commands have, each declared once."""
 
 import argparse
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from slim_resnet.checkpoint.runs import settings_of
 from slim_resnet.commands import optimize
+from slim_resnet.commands.progress import say
 from slim_resnet.common.environment import PRECISIONS
 from slim_resnet.common.files import check_writable
 from slim_resnet.errors import SlimResnetError
@@ -48,6 +51,52 @@ def add_network(parser: Container, models: Iterable[str]) -> None:
                         help=f"one of {', '.join(models)}; or a {_CHECKPOINT}")
     parser.add_argument("--num-classes", type=positive_int, metavar="N",
                         help="logits of a MODEL (default: 1000); a checkpoint has its own")
+
+
+def add_moving_averages(parser: Container, note: str = "") -> None:
+    """Adds ``--moving-averages``; see `opened_checkpoint`.
+
+    Args:
+      parser: The command's.
+      note: What the help says before all else.
+    """
+    parser.add_argument("--moving-averages", action=argparse.BooleanOptionalAction,
+                        dest="use_moving_averages",
+                        help=f"{note}take the averages of the weights "
+                        "(ExponentialMovingAverage) that the checkpoint holds (default: where "
+                        "slim-resnet train kept them, by --ema-decay, and so was evaluated with "
+                        "them)")
+
+
+def refuse_moving_averages(arguments: argparse.Namespace, why: str) -> None:
+    """Raises `SlimResnetError` if the option was given; ``why`` is as in `refuse`."""
+    if arguments.use_moving_averages is not None:
+        no = "" if arguments.use_moving_averages else "no-"
+        raise SlimResnetError(f"--{no}moving-averages {why}")
+
+
+@contextlib.contextmanager
+def opened_checkpoint(arguments: argparse.Namespace, command: str) -> Iterator[Any]:
+    """Opens ``arguments.checkpoint`` and says which of its weights are taken, if there is a choice.
+
+    Args:
+      arguments: With those of `add_checkpoint` and `add_moving_averages`.
+      command: Name of the subcommand.
+
+    Yields:
+      The `checkpoint.Checkpoint`.
+    """
+    from slim_resnet.checkpoint.reader import AVERAGE, open_checkpoint
+    with open_checkpoint(arguments.checkpoint, arguments.use_moving_averages) as opened:
+        if opened.use_moving_averages:
+            say(command, "averaged weights" + (
+                "" if arguments.use_moving_averages else
+                ", as the run that wrote them was evaluated; --no-moving-averages takes the "
+                "others"))
+        elif arguments.use_moving_averages is None and any(
+                name.endswith(AVERAGE) for name in opened.shapes):
+            say(command, "the checkpoint holds averaged weights too; --moving-averages takes them")
+        yield opened
 
 
 def add_images(parser: Container, nargs: str = "+") -> None:
@@ -122,8 +171,8 @@ def add_trained_precision(parser: Container, **more: str) -> None:
 def add_end_points(parser: Container, what: str) -> None:
     """Adds ``--end-points``; the help says ``what`` they are chosen for."""
     parser.add_argument("--end-points", nargs="+", metavar="KEY",
-                        help=f"{what}: keys, or patterns of whole keys with the shell's * ? [...], "
-                        "for example '*/block4/*'")
+                        help=f"{what}: keys, or their ends, such as block4 or block3/unit_12, or "
+                        "patterns with the shell's * ? [...], such as '*/block4/*'")
 
 
 def add_cluster(parser: Container) -> None:

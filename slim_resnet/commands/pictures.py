@@ -52,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         "in the diagram (default: %(default)s)")
     options.add_labels(parser)
     options.add_preparation(parser, "; a MODEL's own")
+    options.add_moving_averages(parser)
     options.add_batch_size(parser)
     parser.set_defaults(complete=_complete)
 
@@ -67,6 +68,7 @@ def _complete(arguments):
         if arguments.images:
             raise SlimResnetError(f"images need {why}")
         options.refuse(arguments, ("preprocessing", "labels"), f"needs {why}")
+        options.refuse_moving_averages(arguments, f"needs {why}")
         arguments.image_size = model.checked_image_size(arguments.image_size)
         possible = ["diagram"]
     else:
@@ -97,14 +99,13 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.kinds != ["diagram"]:
         from slim_resnet.pictures import drawing
         drawing.figure_class()
-    from slim_resnet.checkpoint.reader import open_checkpoint
     from slim_resnet.checkpoint.recognition import recognise
     from slim_resnet.images import finding
     from slim_resnet.images.labels import class_names
     from slim_resnet.inference.network import Network, classes_of
     from slim_resnet.pictures import diagram, inspection
     paths = finding.find_images(arguments.images) if arguments.images else []
-    with open_checkpoint(arguments.checkpoint) as opened:
+    with options.opened_checkpoint(arguments, "pictures") as opened:
         found = recognise(opened)
         kinds = _kinds(arguments, found, opened.path)
         names = None

@@ -31,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-images", type=options.positive_int, default=20, metavar="N",
                         help="images on the page, a megabyte each or more (default: %(default)s)")
     options.add_preparation(parser)
+    options.add_moving_averages(parser)
     options.add_batch_size(parser)
 
 
@@ -40,11 +41,12 @@ def run(arguments: argparse.Namespace) -> int:
     drawing.figure_class()
     benchmark = records.read_record(arguments.benchmark) if arguments.benchmark else None
     from slim_resnet.report import making
-    page = making.make(
-        arguments.checkpoint, arguments.images, arguments.labels,
-        image_size=arguments.image_size, preprocessing=arguments.preprocessing,
-        batch_size=arguments.batch_size, end_points=arguments.end_points,
-        max_images=arguments.max_images, benchmark=benchmark, progress=progress.with_progress)
+    with options.opened_checkpoint(arguments, "report") as opened:
+        page = making.make(
+            opened, arguments.images, arguments.labels,
+            image_size=arguments.image_size, preprocessing=arguments.preprocessing,
+            batch_size=arguments.batch_size, end_points=arguments.end_points,
+            max_images=arguments.max_images, benchmark=benchmark, progress=progress.with_progress)
     with atomic_write(arguments.output) as file:
         file.write(page.html)
     status = progress.report_unreadable("report", page.unreadable)

@@ -18,7 +18,6 @@ HELP = "run a TensorFlow 1 script as it is"
 
 
 def add_arguments(parser):
-    parser.ends_at_first_word = True
     parser.usage = "slim-resnet run [OPTIONS] SCRIPT.py [ARGS...]\n" \
                    "       slim-resnet run [OPTIONS] -m MODULE [ARGS...]"
     parser.add_argument("script", metavar="SCRIPT.py [ARGS...]", nargs=argparse.REMAINDER,

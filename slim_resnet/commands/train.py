@@ -12,8 +12,10 @@ folder of them, or an .npz file with images ([N, H, W] or [N, H, W, C]; uint8, o
 0 to 1), labels ([N]) and perhaps classes (names). A run that was stopped, at whatever moment,
 goes on from its last checkpoint when it is started again with the same options.
 
-OUTPUT gets checkpoints, labels.txt, training.json (all options), metrics.jsonl and summaries
-for TensorBoard; classify, evaluate, checkpoint and export take it as a checkpoint.
+OUTPUT gets checkpoints, labels.txt, training.json (all options), metrics.jsonl, evaluation.json
+(the last checkpoint's accuracy, and on what) and summaries for TensorBoard; classify, evaluate,
+checkpoint and export take it as a checkpoint: the last one. With --evaluate-steps, OUTPUT/best
+holds the best of those that were evaluated, by top-1, and is a checkpoint too.
 """
 
 import argparse
@@ -40,7 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", metavar="DATA", nargs="+", help="images to train on")
     parser.add_argument("--output", required=True, metavar="FOLDER", help="where the run is kept")
     parser.add_argument("--validation", nargs="+", metavar="DATA",
-                        help="images to evaluate on at the end (default: some of DATA)")
+                        help="images to evaluate on (default: some of DATA, which were trained "
+                        "on)")
     _add_network(parser.add_argument_group("network"))
     _add_images(parser.add_argument_group("images"))
     _add_optimization(parser.add_argument_group("optimization"))
@@ -55,6 +58,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     run_group.add_argument("--log-steps", type=positive_int, default=10, metavar="N",
                            help="from one line of metrics.jsonl to the next "
                            "(default: %(default)s)")
+    run_group.add_argument("--evaluate-steps", type=positive_int, metavar="N",
+                           help="evaluate every N steps too, and keep the checkpoint of the "
+                           "highest top-1 in FOLDER/best")
     cluster_group = parser.add_argument_group(
         "cluster", "several processes train one network: start the same command for every task, "
         "but for --job and --task")
@@ -151,7 +157,7 @@ def run(arguments: argparse.Namespace) -> int | None:
         raise SlimResnetError("--async goes with --cluster; one process has nobody to wait for")
     if cluster:
         check_training_cluster(cluster)
-    from slim_resnet.training import evaluation
+    from slim_resnet.training import evaluation, records
     from slim_resnet.training import run as training
     train = training.train
     if cluster:
@@ -165,6 +171,7 @@ def run(arguments: argparse.Namespace) -> int | None:
     try:
         outcome = train(
             options, arguments.data, arguments.output, validation=arguments.validation,
+            evaluate_steps=arguments.evaluate_steps,
             save_seconds=arguments.save_seconds, save_steps=arguments.save_steps,
             log_steps=arguments.log_steps, on_message=_say,
             on_progress=_show_progress if on_terminal else _progress_lines())
@@ -178,6 +185,8 @@ def run(arguments: argparse.Namespace) -> int | None:
         return 130
     if not outcome.evaluations:  # a worker's, whose chief evaluates
         return 0
+    on = records.measured_on(arguments.data, arguments.validation)
+    print(records.heading(on, arguments.validation or arguments.data))
     print("\n".join(table_lines(outcome.evaluations)))
     warning = evaluation.warning(outcome.evaluations, options)
     if warning:

@@ -9,9 +9,10 @@ Nothing here needs TensorFlow or opens a connection.
 """
 
 import dataclasses
-import json
 import os
+import re
 
+from slim_resnet.common.files import parse_json
 from slim_resnet.errors import SlimResnetError
 
 # Jobs whose tasks do the work, in the order in which they are counted.
@@ -69,9 +70,18 @@ def parse_address(address: object) -> tuple[str, int] | None:
     if not isinstance(address, str):
         return None
     host, _, port = address.rpartition(":")
-    if not host or not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+    if not _is_host(host) or not (re.fullmatch("[0-9]{1,5}", port) and 0 < int(port) < 65536):
         return None
     return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def _is_host(host: str) -> bool:
+    """Whether a name can be looked up: no empty or overlong part, nothing invisible."""
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        return False
+    return bool(host) and host.isprintable() and " " not in host
 
 
 def read_cluster(spec_path: str | os.PathLike | None = None, job: str | None = None,
@@ -94,7 +104,7 @@ def read_cluster(spec_path: str | os.PathLike | None = None, job: str | None = N
             raise SlimResnetError("--job and --task choose a task of --cluster SPEC.json; "
                                   "give it too")
         source = "TF_CONFIG"
-        config = _parsed(source, os.environ.get(source) or "{}")
+        config = parse_json(os.environ.get(source) or "{}", source)
         if not isinstance(config, dict) or "cluster" not in config:
             return None
         jobs, own = config["cluster"], config.get("task")
@@ -108,7 +118,7 @@ def read_cluster(spec_path: str | os.PathLike | None = None, job: str | None = N
         source = os.fspath(spec_path)
         try:
             with open(source, encoding="utf-8") as file:
-                jobs = _parsed(source, file.read())
+                jobs = parse_json(file.read(), source)
         except OSError as error:
             raise SlimResnetError(f"{source}: cannot be read: {error.strerror}") from error
         except UnicodeDecodeError as error:
@@ -132,13 +142,6 @@ def check_training_cluster(cluster: Cluster) -> None:
                               '["HOST:PORT", ...]')
     if cluster.job != PS:
         cluster.check_works()
-
-
-def _parsed(source: str, text: str) -> object:
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise SlimResnetError(f"{source}: is not JSON: {error}") from error
 
 
 def _check_jobs(source: str, jobs: object) -> None:

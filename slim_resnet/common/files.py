@@ -6,10 +6,13 @@ import json
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
-from typing import IO
+from typing import IO, Any
 
 from slim_resnet.common import locks
 from slim_resnet.errors import SlimResnetError
+
+_KINDS = {bool: "true or false", int: "whole number", float: "number", str: "text",
+          dict: "object"}
 
 
 def sha256_of(paths: Iterable[str | os.PathLike]) -> str:
@@ -22,27 +25,96 @@ def sha256_of(paths: Iterable[str | os.PathLike]) -> str:
     return digest.hexdigest()
 
 
-def read_json(path: str | os.PathLike, format: str, what: str) -> dict:
+def read_json(path: str | os.PathLike, format: str, what: str, shape: Any = dict) -> dict:
     """Reads a JSON document of ours, an object whose ``format`` says what it is.
 
     Args:
       path: The file.
       format: What its ``format`` has to be.
       what: Such a document, for the message: "a record of ...".
+      shape: What is in it, see `misfit`.
 
     Raises:
       SlimResnetError: The file cannot be read or is something else.
     """
     try:
-        with open(path, encoding="utf-8") as file:
-            document = json.load(file)
+        with open(path, "rb") as file:
+            document = parse_json(file.read(), path)
     except OSError as error:
         raise SlimResnetError(f"{path}: cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise SlimResnetError(f"{path}: is not JSON: {error}") from error
     if not isinstance(document, dict) or document.get("format") != format:
         raise SlimResnetError(f"{path}: is not {what}")
+    fault = misfit(document, shape)
+    if fault:
+        raise SlimResnetError(f"{path}: is damaged, or not {what}: {fault}")
     return document
+
+
+def parse_json(text: str | bytes, source: str | os.PathLike) -> Any:
+    """Returns what a JSON text says.
+
+    Args:
+      text: The text; bytes are UTF-8.
+      source: Where it is from, for the message.
+
+    Raises:
+      SlimResnetError: It is no JSON, or nested deeper than Python can read.
+    """
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise SlimResnetError(f"{source}: is not JSON: {error}") from error
+    except RecursionError as error:
+        raise SlimResnetError(f"{source}: is JSON that is nested too deeply") from error
+
+
+def misfit(value: Any, shape: Any, name: str = "") -> str | None:
+    """Returns what is wrong with a JSON value, a phrase, or None if it has the shape.
+
+    Args:
+      value: What `parse_json` returned.
+      shape: A type (an ``int`` or a ``float``, which may be whole, is below 2**63 in size and
+        no bool); None; a dict of the shapes of keys, which have to be there unless a ``?``
+        ends their name; a list of the one shape of all elements; a tuple of shapes of which
+        one has to fit; or a function, whether a value is right, whose docstring says what it
+        looks for.
+      name: What the value is called, for the phrase.
+    """
+    if isinstance(shape, tuple):
+        faults = [misfit(value, one, name) for one in shape]
+        return None if None in faults else faults[0]
+    if isinstance(shape, dict):
+        if not isinstance(value, dict):
+            return f"{name or 'it'} is no object"
+        for key, one in shape.items():
+            below = f"{name}/{key.rstrip('?')}".lstrip("/")
+            if key.rstrip("?") in value:
+                fault = misfit(value[key.rstrip("?")], one, below)
+            else:
+                fault = None if key.endswith("?") else f"{below} is missing"
+            if fault:
+                return fault
+        return None
+    if isinstance(shape, list):
+        if not isinstance(value, list):
+            return f"{name} is no list"
+        below = (misfit(one, shape[0], f"{name}/{at}") for at, one in enumerate(value))
+        return next(filter(None, below), None)
+    if shape is None:
+        return None if value is None else f"{name} is not null"
+    if not isinstance(shape, type):
+        return None if shape(value) else f"{name} is not {shape.__doc__}"
+    if shape in (int, float):
+        # Python writes and reads NaN, and integers of any length.
+        right = (type(value) is int or type(value) is shape) and abs(value) < 2 ** 63
+    else:
+        right = isinstance(value, shape)
+    return None if right else f"{name or 'it'} is no {_KINDS[shape]}"
+
+
+def positive(value: Any) -> bool:
+    """a positive number"""
+    return misfit(value, float) is None and value > 0
 
 
 def check_writable(path: str | os.PathLike) -> None:

@@ -6,5 +6,5 @@ __getattr__, __dir__, __all__ = face(__name__, {
     "table": "LEVELS EndPoint own_ops select summary total",
     "activations": "Statistics layer_statistics doubts",
     "receptive_field": "Sight sights",
-    "keys": "check_end_points nearest_keys",
+    "keys": "choose choose_one nearest_keys",
 })

@@ -20,7 +20,7 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from slim_resnet.end_points.keys import check_end_points
+from slim_resnet.end_points.keys import choose
 from slim_resnet.end_points.table import own_ops
 from slim_resnet.errors import SlimResnetError
 
@@ -84,7 +84,7 @@ def layer_statistics(network, batches, keys=None):
         is given more ops. End points have images first and channels last.
       batches: Yields arrays that it takes, ``[n, height, width, channels]``. Ctrl-C
         ends them; what there is by then is returned.
-      keys: End points; None takes all.
+      keys: End points, see `keys.choose`; None takes all.
 
     Returns:
       A `Statistics` for each key, in graph order; an empty list for no images.
@@ -92,8 +92,7 @@ def layer_statistics(network, batches, keys=None):
     Raises:
       SlimResnetError: There is no such end point.
     """
-    keys = list(network.end_points if keys is None else keys)
-    check_end_points(keys, network.end_points)
+    keys = network.end_points if keys is None else choose(keys, network.end_points)
     shares = {key: ops for key, ops in own_ops(network.end_points).items() if key in keys}
     with network.session.graph.as_default(), tf.name_scope("statistics"):
         fetches = {key: _fetches(key, network.end_points[key], ops)

@@ -5,6 +5,8 @@ import math
 
 import tensorflow as tf
 
+from slim_resnet.common.counts import Counts, count, kind_of
+
 _VARIABLES = ("VarHandleOp", "VariableV2", "Variable")
 
 
@@ -16,14 +18,19 @@ class Cost:
       multiply_adds: Multiply-accumulates an image of all convolutions and matrix
         products, the usual meaning of MACs; None where height or width of one's
         output is not known.
-      parameters: Values of all variables among them, batch norms' moving statistics
-        included where they are read, which is in inference mode.
+      counts: Of the variables among them; batch norms' moving statistics belong to them in
+        training mode too, where a forward pass does not read them.
       ops: Number of ops.
     """
 
     multiply_adds: int | None
-    parameters: int
+    counts: Counts
     ops: int
+
+    @property
+    def parameters(self) -> int:
+        """Values of the network."""
+        return self.counts.parameters
 
 
 def forward_cost(output):
@@ -54,9 +61,30 @@ def cost_of(ops):
     multiply_adds = [_multiply_adds(op) for op in ops]
     return Cost(
         None if None in multiply_adds else sum(multiply_adds),
-        sum(tf.TensorShape(op.get_attr("shape")).num_elements()
-            for op in ops if op.type in _VARIABLES),
+        count((kind_of(op.name), tf.TensorShape(op.get_attr("shape")).num_elements())
+              for op in _variables(ops)),
         len(ops))
+
+
+def _variables(ops):
+    """Returns the variables among ops, and the moving statistics of the batch norms among them."""
+    found = {op for op in ops if op.type in _VARIABLES}
+    for op in list(found):
+        scope, _, name = op.name.rpartition("/")
+        # A batch norm always has a beta here, as slim's have by default.
+        if name == "beta":
+            for name in ("moving_mean", "moving_variance"):
+                moving = _operation(op.graph, f"{scope}/{name}")
+                if moving is not None and moving.type in _VARIABLES:
+                    found.add(moving)
+    return found
+
+
+def _operation(graph, name):
+    try:
+        return graph.get_operation_by_name(name)
+    except KeyError:
+        return None
 
 
 def _multiply_adds(op):

@@ -18,6 +18,7 @@ from slim_resnet.end_points.keys import choose
 from slim_resnet.end_points.receptive_field import sights
 from slim_resnet.errors import SlimResnetError
 
+PARAMETERS = ("parameters", "trainable_parameters", "moving_statistics")
 LEVELS = ("layer", "unit", "block", "network")
 
 
@@ -29,7 +30,9 @@ class EndPoint(typing.NamedTuple):
       op_name: Name of the op that makes it.
       shape: A tuple, None for a dimension that is not known; None if not even the
         rank is.
-      parameters: Values of the variables that it adds.
+      parameters: Values of the variables that it adds, see `counts.Counts`.
+      trainable_parameters: Those of them that are trained.
+      moving_statistics: The others, of batch norms.
       multiply_adds: Multiply-accumulates an image that it adds; None where a size is
         not known.
       activation_bytes: Bytes of its own value for one image; None where a size is not
@@ -48,6 +51,8 @@ class EndPoint(typing.NamedTuple):
     op_name: str
     shape: tuple | None
     parameters: int
+    trainable_parameters: int
+    moving_statistics: int
     multiply_adds: int | None
     activation_bytes: int | None
     stride: int | None
@@ -86,15 +91,18 @@ def summary(end_points):
     parents = {key: _parent(key, order[number:]) for number, key in enumerate(order)}
     heights = dict.fromkeys(order, 0)
     costs = {key: cost_of(ops) for key, ops in shares.items()}
-    parameters = {key: cost.parameters for key, cost in costs.items()}
+    trainable = {key: cost.counts.trainable for key, cost in costs.items()}
+    moving = {key: cost.counts.moving_statistics for key, cost in costs.items()}
     multiply_adds = {key: cost.multiply_adds for key, cost in costs.items()}
     # Whoever is held comes before its holder, so its own sum is complete by then.
     for key, parent in parents.items():
         if parent is not None:
             heights[parent] = max(heights[parent], heights[key] + 1)
-            parameters[parent] += parameters[key]
+            trainable[parent] += trainable[key]
+            moving[parent] += moving[key]
             multiply_adds[parent] = _sum([multiply_adds[parent], multiply_adds[key]])
-    return [EndPoint(key, tensor.op.name, _shape(tensor), parameters[key], multiply_adds[key],
+    return [EndPoint(key, tensor.op.name, _shape(tensor), trainable[key] + moving[key],
+                     trainable[key], moving[key], multiply_adds[key],
                      _bytes_of_image(tensor), *_stride_and_field(seen_by.get(tensor.op)),
                      LEVELS[min(heights[key], 3)], parents[key])
             for key, tensor in ((key, end_points[key]) for key in order)]
@@ -116,13 +124,13 @@ def select(rows, patterns=(), depth="layer"):
 
     Args:
       rows: What `summary` returned.
-      patterns: `fnmatch` patterns of whole keys, such as ``*/conv2``; a row is kept
-        that fits one of them. None at all keep all.
+      patterns: Keys, ends of them and patterns such as ``*/conv2``, see `keys.choose`; a
+        row is kept that fits one of them. None at all keep all.
       depth: One of `LEVELS`. Rows are kept that no end point of that level or a lower
         one holds: ``block`` leaves out what is within blocks.
 
     Raises:
-      SlimResnetError: A pattern fits no key.
+      SlimResnetError: A pattern fits no key, or one without wildcards fits several.
     """
     keys = [row.key for row in rows]
     chosen = set(choose(patterns, keys) if patterns else keys)
@@ -148,7 +156,7 @@ def total(rows):
     tensors = {row.op_name: row.activation_bytes for row in rows}
     return rows[-1]._replace(
         key="total", level="network", parent=None,
-        parameters=sum(row.parameters for row in tops),
+        **{name: sum(getattr(row, name) for row in tops) for name in PARAMETERS},
         multiply_adds=_sum([row.multiply_adds for row in tops]),
         activation_bytes=_sum(tensors.values()))
 

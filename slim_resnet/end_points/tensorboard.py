@@ -8,6 +8,8 @@ points; images.
 import numpy as np
 import tensorflow as tf
 
+from slim_resnet.end_points.keys import choose
+
 tf1 = tf.compat.v1
 
 # What the time of each op is filed under.
@@ -53,10 +55,10 @@ class Run:
 
         Args:
           network: A `network.BuiltNetwork`.
-          keys: End points.
+          keys: End points, see `keys.choose`.
           batches: Yields arrays that the network takes.
         """
-        tensors = {key: network.end_points[key] for key in keys}
+        tensors = {key: network.end_points[key] for key in choose(keys, network.end_points)}
         with network.session.graph.as_default():
             histograms = _histograms(tensors)
         for step, images in enumerate(batches):

@@ -15,9 +15,9 @@ def plot_degradation(runs: list[dict], data_set: str, path: str) -> None:
       data_set: Name of the data set, for the titles.
       path: File to write; its ending chooses the format.
     """
-    figure = figure_class()(figsize=(11, 4), layout="constrained")
-    for axis, error, title in zip(figure.subplots(1, 2, sharey=True), degradation_records.ERRORS,
-                                  ("training", "test")):
+    figure = figure_class()(figsize=(11, 4.2), layout="constrained")
+    panels = figure.subplots(1, 2, sharey=True)
+    for axis, error, title in zip(panels, degradation_records.ERRORS, ("training", "test")):
         for kind, colour in zip(degradation_records.KINDS, COLOURS[1::-1]):
             by_depth = degradation_records.errors_by_depth(runs, kind, error)
             depths, seeds = list(by_depth), list(by_depth.values())
@@ -28,7 +28,9 @@ def plot_degradation(runs: list[dict], data_set: str, path: str) -> None:
                       color=colour)
         axis.set(title=f"{data_set}: {title} error", xlabel="layers", ylabel="%",
                  xticks=sorted({run["layers"] for run in runs}))
-        axis.set_ylim(bottom=0)
-        axis.legend(loc="center right", fontsize="small")
         axis.spines[["top", "right"]].set_visible(False)
+    # Not before all is drawn: a limit that is set ends the scaling of the axis they share.
+    panels[0].set_ylim(bottom=min(0, panels[0].get_ylim()[0]))
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2,
+                  fontsize="small", frameon=False)
     save(figure, path)

@@ -21,6 +21,16 @@ FORMAT = "slim_resnet degradation 2"
 KINDS = ("plain", "residual")
 ERRORS = ("training_error_percent", "test_error_percent")
 
+def _kind(value):
+    """plain or residual"""
+    return value in KINDS
+
+
+_SHAPE = {"data_set": {"name": str}, "options": dict, "environment": {
+    "versions": {"tensorflow": str, "slim_resnet": str}, "tf_environment": dict}, "runs": [
+    {"kind": _kind, "layers": int, "seed": int,
+     **dict.fromkeys(ERRORS, float)}]}
+
 # A network whose error is this share of what naming one class for everything costs has
 # learned nothing.
 _NOTHING_LEARNED = 0.95
@@ -99,13 +109,10 @@ def read_record(path: str | os.PathLike, data_set: str, options: DegradationOpti
     """
     if not os.path.exists(path):
         return None
-    record = read_json(path, FORMAT, "a record of slim-resnet degradation --json")
+    record = read_json(path, FORMAT, "a record of slim-resnet degradation --json", _SHAPE)
     asked = {"data_set": data_set, **dataclasses.asdict(options), **_made_with(environment())}
-    try:
-        there = {"data_set": record["data_set"]["name"], **record["options"],
-                 **_made_with(record["environment"])}
-    except (KeyError, TypeError, AttributeError) as error:
-        raise SlimResnetError(f"{path}: is damaged; name another file") from error
+    there = {"data_set": record["data_set"]["name"], **record["options"],
+             **_made_with(record["environment"])}
     for name, value in asked.items():
         if name not in ("layers", "seeds") and there.get(name) != value:
             raise SlimResnetError(f"{path}: its runs have {name} {there.get(name)}, not {value}; "

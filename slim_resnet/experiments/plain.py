@@ -32,6 +32,7 @@ def bottleneck(inputs, depth, depth_bottleneck, stride, rate=1, outputs_collecti
 def plain_v2(inputs, blocks, num_classes=None, is_training=True, global_pool=True,
              include_root_block=True, reuse=None, scope="plain_v2"):
     """Builds a plain network; arguments and results are `resnet_v2.resnet_v2`'s."""
+    resnet_utils.check_graph(inputs)
     resnet_utils.warn_outside_arg_scope("with slim.arg_scope(resnet_utils.resnet_arg_scope()): ...")
     with tf1.variable_scope(scope, "plain_v2", [inputs], reuse=reuse) as sc:
         end_points_collection = sc.original_name_scope + "_end_points"

@@ -34,8 +34,10 @@ class Format:
 
 FORMATS = {format.name: format for format in (
     Format("saved_model", "saved_model", "export_saved_model",
-           ("end_points", "image_size", "preprocessing", "labels", "optimize")),
-    Format("frozen", "frozen", "export_frozen", ("end_points", "image_size", "optimize")),
+           ("end_points", "image_size", "preprocessing", "labels", "optimize",
+            "use_moving_averages")),
+    Format("frozen", "frozen", "export_frozen",
+           ("end_points", "image_size", "optimize", "use_moving_averages")),
     Format("v1", "checkpoints", "export_v1"),
     Format("v2", "checkpoints", "export_v2"),
     Format("npz", "arrays", "export_npz"),

@@ -18,8 +18,9 @@ tf1 = tf.compat.v1
 
 def export_frozen(
         checkpoint: CheckpointLike, output: str | os.PathLike, *,
-        end_points: Sequence[str] | None = None, image_size: int | None = None,
-        optimize: bool = False, precision: str = PRECISIONS[0]) -> dict[str, Any]:
+        end_points: str | Sequence[str] | None = None, image_size: int | None = None,
+        optimize: bool = False, precision: str = PRECISIONS[0],
+        use_moving_averages: bool | None = None) -> dict[str, Any]:
     """Writes a binary GraphDef with the variables as constants.
 
     Its input node is ``images`` (float32 ``[N, H, W, 3]``, prepared). Its output nodes
@@ -29,11 +30,12 @@ def export_frozen(
     Args:
       checkpoint: Anything that `open_checkpoint` opens.
       output: File to write.
-      end_points: Keys; None takes pooled features, logits and predictions.
+      end_points: See `keys.choose`; None takes pooled features, logits and predictions.
       image_size: Fixes H and W, in pixels; None leaves them open, if the network has
         residual units, and takes what its released checkpoint is evaluated at otherwise.
       optimize: See `export_saved_model`.
       precision: See `export_saved_model`.
+      use_moving_averages: See `checkpoint.open_checkpoint`.
 
     Returns:
       The `metadata`.
@@ -42,11 +44,12 @@ def export_frozen(
       SlimResnetError: The checkpoint cannot be restored, or an argument is at fault.
     """
     files.check_writable(output)
-    with open_checkpoint(checkpoint) as opened, tf.Graph().as_default() as graph, \
-         tf1.Session() as session:
+    with open_checkpoint(checkpoint, use_moving_averages) as opened, \
+         tf.Graph().as_default() as graph, tf1.Session() as session:
         build = network_builder(optimize, precision)
         recognised = recognise(opened)
-        record = metadata(recognised, optimized=optimize, precision=precision)
+        record = metadata(recognised, optimized=optimize, precision=precision,
+                          moving_averages=opened.use_moving_averages)
         if recognised.variant is None:
             image_size = image_size or recognised.row.evaluated_image_size
         prepared = tf1.placeholder(tf.float32, [None, image_size, image_size, 3], "images")

@@ -29,9 +29,10 @@ tf1 = tf.compat.v1
 
 def export_saved_model(
         checkpoint: CheckpointLike, output: str | os.PathLike, *,
-        end_points: Sequence[str] | None = None, image_size: int | None = None,
+        end_points: str | Sequence[str] | None = None, image_size: int | None = None,
         preprocessing: str | None = None, labels: str | None = None, optimize: bool = False,
-        precision: str = PRECISIONS[0]) -> dict[str, Any]:
+        precision: str = PRECISIONS[0], use_moving_averages: bool | None = None
+        ) -> dict[str, Any]:
     """Writes a SavedModel for ``tf.saved_model.load`` and TensorFlow Serving.
 
     Signatures, with any batch size:
@@ -44,14 +45,15 @@ def export_saved_model(
     Args:
       checkpoint: Anything that `open_checkpoint` opens.
       output: Folder to make.
-      end_points: Keys for the ``end_points`` signature; None takes pooled features,
-        logits and predictions.
+      end_points: Those of the ``end_points`` signature, see `keys.choose`; None takes
+        pooled features, logits and predictions.
       image_size: Height and width that ``serving_default`` resizes to, in pixels; None
         takes what the checkpoint was trained with, see `runs.settings_of`.
       preprocessing: How it prepares images; one of `images.PREPROCESSING`, or None.
       labels: Labels file, see `labels.read_labels`, or None.
       optimize: Whether to write the folded network, all values constants.
       precision: Of the folded network, one of `environment.PRECISIONS`.
+      use_moving_averages: See `checkpoint.open_checkpoint`.
 
     Returns:
       The `metadata`, which is in ``assets.extra/slim_resnet_metadata.json`` too.
@@ -63,11 +65,12 @@ def export_saved_model(
     _check_absent(output)
     files.check_writable(output)
     image_size, preprocessing, labels = settings_of(checkpoint, image_size, preprocessing, labels)
-    with open_checkpoint(checkpoint) as opened, tf.Graph().as_default(), \
+    with open_checkpoint(checkpoint, use_moving_averages) as opened, tf.Graph().as_default(), \
          tf1.Session() as session:
         recognised = recognise(opened)
         build = network_builder(optimize, precision)
-        record = dict(metadata(recognised, optimized=optimize, precision=precision),
+        record = dict(metadata(recognised, optimized=optimize, precision=precision,
+                               moving_averages=opened.use_moving_averages),
                       image_size_pixels=image_size, preprocessing=preprocessing)
         # Without residual units a network is built for one size.
         size = None if recognised.variant else image_size

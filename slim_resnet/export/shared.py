@@ -13,7 +13,7 @@ import slim_resnet
 from slim_resnet.checkpoint.recognition import Recognised
 from slim_resnet.common import locks
 from slim_resnet.common.environment import PRECISIONS
-from slim_resnet.end_points.keys import check_end_points
+from slim_resnet.end_points.keys import choose
 from slim_resnet.errors import SlimResnetError, cause_of
 from slim_resnet.inference.folded import network as folded_network
 from slim_resnet.inference.network import build_network
@@ -28,8 +28,8 @@ def metadata(recognised: Recognised, **computed: Any) -> dict[str, Any]:
 
     Args:
       recognised: `checkpoint.recognise`'s result.
-      **computed: Of what computes: ``optimized``, whether it is folded, and ``precision``,
-        that of its layers.
+      **computed: Of what computes: ``optimized``, whether it is folded, ``precision``, that
+        of its layers, and ``moving_averages``, whether it has the averages of its weights.
     """
     return {**computed, "slim_resnet_version": slim_resnet.__version__,
             "tensorflow_version": tf.__version__, "title": recognised.title,
@@ -52,13 +52,12 @@ def network_builder(optimize: bool, precision: str) -> Callable[..., tuple]:
     return build_network
 
 
-def chosen_end_points(keys: Sequence[str] | None, known: dict[str, tf.Tensor]
+def chosen_end_points(keys: str | Sequence[str] | None, known: dict[str, tf.Tensor]
                       ) -> dict[str, tf.Tensor]:
     """Returns the end points that were asked for, or the head's."""
     if keys is None:
         keys = [key for key in known if key.rsplit("/", 1)[-1].lower() in _HEAD]
-    check_end_points(keys, known)
-    return {key: known[key] for key in keys}
+    return {key: known[key] for key in choose(keys, known)}
 
 
 @contextlib.contextmanager

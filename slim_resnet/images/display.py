@@ -1,12 +1,14 @@
 """Image files twice: prepared for a network, and small, for people to look at."""
 
+import contextlib
 import os
 import typing
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
 
+from slim_resnet.common.listing import Paths, listed
 from slim_resnet.errors import cause_of
 from slim_resnet.images.decoding import decode
 from slim_resnet.images.preparation import preparation
@@ -38,7 +40,7 @@ class DisplayedImage(typing.NamedTuple):
     cause: str | None = None
 
 
-def read_displayed(paths: Iterable[str | os.PathLike], image_size: int,
+def read_displayed(paths: Paths, image_size: int,
                    preprocessing: str = "inception") -> Iterator[DisplayedImage]:
     """Reads image files, one after the other.
 
@@ -56,8 +58,9 @@ def read_displayed(paths: Iterable[str | os.PathLike], image_size: int,
         file = tf1.placeholder(tf.string, [])
         image = decode(tf.io.read_file(file))
         read = prepare(image, image_size), _shown(image), tf.shape(image)[:2]
-    with tf1.Session(graph=graph) as session:
-        for path in map(os.fspath, paths):
+    # As in `reading`: the caller's default graph stays its own.
+    with contextlib.closing(tf1.Session(graph=graph)) as session:
+        for path in map(os.fspath, listed(paths)):
             try:
                 values = session.run(read, {file: os.fsencode(path)})
             except tf.errors.OpError as error:

@@ -2,8 +2,9 @@
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
+from slim_resnet.common.listing import Paths, listed
 from slim_resnet.errors import SlimResnetError
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".gif", ".bmp")
@@ -13,11 +14,11 @@ _SHARD = re.compile(r"(?P<set>.*?)[-_](?P<shard>\d{5})-of-(?P<shards>\d{5})(\.tf
 _SINGLE = re.compile(r"(?P<set>.*)\.tfrecord")
 
 
-def find_images(paths: Iterable[str | os.PathLike]) -> list[str]:
+def find_images(paths: Paths) -> list[str]:
     """Returns image files: files as given, folders searched through.
 
     Args:
-      paths: Files and folders. A file is taken whatever its name is; in a folder
+      paths: One or several files and folders. A file is taken whatever its name is; in a folder
         and its subfolders, names that end in one of `EXTENSIONS` and do not begin
         with a dot are.
 
@@ -28,7 +29,11 @@ def find_images(paths: Iterable[str | os.PathLike]) -> list[str]:
       SlimResnetError: A path does not exist, or a folder holds no image.
     """
     found = []
-    for path in map(os.fspath, paths):
+    for path in listed(paths):
+        if not isinstance(path, str | bytes | os.PathLike):
+            raise SlimResnetError("image files and folders are named by strings or paths, not by "
+                                  f"{type(path).__name__}")
+        path = os.fsdecode(path)
         if os.path.isdir(path):
             inside = sorted(_images_within(path))
             if not inside:
@@ -96,7 +101,7 @@ def find_records(folder: str) -> list[str]:
     return [os.path.join(folder, match.string) for found in matches.values() for match in found]
 
 
-def kind_of_data(data: Iterable[str | os.PathLike]) -> tuple[str, str | list[str]]:
+def kind_of_data(data: Paths) -> tuple[str, str | list[str]]:
     """Tells the kinds of labelled images apart.
 
     Args:
@@ -109,7 +114,7 @@ def kind_of_data(data: Iterable[str | os.PathLike]) -> tuple[str, str | list[str
     Raises:
       SlimResnetError: A path does not exist, or they do not go together.
     """
-    data = [os.fspath(path) for path in data]
+    data = [os.fspath(path) for path in listed(data)]
     for path in data:
         if not os.path.exists(path):
             raise SlimResnetError(f"{path}: no such file or folder")

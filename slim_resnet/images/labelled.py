@@ -3,8 +3,9 @@
 import dataclasses
 import itertools
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
+from slim_resnet.common.listing import Paths, listed
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.images import finding
 from slim_resnet.images.labels import BACKGROUND, CLASSES_WITH_BACKGROUND
@@ -12,7 +13,7 @@ from slim_resnet.images.npz import read_arrays
 from slim_resnet.images.sources import Arrays, ImageFiles, Records
 
 
-def open_data(data: Iterable[str | os.PathLike],
+def open_data(data: Paths,
               check_folders: Callable[[str, list[str]], None] = lambda folder, names: None,
               ) -> ImageFiles | Arrays | Records:
     """Opens labelled images of any kind with the classes that they have themselves.
@@ -39,7 +40,7 @@ def open_data(data: Iterable[str | os.PathLike],
     return ImageFiles(*finding.images_of_classes(found, classes), classes)
 
 
-def find_data(data: Iterable[str | os.PathLike], num_classes: int,
+def find_data(data: Paths, num_classes: int,
               classes: list[str] | None = None) -> ImageFiles | Arrays | Records:
     """Finds labelled images of a checkpoint's classes.
 
@@ -56,7 +57,7 @@ def find_data(data: Iterable[str | os.PathLike], num_classes: int,
     Raises:
       SlimResnetError: A file is missing, or classes are others; and see `open_data`.
     """
-    data = [os.fspath(path) for path in data]
+    data = [os.fspath(path) for path in listed(data)]
     offset = 0
 
     def check_folders(folder, names):

@@ -4,18 +4,22 @@ Three lines from files to a batch::
 
     from slim_resnet import images
 
-    batch = images.load_images(images.find_images(["photos"]), image_size=299)
+    batch = images.load_images("photos", image_size=299)
 """
 
+import contextlib
 import os
 import typing
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from slim_resnet.common.environment import cpu
+from slim_resnet.common.listing import Paths, listed
 from slim_resnet.errors import SlimResnetError, cause_of
+from slim_resnet.images.given import sources_of
 from slim_resnet.images.preparation import preparation
 from slim_resnet.images.settings import BATCH_SIZE, IMAGE_SIZE
 from slim_resnet.images.sources import Arrays, ImageFiles, Records
@@ -44,7 +48,7 @@ class Batch(typing.NamedTuple):
     labels: list[int | None]
 
 
-def read_images(paths: Iterable[str | os.PathLike], image_size: int,
+def read_images(paths: Paths, image_size: int,
                 preprocessing: str = "inception", batch_size: int = BATCH_SIZE,
                 labels: Iterable[int] | None = None, shard: tuple[int, int] = (0, 1),
                 skip: int = 0) -> Iterator[Batch]:
@@ -62,7 +66,7 @@ def read_images(paths: Iterable[str | os.PathLike], image_size: int,
     Yields:
       A `Batch` after the other, in the order of paths.
     """
-    source = ImageFiles([os.fspath(path) for path in paths],
+    source = ImageFiles([os.fspath(path) for path in listed(paths)],
                         None if labels is None else list(labels))
     return read_source(source, image_size, preprocessing, batch_size, shard, skip)
 
@@ -134,7 +138,8 @@ def read_source(source: ImageFiles | Arrays | Records, image_size: int = IMAGE_S
         again = tf.nest.map_structure(lambda spec: tf1.placeholder(spec.dtype, spec.shape),
                                       elements.element_spec)
         prepared_again = None if source.reads_batches else prepared(again)
-    with tf1.Session(graph=graph) as session:
+    # No `with` of the session's own: its graph would be the caller's default one meanwhile.
+    with contextlib.closing(tf1.Session(graph=graph)) as session:
         session.run(iterator.initializer, opened.feed)
         while True:
             try:
@@ -164,27 +169,28 @@ def read_source(source: ImageFiles | Arrays | Records, image_size: int = IMAGE_S
                          for label, known in zip(labels.tolist(), good)])
 
 
-def load_images(paths: Iterable[str | os.PathLike], image_size: int,
+def load_images(images: Any, image_size: int,
                 preprocessing: str = "inception") -> np.ndarray:
-    """Reads image files into one array, all or nothing.
+    """Reads images into one array, all or nothing.
 
     Args:
-      paths: At least one image file; see `images.find_images` for folders.
+      images: At least one: files, folders or pixels, see `given.sources_of`.
       image_size: Height and width of the result, in pixels.
       preprocessing: See `images.preprocess`.
 
     Returns:
-      float32 ``[len(paths), image_size, image_size, 3]``.
+      float32 ``[N, image_size, image_size, 3]``.
 
     Raises:
-      SlimResnetError: There is no path, or a file is no readable image.
+      SlimResnetError: There is none, or one is no readable image.
     """
     loaded = []
-    for batch in read_images(paths, image_size, preprocessing):
-        for name, cause in zip(batch.names, batch.causes):
-            if cause:
-                raise SlimResnetError(f"{name}: cannot be read: {cause}")
-        loaded.append(batch.images)
+    for source in sources_of(images):
+        for batch in read_source(source, image_size, preprocessing):
+            for name, cause in zip(batch.names, batch.causes):
+                if cause:
+                    raise SlimResnetError(f"{name}: cannot be read: {cause}")
+            loaded.append(batch.images)
     if not loaded:
-        raise SlimResnetError("no image to load: the list of paths is empty")
+        raise SlimResnetError("no image to load: the list is empty")
     return np.concatenate(loaded)

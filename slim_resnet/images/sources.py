@@ -143,6 +143,9 @@ class Arrays:
 
     def open(self) -> Opened:
         """As `ImageFiles.open`."""
+        if self.pixels.shape[-1] not in (1, 3):
+            raise SlimResnetError(f"{self.files[0]}: images have {self.pixels.shape[-1]} channels, "
+                                  "and the network takes 3")
         pixels = tf1.placeholder(tf.uint8, [None, *self.pixels.shape[1:]])
         labels = tf1.placeholder(tf.int64, [None])
 

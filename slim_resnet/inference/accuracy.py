@@ -82,7 +82,7 @@ class Accuracy:
 
 def measure(checkpoint: CheckpointLike, paths: Sequence[str], *, precision: str = PRECISIONS[0],
             image_size: int = IMAGE_SIZE, preprocessing: str = "inception",
-            batch_size: int = BATCH_SIZE,
+            batch_size: int = BATCH_SIZE, use_moving_averages: bool | None = None,
             progress: Callable[[Iterable[reading.Batch]], Iterable[reading.Batch]] =
             lambda batches: batches) -> Accuracy:
     """Compares a checkpoint's folded network with its unfolded one.
@@ -94,6 +94,7 @@ def measure(checkpoint: CheckpointLike, paths: Sequence[str], *, precision: str 
       image_size: Height and width that images are resized to, in pixels.
       preprocessing: One of `images.PREPROCESSING`.
       batch_size: Images in a run; the layers are compared on the first such batch.
+      use_moving_averages: See `checkpoint.open_checkpoint`.
       progress: Called with the iterable of `images.Batch`es; returns what to go through.
 
     Returns:
@@ -102,7 +103,7 @@ def measure(checkpoint: CheckpointLike, paths: Sequence[str], *, precision: str 
     Raises:
       SlimResnetError: The checkpoint cannot be used, or no image can be read.
     """
-    with open_checkpoint(checkpoint) as opened:
+    with open_checkpoint(checkpoint, use_moving_averages) as opened:
         classes_of(opened)
         network = Network(opened, image_size)
         with network, InferenceModel.from_checkpoint(opened, precision) as model:

@@ -10,14 +10,15 @@ From Python in a few lines; the checkpoint is anything that
 """
 
 import dataclasses
-import os
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 from slim_resnet.checkpoint.reader import CheckpointLike, open_checkpoint
 from slim_resnet.checkpoint.runs import settings_of
-from slim_resnet.images import finding, reading
+from slim_resnet.images import reading
+from slim_resnet.images.given import sources_of
 from slim_resnet.images.labels import class_names
 from slim_resnet.images.settings import BATCH_SIZE
 from slim_resnet.inference.network import Network, classes_of
@@ -44,7 +45,7 @@ class Result:
     """What a checkpoint sees in one image.
 
     Attributes:
-      path: The image.
+      path: The image's, or what it is called, see `images.given.sources_of`.
       classes: Class numbers, most probable first; empty if unreadable.
       names: Their names; None for a class whose name is unknown.
       probabilities: Their probabilities.
@@ -87,15 +88,16 @@ def classify_batches(network: ImageNetwork, batches: Iterable[reading.Batch],
         yield results
 
 
-def classify(checkpoint: CheckpointLike, paths: Iterable[str | os.PathLike],
+def classify(checkpoint: CheckpointLike, images: Any,
              labels: str | None = None, top: int = 5, *, batch_size: int = BATCH_SIZE,
-             image_size: int | None = None, preprocessing: str | None = None
-             ) -> Iterator[Result]:
-    """Classifies image files with a checkpoint.
+             image_size: int | None = None, preprocessing: str | None = None,
+             use_moving_averages: bool | None = None) -> Iterator[Result]:
+    """Classifies images with a checkpoint.
 
     Args:
       checkpoint: Anything that `slim_resnet.checkpoint` opens.
-      paths: Image files and folders, see `images.find_images`.
+      images: One or several files, folders or pixels: arrays of uint8, PIL images; see
+        `images.given.sources_of`.
       labels: Labels file, see `read_labels`; None takes that of the run that wrote the
         checkpoint, if there is one.
       top: Classes an image.
@@ -103,19 +105,21 @@ def classify(checkpoint: CheckpointLike, paths: Iterable[str | os.PathLike],
       image_size: Height and width that images are resized to, in pixels; None takes
         what the checkpoint was trained with, see `settings.settings_of`.
       preprocessing: One of `images.PREPROCESSING`; None as for ``image_size``.
+      use_moving_averages: See `checkpoint.open_checkpoint`.
 
     Yields:
       A `Result` for every image, in order, unreadable ones included.
 
     Raises:
-      SlimResnetError: Checkpoint, labels or paths are at fault.
+      SlimResnetError: Checkpoint, labels or images are at fault.
     """
-    paths = finding.find_images(paths)
     image_size, preprocessing, labels = settings_of(checkpoint, image_size, preprocessing, labels)
-    with open_checkpoint(checkpoint) as opened:
+    sources = sources_of(images)
+    with open_checkpoint(checkpoint, use_moving_averages) as opened:
         names = class_names(classes_of(opened), labels)
         network = Network(opened, image_size)
     with network:
-        batches = reading.read_images(paths, image_size, preprocessing, batch_size)
-        for results in classify_batches(network, batches, names, top):
-            yield from results
+        for source in sources:
+            batches = reading.read_source(source, image_size, preprocessing, batch_size)
+            for results in classify_batches(network, batches, names, top):
+                yield from results

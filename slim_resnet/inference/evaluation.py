@@ -11,13 +11,13 @@ scripts write them. From Python::
 
 import dataclasses
 import itertools
-import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
 from slim_resnet.checkpoint.reader import CheckpointLike, open_checkpoint
 from slim_resnet.checkpoint.runs import classes_of_run, settings_of
+from slim_resnet.common.listing import Paths
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.images import reading
 from slim_resnet.images.labelled import find_data
@@ -156,18 +156,20 @@ def count(judgements: Iterable[Judgement], num_classes: int) -> Evaluation:
                       interrupted)
 
 
-def evaluate(checkpoint: CheckpointLike, data: Sequence[str | os.PathLike], *,
+def evaluate(checkpoint: CheckpointLike, data: Paths, *,
              batch_size: int = BATCH_SIZE, image_size: int | None = None,
-             preprocessing: str | None = None) -> Evaluation:
+             preprocessing: str | None = None, use_moving_averages: bool | None = None
+             ) -> Evaluation:
     """Evaluates a checkpoint on labelled images.
 
     Args:
       checkpoint: Anything that `slim_resnet.checkpoint` opens.
-      data: A list of paths, see `labelled.find_data`.
+      data: One or several paths, see `labelled.find_data`.
       batch_size: Images in a run of the network.
       image_size: Height and width that images are resized to, in pixels; None takes
         what the checkpoint was trained with, see `settings.settings_of`.
       preprocessing: One of `images.PREPROCESSING`; None as for ``image_size``.
+      use_moving_averages: See `checkpoint.open_checkpoint`.
 
     Returns:
       An `Evaluation`.
@@ -176,7 +178,7 @@ def evaluate(checkpoint: CheckpointLike, data: Sequence[str | os.PathLike], *,
       SlimResnetError: The checkpoint or the data is at fault.
     """
     image_size, preprocessing, _ = settings_of(checkpoint, image_size, preprocessing)
-    with open_checkpoint(checkpoint) as opened:
+    with open_checkpoint(checkpoint, use_moving_averages) as opened:
         source = find_data(data, classes_of(opened), classes_of_run(checkpoint))
         network = Network(opened, image_size)
     with network:

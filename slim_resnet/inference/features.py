@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 import numpy as np
 
-from slim_resnet.end_points.keys import check_end_points
+from slim_resnet.end_points.keys import choose_one
 from slim_resnet.inference.protocol import ImageNetwork
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def write_features(file: BinaryIO, network: ImageNetwork, end_points: dict[str, 
     Args:
       file: Binary file, open for writing.
       network: An `ImageNetwork`.
-      end_points: Maps names of arrays to keys of ``network.end_points``.
+      end_points: Maps names of arrays to end points, see `keys.choose_one`.
       paths: Image files.
       batches: Yields the `images.Batch`es of these paths, of the network's image size.
 
@@ -43,7 +43,8 @@ def write_features(file: BinaryIO, network: ImageNetwork, end_points: dict[str, 
     Raises:
       SlimResnetError: There is no such end point.
     """
-    check_end_points(end_points.values(), network.end_points)
+    end_points = {name: choose_one(key, network.end_points)
+                  for name, key in end_points.items()}
     shapes = {name: network.end_points[key].shape[1:].as_list()
               for name, key in end_points.items()}
     errors = []

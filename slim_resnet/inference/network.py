@@ -10,8 +10,12 @@ import tensorflow as tf
 from slim_resnet.checkpoint.building import build_from_checkpoint, build_recognised
 from slim_resnet.checkpoint.reader import Checkpoint, CheckpointLike, open_checkpoint
 from slim_resnet.checkpoint.recognition import Recognised, recognise
+from slim_resnet.checkpoint.runs import settings_of
 from slim_resnet.common.environment import PRECISIONS
+from slim_resnet.common.listing import listed
+from slim_resnet.end_points.keys import choose_one, nearest_keys
 from slim_resnet.errors import SlimResnetError
+from slim_resnet.images.reading import load_images
 from slim_resnet.inference.protocol import ImageNetwork
 
 tf1 = tf.compat.v1
@@ -61,24 +65,29 @@ def build_network(opened: Checkpoint, images: tf.Tensor, session: tf1.Session) -
 
 
 def open_network(checkpoint: CheckpointLike, image_size: int | None = None, *,
-                 end_points: Iterable[str] = (), optimize: bool = False,
-                 precision: str = PRECISIONS[0]) -> ImageNetwork:
+                 end_points: str | Iterable[str] = (), optimize: bool = False,
+                 precision: str = PRECISIONS[0], use_moving_averages: bool | None = None
+                 ) -> ImageNetwork:
     """Returns a `Network` or an `inference.InferenceModel`.
 
     Args:
       checkpoint: Anything that `checkpoint.open_checkpoint` opens.
-      image_size: Height and width of the images that it will be given, in pixels; None
-        takes what its released checkpoint is evaluated at.
-      end_points: Keys that `Network.features` will be asked for.
+      image_size: Height and width of the images that it will be given, in pixels; None as
+        in `Network`.
+      end_points: Those that `Network.features` will be asked for, see `keys.choose`.
       optimize: Whether to make an `inference.InferenceModel`.
       precision: See `inference.InferenceModel.from_checkpoint`.
+      use_moving_averages: See `checkpoint.open_checkpoint`.
     """
     if not optimize:
-        return Network(checkpoint, image_size)
+        return Network(checkpoint, image_size, use_moving_averages)
     from slim_resnet.inference.folded.model import InferenceModel
     # Layers need the size for their shapes; the rest is as fast without, for all sizes.
+    end_points = listed(end_points)
     return InferenceModel.from_checkpoint(
-        checkpoint, precision, end_points, image_size=image_size if end_points else None)
+        checkpoint, precision, end_points,
+        image_size=settings_of(checkpoint, image_size).image_size if end_points else None,
+        use_moving_averages=use_moving_averages)
 
 
 def build_without_values(opened: Checkpoint, image_size: int) -> dict[str, tf.Tensor]:
@@ -155,16 +164,20 @@ class Network(BuiltNetwork):
       checkpoint: Anything that `checkpoint.open_checkpoint` opens; not needed once the
         network is there.
       image_size: Height and width of the images that it will be given, in pixels; None
-        takes what its released checkpoint is evaluated at.
+        takes what the checkpoint was trained with, see `runs.settings_of`.
+      use_moving_averages: See `checkpoint.open_checkpoint`.
 
     Attributes:
       path: Path of the checkpoint.
+      image_size: The argument, or what was taken for it.
+      preprocessing: How the images want to be prepared, see `runs.settings_of`.
       end_points: Maps keys to tensors, see `build_network`.
       last_maps: Tensor ``[N, height, width, channels]``: what the global pool averages;
         None for a network without one.
       recognised: What the checkpoint was found to hold, a `recognise.Recognised`.
       num_classes: Number of logits; None for a checkpoint without.
       precision: What it computes in.
+      moving_averages: Whether it has the averages of its weights.
       busy_s: Seconds that it has been at work on images.
 
     Raises:
@@ -173,12 +186,15 @@ class Network(BuiltNetwork):
 
     precision = PRECISIONS[0]
 
-    def __init__(self, checkpoint: CheckpointLike, image_size: int | None = None) -> None:
+    def __init__(self, checkpoint: CheckpointLike, image_size: int | None = None,
+                 use_moving_averages: bool | None = None) -> None:
         graph = tf.Graph()
-        with open_checkpoint(checkpoint) as opened, graph.as_default():
+        with open_checkpoint(checkpoint, use_moving_averages) as opened, graph.as_default():
+            image_size, self.preprocessing, _ = settings_of(opened, image_size)
+            self.image_size = image_size
+            self.moving_averages = opened.use_moving_averages
             self.path, self.recognised = opened.path, recognise(opened)
-            size = image_size or self.recognised.row.evaluated_image_size
-            images = tf1.placeholder(tf.float32, [None, size, size, 3], "images")
+            images = tf1.placeholder(tf.float32, [None, image_size, image_size, 3], "images")
             session = tf1.Session(graph=graph)
             try:
                 self._logits, self._probabilities, end_points = build_network(
@@ -210,16 +226,33 @@ class Network(BuiltNetwork):
         """Returns end points for images ``[N, size, size, 3]``.
 
         Args:
-          end_points: A key, or a list or dict of keys, for which its like is returned.
-          images: Array that is fed.
+          end_points: An end point, see `keys.choose_one`, or a list or dict of them, for which
+            its like is returned.
+          images: Array that is fed, see `prepare`.
+
+        Raises:
+          SlimResnetError: There is no such end point, the images are not prepared, or a
+            value is NaN or infinite.
         """
-        return self._finite(tf.nest.map_structure(self.end_points.__getitem__, end_points), images)
+        return self._finite(tf.nest.map_structure(
+            lambda key: self.end_points[choose_one(key, self.end_points)], end_points), images)
+
+    def prepare(self, images: Any) -> np.ndarray:
+        """Returns images as the network wants them, at its size and with its `preprocessing`.
+
+        Args:
+          images: What `images.load_images` takes: files, folders, pixels.
+        """
+        return load_images(images, self.image_size, self.preprocessing)
 
     def variable(self, name: str) -> np.ndarray:
         """Returns the value of a variable, named without the network's scope."""
         scoped = "/".join(filter(None, [self.recognised.scope, name]))
         with self.session.graph.as_default():
             variables = {variable.op.name: variable for variable in tf1.global_variables()}
+        if scoped not in variables:
+            raise SlimResnetError(f"{self.path}: the network has no variable {name!r}; nearest: "
+                                  f"{', '.join(nearest_keys(scoped, variables))}")
         return self.session.run(variables[scoped])
 
     def evidence_inputs(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -237,6 +270,7 @@ class Network(BuiltNetwork):
         return self._finite((self.last_maps, self._logits, self._probabilities), images)
 
     def _finite(self, fetches, images):
+        images = self._checked(images)
         started = time.perf_counter()
         values = self.run(fetches, images)
         self.busy_s += time.perf_counter() - started
@@ -244,3 +278,21 @@ class Network(BuiltNetwork):
             raise SlimResnetError(f"{self.path}: the network's outputs are NaN or infinite; see "
                                   "slim-resnet checkpoint describe --stats")
         return values
+
+    def _checked(self, images):
+        """Refuses what TensorFlow would cast to float32 and feed, pixels from 0 to 255 too."""
+        shape = self.images.shape.as_list()
+        if hasattr(images, "__array__"):
+            images = np.asarray(images)
+        given = type(images).__name__
+        if isinstance(images, np.ndarray):
+            if images.dtype.kind == "f" and list(images.shape[1:]) == shape[1:]:
+                # ReLUs may make 0 of NaN, and the outputs would look like any others.
+                if not np.isfinite(images).all():
+                    raise SlimResnetError(f"{self.path}: the images hold NaN or infinite values")
+                return images
+            given = f"{images.dtype} {list(images.shape)}"
+        raise SlimResnetError(
+            f"{self.path}: the network takes prepared images, float32 [N, {shape[1]}, {shape[2]}, "
+            f"{shape[3]}], not {given}; files, pixels of uint8 and PIL images are prepared by "
+            "network.prepare(images)")

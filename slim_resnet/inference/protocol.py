@@ -54,7 +54,8 @@ class ImageNetwork(ScoringNetwork, Protocol):
         """Returns end points for images.
 
         Args:
-          end_points: A key, or a list or dict of keys, for which its like is returned.
+          end_points: An end point, see `keys.choose_one`, or a list or dict of them, for which
+            its like is returned.
           images: ``[N, size, size, 3]``.
         """
         ...

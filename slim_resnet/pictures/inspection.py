@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from slim_resnet.end_points.keys import check_end_points
+from slim_resnet.end_points.keys import choose
 from slim_resnet.end_points.table import select, summary
 from slim_resnet.images.display import DisplayedImage
 from slim_resnet.images.labels import class_names
@@ -51,15 +51,16 @@ class Inspection(typing.NamedTuple):
     maps: dict = {}
 
 
-def inspect_images(network: Network, images: Iterable[DisplayedImage], keys: Iterable[str] = (),
-                   names: list[str | None] | None = None, *, top: int = 5,
-                   evidence: bool = True) -> Iterator[Inspection]:
+def inspect_images(network: Network, images: Iterable[DisplayedImage],
+                   keys: str | Iterable[str] = (), names: list[str | None] | None = None, *,
+                   top: int = 5, evidence: bool = True) -> Iterator[Inspection]:
     """Runs images through a network, each alone.
 
     Args:
       network: A `network.Network`.
       images: Yields `display.DisplayedImage` of its image size.
-      keys: End points whose values are wanted, NaN and infinite ones too.
+      keys: End points whose values are wanted, NaN and infinite ones too; see
+        `keys.choose`.
       names: Of the classes, see `labels.class_names`; None takes what is known.
       top: Classes an image.
       evidence: Whether classes and evidence are wanted; False for a network without
@@ -72,8 +73,7 @@ def inspect_images(network: Network, images: Iterable[DisplayedImage], keys: Ite
       SlimResnetError: There is no such end point, the network has no logits, or what it
         gives is NaN or infinite.
     """
-    check_end_points(keys, network.end_points)
-    fetched = {key: network.end_points[key] for key in keys}
+    fetched = {key: network.end_points[key] for key in choose(keys, network.end_points)}
     if evidence:
         weights, biases = class_activation.logit_parameters(network)
         names = names or class_names(network.num_classes)
@@ -97,13 +97,13 @@ def inspect_images(network: Network, images: Iterable[DisplayedImage], keys: Ite
             float(logits[0, first]), float(biases[first]), maps)
 
 
-def chosen_keys(network: Network, patterns: list[str] | None = None) -> list[str]:
+def chosen_keys(network: Network, patterns: str | Iterable[str] | None = None) -> list[str]:
     """Returns keys of end points that have maps, in graph order.
 
     Args:
       network: A `network.Network`.
-      patterns: Keys and `fnmatch` patterns of keys; None chooses the root's convolution
-        and the blocks; of a network without blocks, the last map of each resolution.
+      patterns: See `keys.choose`; None chooses the root's convolution and the blocks; of a
+        network without blocks, the last map of each resolution.
 
     Raises:
       SlimResnetError: A pattern fits no key.

@@ -34,8 +34,14 @@ def plot_accuracy(record: dict, path: str) -> None:
     layers = record["layers"]
     figure = figure_class()(figsize=(9, 4.5), layout="constrained")
     axis = figure.subplots()
-    for key, colour in zip(("mean", "largest"), COLOURS):
-        axis.plot([layer[key] for layer in layers], ".", color=colour, label=key)
+    for key, colour, marker in zip(("mean", "largest"), COLOURS, ".v"):
+        values = [layer[key] for layer in layers]
+        # On a logarithmic scale there is no 0.
+        axis.plot([value or None for value in values], ".", color=colour, label=key)
+        exact = [number for number, value in enumerate(values) if value == 0]
+        if exact:
+            axis.plot(exact, [0.01] * len(exact), marker, color=colour, label=f"{key}: 0",
+                      transform=axis.get_xaxis_transform())
     for number, layer in enumerate(layers):
         name = layer["end_point"].rsplit("/", 1)[-1]
         if name.startswith("block"):
@@ -46,8 +52,9 @@ def plot_accuracy(record: dict, path: str) -> None:
     axis.set(title=f"{record['precision']}, folded, against the unfolded float32 network "
                    f"({record['layer_images']} images)",
              xlabel="end point, in order of computation", ylabel="relative error")
-    axis.set_yscale("log", nonpositive="clip")
-    axis.legend(loc="lower right")
+    if any(layer["largest"] for layer in layers):
+        axis.set_yscale("log")
+    figure.legend(loc="outside lower center", ncols=4, frameon=False)
     axis.spines[["top", "right"]].set_visible(False)
     save(figure, path)
 

@@ -11,7 +11,6 @@ From Python::
 Needs the extra ``plot``.
 """
 
-import math
 import os
 import typing
 from collections.abc import Callable, Iterable
@@ -19,7 +18,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from slim_resnet.benchmark import records
-from slim_resnet.checkpoint.description import description
+from slim_resnet.checkpoint.description import description, variable_row
 from slim_resnet.checkpoint.reader import Checkpoint, open_checkpoint
 from slim_resnet.checkpoint.runs import settings_of
 from slim_resnet.end_points import activations, table
@@ -68,8 +67,8 @@ class Report(typing.NamedTuple):
 def make(checkpoint: str | os.PathLike | Checkpoint, paths: Iterable[str | os.PathLike],
          labels: str | os.PathLike | None = None, *, image_size: int | None = None,
          preprocessing: str | None = None, batch_size: int = BATCH_SIZE,
-         end_points: list[str] | None = None, max_images: int = MAX_IMAGES,
-         benchmark: dict | None = None,
+         end_points: str | Iterable[str] | None = None, max_images: int = MAX_IMAGES,
+         benchmark: dict | None = None, use_moving_averages: bool | None = None,
          progress: Callable[[Iterable, int], Iterable] = lambda items, total: items) -> Report:
     """Makes the page.
 
@@ -82,11 +81,12 @@ def make(checkpoint: str | os.PathLike | Checkpoint, paths: Iterable[str | os.Pa
         what the checkpoint was trained with, see `runs.settings_of`.
       preprocessing: One of `images.PREPROCESSING`, or None, likewise.
       batch_size: Images in a run of the network, for the statistics.
-      end_points: Keys and patterns of end points whose maps are shown, the first `MOST_KEYS`
-        of them; None takes conv1 and the blocks.
+      end_points: Those whose maps are shown, see `keys.choose`, the first `MOST_KEYS` of
+        them; None takes conv1 and the blocks.
       max_images: Images to show; the page says how many were left out.
       benchmark: A record of ``slim-resnet benchmark --json``, see
         `records.read_record`, or None.
+      use_moving_averages: See `checkpoint.open_checkpoint`.
       progress: Called with the images to come and their number; yields them.
 
     Returns:
@@ -100,11 +100,11 @@ def make(checkpoint: str | os.PathLike | Checkpoint, paths: Iterable[str | os.Pa
     image_size, preprocessing, labels = settings_of(checkpoint, image_size, preprocessing, labels)
     timings = None if benchmark is None else _timings(benchmark)
     paths = finding.find_images(paths)
-    with open_checkpoint(checkpoint) as opened:
+    with open_checkpoint(checkpoint, use_moving_averages) as opened:
         names = class_names(classes_of(opened), labels)
         network = Network(opened, image_size)
         described = description(opened, network.recognised, [
-            dict(name=name, parameters=math.prod(shape)) for name, shape in opened.shapes.items()])
+            variable_row(opened, network.recognised, name) for name in opened.shapes])
     with network:
         chosen = inspection.chosen_keys(network, end_points)
         images = progress(read_displayed(paths[:max_images], image_size, preprocessing),

@@ -20,16 +20,19 @@ import contextlib
 import dataclasses
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
 from slim_resnet.common.cluster import Cluster, check_training_cluster
+from slim_resnet.common.listing import Paths
 from slim_resnet.training import folder as training_folder
 from slim_resnet.training import options as training_options
 from slim_resnet.training import run as training
+from slim_resnet.training.claims import Claim, check_cluster
 from slim_resnet.training.data import Input, open_data
+from slim_resnet.training.judge import Judge
 from slim_resnet.training.options import TrainingOptions
 from slim_resnet.training.tasks import (
     STOPPING,
@@ -63,10 +66,11 @@ class _StepHook(tf1.train.SessionRunHook):
       seen: When the last step was over, or before it the session was there; None before
         that, and at the end.
       wake: Ends the step that this task is in, if it waits for others; or None.
+      claim: The `claims.Claim` to this task, once it is taken.
     """
 
     interrupted = False
-    seen = wake = None
+    seen = wake = claim = None
 
     def begin(self):
         _, self._stopping = signal(STOPPING)
@@ -119,9 +123,10 @@ class _AnnounceHook(tf1.train.SessionRunHook):
         self._control.announce(self._run)
 
 
-def train(cluster: Cluster, options: TrainingOptions, data: Sequence[str | os.PathLike],
+def train(cluster: Cluster, options: TrainingOptions, data: Paths,
           output: str | os.PathLike, *, synchronous: bool = True,
-          validation: Sequence[str | os.PathLike] | None = None,
+          validation: Paths | None = None,
+          evaluate_steps: int | None = None,
           on_message: Callable[[str], None] = lambda line: None, **how: Any) -> training.Outcome:
     """Takes a working task's part in a training.
 
@@ -133,6 +138,8 @@ def train(cluster: Cluster, options: TrainingOptions, data: Sequence[str | os.Pa
       output: As there, and ``validation`` too; the chief alone uses them.
       synchronous: Whether a step is one batch of every task, or of one.
       validation: See ``output``.
+      evaluate_steps: As in `training.train`; the chief evaluates, and synchronous workers
+        wait for it.
       on_message: Called with a line for people, now and then.
       **how: How often to save and log, see `training.run_session`.
 
@@ -141,7 +148,7 @@ def train(cluster: Cluster, options: TrainingOptions, data: Sequence[str | os.Pa
 
     Raises:
       SlimResnetError: As `training.train`; or a task is out of reach, or was started with
-        other options.
+        other options, or is running already.
     """
     check_training_cluster(cluster)
     training_options.check(options)
@@ -152,6 +159,11 @@ def train(cluster: Cluster, options: TrainingOptions, data: Sequence[str | os.Pa
     hook = _StepHook()
 
     def take_part():
+        # Not before this is sure is anything touched that others have a hand in.
+        check_cluster(cluster)
+        claim = Claim(cluster, output)
+        claim.take()
+        hook.claim = claim
         control = Control(server.target, cluster)
         if task > 0:
             return work(control)
@@ -192,7 +204,8 @@ def train(cluster: Cluster, options: TrainingOptions, data: Sequence[str | os.Pa
                 step, _ = training.run_session(
                     graph, batches, saver, dataclasses.replace(options, batch_size=step_images),
                     output, step, hooks=hooks, is_chief=task == 0, target=server.target,
-                    config=config, stop_grace_seconds=_GRACE_SECONDS, **how)
+                    config=config, judge=judge_of(source.classes, architecture),
+                    stop_grace_seconds=_GRACE_SECONDS, **how)
         if task > 0 and not hook.interrupted:
             # The chief may have made the last step, or ended, while this task was in one.
             if step < options.steps and control.is_finished():
@@ -200,12 +213,20 @@ def train(cluster: Cluster, options: TrainingOptions, data: Sequence[str | os.Pa
             control.leave()
         return step, architecture, source.classes
 
-    step, architecture, classes = watched(take_part, cluster, hook, on_message)
+    def judge_of(classes, architecture):
+        return Judge(options, architecture, output, classes, data, validation, evaluate_steps,
+                     on_message)
+
+    try:
+        step, architecture, classes = watched(take_part, cluster, hook, on_message)
+    finally:
+        if hook.claim:
+            hook.claim.release()
     if step < options.steps:
         return training.Outcome(step, True)
     if task > 0:
         return training.Outcome(step, False)
-    return training.finished(step, options, architecture, output, classes, data, validation)
+    return training.Outcome(step, False, judge_of(classes, architecture).at_the_end())
 
 
 def _workers(num_tasks, synchronous):

@@ -10,11 +10,10 @@ epoch reads its first records again without decoding them.
 """
 
 import dataclasses
-import os
-from collections.abc import Iterable
 
 import tensorflow as tf
 
+from slim_resnet.common.listing import Paths, listed
 from slim_resnet.errors import SlimResnetError, cause_of
 from slim_resnet.images import labelled
 from slim_resnet.images.sources import Arrays, ImageFiles, Opened, Records
@@ -28,7 +27,7 @@ SHUFFLE_BUFFER = 2048
 _PREFETCHED_BATCHES = 2
 
 
-def open_data(paths: Iterable[str | os.PathLike]) -> ImageFiles | Arrays | Records:
+def open_data(paths: Paths) -> ImageFiles | Arrays | Records:
     """Opens training data of any of the three kinds.
 
     Args:
@@ -41,7 +40,7 @@ def open_data(paths: Iterable[str | os.PathLike]) -> ImageFiles | Arrays | Recor
       SlimResnetError: It is none of them, or damaged; or there are fewer than two class
         folders, or no image.
     """
-    paths = list(paths)
+    paths = listed(paths)
     source = labelled.open_data(paths, _check_folders)
     if isinstance(source, Records):
         source = source.counted()

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from slim_resnet.checkpoint.restoring import restore
+from slim_resnet.common.listing import Paths
 from slim_resnet.images.labelled import find_data
 from slim_resnet.images.reading import read_source
 from slim_resnet.inference.evaluation import count, judge_batches
@@ -76,10 +77,11 @@ class _TrainedNetwork:
         return self._session.run(self._logits, {self._images: images})
 
 
-def evaluate_run(options: TrainingOptions, architecture: Architecture, folder: str | os.PathLike,
-                 classes: list[str], data: Sequence[str | os.PathLike],
-                 most_images: int | None = None) -> tuple[Evaluated, ...]:
-    """Evaluates the last checkpoint of a run in each way of using it.
+def evaluate_run(options: TrainingOptions, architecture: Architecture,
+                 checkpoint: str | os.PathLike, classes: list[str],
+                 data: Paths, most_images: int | None = None,
+                 ways: Sequence[str] | None = None) -> tuple[Evaluated, ...]:
+    """Evaluates a checkpoint of a run in each way of using it.
 
     Batch statistics are those of whole batches of ``options.batch_size`` images in an
     order of chance; a smaller last batch is left out.
@@ -87,18 +89,22 @@ def evaluate_run(options: TrainingOptions, architecture: Architecture, folder: s
     Args:
       options: `TrainingOptions`.
       architecture: The `graph.Architecture`.
-      folder: Folder of the run.
+      checkpoint: The checkpoint, or the folder of the run.
       classes: Names of its classes.
       data: See `finding.kind_of_data`.
       most_images: How many images at most; None takes all.
+      ways: Some of `MOVING`, `BATCH` and `AVERAGED`; None takes all that the run has.
 
     Returns:
       A tuple of `Evaluated`: moving statistics, batch statistics, and averaged weights if
       the run keeps them.
+
+    Raises:
+      KeyboardInterrupt: Ctrl-C came; figures of a part would be taken for those of all.
     """
     source = find_data(data, len(classes), classes).shuffled(seed=0)
     results = []
-    for how in (MOVING, BATCH, AVERAGED)[:2 if options.ema_decay is None else 3]:
+    for how in ways or (MOVING, BATCH, AVERAGED)[:2 if options.ema_decay is None else 3]:
         batches = read_source(source, options.image_size, options.preprocessing,
                               options.batch_size)
         if most_images is not None:
@@ -106,9 +112,11 @@ def evaluate_run(options: TrainingOptions, architecture: Architecture, folder: s
         if how == BATCH:
             batches = _whole(batches, options.batch_size)
         with _TrainedNetwork(how, options, architecture, len(classes),
-                             folder) as network:
+                             checkpoint) as network:
             result = count(itertools.chain.from_iterable(judge_batches(network, batches)),
                            len(classes))
+        if result.interrupted:
+            raise KeyboardInterrupt
         results.append(Evaluated(how, result.num_images, result.top_1, result.top_5,
                                  len(result.unreadable)))
     return tuple(results)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from slim_resnet.checkpoint.runs import FORMAT, LABELS, RECORD
 from slim_resnet.common import locks
-from slim_resnet.common.files import atomic_write
+from slim_resnet.common.files import atomic_write, misfit
 from slim_resnet.errors import SlimResnetError
 
 
@@ -95,14 +95,18 @@ def _difference(name, before, value):
     if name == "workers":
         return f"{before}, not {value}"
     if name == "blocks":
-        before, value = (blocks and [",".join(f"{depth}x{units}" for depth, units in blocks)]
-                         for blocks in (before, value))
+        before, value = (_blocks(blocks) for blocks in (before, value))
     return f"--{name.replace('_', '-')} {_shown(before)}, not {_shown(value)}"
+
+
+def _blocks(blocks):
+    """Returns a table as ``--blocks`` takes it; of a damaged record, what there is."""
+    if misfit(blocks, [[int]]) is not None:
+        return blocks
+    return ",".join("x".join(map(str, block)) for block in blocks)
 
 
 def _shown(value):
     if isinstance(value, list):
         value = " ".join(map(str, value)) or None
     return "(none)" if value is None else str(value)
-
-

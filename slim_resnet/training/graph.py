@@ -14,6 +14,7 @@ import tf_slim as slim
 from tf_slim.training import training as slim_training
 
 from slim_resnet import compat, resnet_utils, resnet_v2
+from slim_resnet.common.listing import listed
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.models import TRAINABLE, VARIANTS, SlimNetwork
 from slim_resnet.training.options import TrainingOptions, batch_norm_decay_for
@@ -158,7 +159,7 @@ def optimizer_of(options: TrainingOptions, rate: tf.Tensor) -> tf1.train.Optimiz
     return tf1.train.GradientDescentOptimizer(rate)
 
 
-def matching(variables: Iterable[tf.Variable], patterns: Iterable[str],
+def matching(variables: Iterable[tf.Variable], patterns: str | Iterable[str],
              option: str) -> list[tf.Variable]:
     """Returns the variables that fit any of some patterns.
 
@@ -172,7 +173,7 @@ def matching(variables: Iterable[tf.Variable], patterns: Iterable[str],
       SlimResnetError: A pattern fits none of them.
     """
     chosen = set()
-    for pattern in patterns:
+    for pattern in listed(patterns):
         patterns = [pattern] if any(mark in pattern for mark in "*?[") else \
             [pattern, f"*/{pattern}", f"{pattern}/*", f"*/{pattern}/*"]
         fitting = {v.op.name for v in variables

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from slim_resnet.checkpoint.reader import open_checkpoint
 from slim_resnet.checkpoint.runs import CHECKPOINT, METRICS
-from slim_resnet.common.files import atomic_write
+from slim_resnet.common.files import atomic_write, misfit, parse_json
 from slim_resnet.errors import SlimResnetError, cause_of
 from slim_resnet.training.data import Input
 from slim_resnet.training.graph import TrainingGraph
@@ -155,14 +155,15 @@ class SaveHook(tf1.train.SessionRunHook):
         step = int(run_values.results)
         if self._timer.should_trigger_for_step(step):
             self._timer.update_last_triggered_step(step)
-            self._save(run_context.session, step)
+            self.save(run_context.session, step)
 
     def end(self, session: tf1.Session) -> None:
-        step = int(session.run(self._graph.global_step))
-        if step != self._saved_step:
-            self._save(session, step)
+        self.save(session, int(session.run(self._graph.global_step)))
 
-    def _save(self, session, step):
+    def save(self, session: tf1.Session, step: int) -> None:
+        """Saves the checkpoint of a step, which is over, unless it is saved already."""
+        if step == self._saved_step:
+            return
         if not session.run(self._all_finite):
             raise SlimResnetError(
                 f"weights are NaN or infinite after step {step}; the checkpoint of step "
@@ -266,12 +267,17 @@ def keep_metrics(path: str | os.PathLike, step: int) -> None:
     if not os.path.exists(path):
         return
     kept = []
-    with open(path, encoding="utf-8") as file:
-        for line in file:
-            try:
-                if json.loads(line)["step"] <= step:
-                    kept.append(line)
-            except ValueError:  # cut off where the run was killed
+    with open(path, "rb") as file:
+        for number, line in enumerate(file, 1):
+            # Cut off where the run was killed.
+            if not line.endswith(b"\n"):
                 break
-    with atomic_write(path) as file:
+            row = parse_json(line, f"{path}: line {number}")
+            fault = misfit(row, {"step": int})
+            if fault:
+                raise SlimResnetError(f"{path}: line {number} is damaged: {fault}; mend or remove "
+                                      "the file")
+            if row["step"] <= step:
+                kept.append(line)
+    with atomic_write(path, "wb") as file:
         file.writelines(kept)

@@ -15,7 +15,7 @@ UPDATES = ("collected", "in-place")
 _AVERAGING_SHARE = 0.1
 _LONGEST_DECAY = 0.997
 
-_BLOCK = re.compile(r"(\d{1,5})x(\d{1,5})")
+_BLOCK = re.compile(r"([0-9]{1,5})x([0-9]{1,5})")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,8 +114,8 @@ def parse_blocks(text: str) -> tuple[tuple[int, int], ...]:
     matches = [_BLOCK.fullmatch(part) for part in text.split(",")]
     blocks = tuple(tuple(map(int, match.groups())) for match in matches if match)
     if len(blocks) < len(matches) or not all(map(all, blocks)):
-        raise SlimResnetError(f"--blocks {text!r}: write base depth x units of each block, like "
-                              "16x3,32x3,64x3")
+        raise SlimResnetError(f"--blocks {text[:80]!r}: write base depth x units of each block, "
+                              "like 16x3,32x3,64x3")
     return blocks
 
 

@@ -18,7 +18,7 @@ import dataclasses
 import json
 import os
 import typing
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 import tensorflow as tf
 
@@ -28,6 +28,7 @@ from slim_resnet.checkpoint.reader import open_checkpoint
 from slim_resnet.checkpoint.recognition import recognise
 from slim_resnet.checkpoint.restoring import restore
 from slim_resnet.common import environment
+from slim_resnet.common.listing import Paths
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.images.sources import Arrays, ImageFiles, Records
 from slim_resnet.models import TRAINABLE
@@ -35,7 +36,6 @@ from slim_resnet.training import folder
 from slim_resnet.training import hooks as training_hooks
 from slim_resnet.training import options as training_options
 from slim_resnet.training.data import Input, open_data
-from slim_resnet.training.evaluation import MOST_TRAINING_IMAGES, evaluate_run
 from slim_resnet.training.graph import (
     Architecture,
     OptimizerWrapper,
@@ -46,6 +46,7 @@ from slim_resnet.training.graph import (
     matching,
 )
 from slim_resnet.training.hooks import Progress
+from slim_resnet.training.judge import EvaluateHook, Judge
 from slim_resnet.training.options import TrainingOptions
 
 tf1 = tf.compat.v1
@@ -68,10 +69,10 @@ class Outcome(typing.NamedTuple):
     evaluations: tuple = ()
 
 
-def train(options: TrainingOptions, data: Sequence[str | os.PathLike], output: str | os.PathLike, *,
-          validation: Sequence[str | os.PathLike] | None = None,
+def train(options: TrainingOptions, data: Paths, output: str | os.PathLike, *,
+          validation: Paths | None = None,
           save_seconds: float | None = SAVE_SECONDS, save_steps: int | None = None,
-          log_steps: int = LOG_STEPS, evaluate: bool = True,
+          log_steps: int = LOG_STEPS, evaluate: bool = True, evaluate_steps: int | None = None,
           hooks: Iterable[tf1.train.SessionRunHook] = (),
           on_progress: Callable[[Progress], None] | None = None,
           on_message: Callable[[str], None] = lambda line: None) -> Outcome:
@@ -81,12 +82,15 @@ def train(options: TrainingOptions, data: Sequence[str | os.PathLike], output: s
       options: `TrainingOptions`.
       data: Images to train on, see `finding.kind_of_data`.
       output: Folder of the run; made if it is not there.
-      validation: Images to evaluate on at the end, see `finding.kind_of_data`;
-        None evaluates on some of those trained on.
+      validation: Images to evaluate on, see `finding.kind_of_data`; None evaluates on
+        some of those trained on, which says little of others.
       save_seconds: Seconds from one checkpoint to the next.
       save_steps: Steps from one to the next, instead of seconds.
       log_steps: Steps from one line of ``metrics.jsonl`` to the next.
-      evaluate: Whether to evaluate at the end.
+      evaluate: Whether to evaluate at the end; ``evaluation.json`` keeps the figures.
+      evaluate_steps: Steps from one evaluation on the way to the next, which metrics.jsonl
+        keeps, and the best checkpoint ``best/`` in the folder, see `training.records`. None
+        has none.
       hooks: More ``tf.compat.v1.train.SessionRunHook``s, run before ours.
       on_progress: Called with a `training_hooks.Progress` after each step.
       on_message: Called with a line for people, now and then.
@@ -108,25 +112,18 @@ def train(options: TrainingOptions, data: Sequence[str | os.PathLike], output: s
         batches = Input(source, options)
         graph = build_graph(batches, len(source.classes), architecture, options)
         saver = make_saver()
+        judge = Judge(options, architecture, output, source.classes, data, validation,
+                      evaluate_steps, on_message)
         step = first_step(graph, options, saver, output, on_message)
         interrupted = False
         if step < options.steps:
             step, interrupted = run_session(
                 graph, batches, saver, options, output, step, save_seconds=save_seconds,
                 save_steps=save_steps, log_steps=log_steps, hooks=hooks,
-                on_progress=on_progress, config=config)
-    if interrupted or not evaluate:
-        return Outcome(step, interrupted)
-    return finished(step, options, architecture, output, source.classes, data, validation)
-
-
-def finished(step: int, options: TrainingOptions, architecture: Architecture,
-             output: str | os.PathLike, classes: list[str], data: Sequence[str | os.PathLike],
-             validation: Sequence[str | os.PathLike] | None = None) -> Outcome:
-    """Returns the `Outcome` of a run whose steps are over: it is evaluated now."""
-    return Outcome(step, False, evaluate_run(
-        options, architecture, output, classes, validation or data,
-        None if validation else MOST_TRAINING_IMAGES))
+                on_progress=on_progress, judge=judge, config=config)
+        if interrupted or not evaluate:
+            return Outcome(step, interrupted)
+        return Outcome(step, False, judge.at_the_end())
 
 
 def find_architecture(options: TrainingOptions) -> Architecture:
@@ -270,7 +267,8 @@ def run_session(graph: TrainingGraph, batches: Input, saver: tf1.train.Saver,
                 options: TrainingOptions, output: str | os.PathLike, step: int, *,
                 save_seconds: float | None = SAVE_SECONDS, save_steps: int | None = None,
                 log_steps: int = LOG_STEPS, hooks: Iterable[tf1.train.SessionRunHook] = (),
-                on_progress: Callable[[Progress], None] | None = None, is_chief: bool = True,
+                on_progress: Callable[[Progress], None] | None = None,
+                judge: Judge | None = None, is_chief: bool = True,
                 target: str = "", config: tf1.ConfigProto | None = None,
                 stop_grace_seconds: float = 120) -> tuple[int, bool]:
     """Runs the steps that are left in a ``MonitoredTrainingSession``.
@@ -284,6 +282,7 @@ def run_session(graph: TrainingGraph, batches: Input, saver: tf1.train.Saver,
       step: What `first_step` returned.
       save_seconds: See `train`, as are ``save_steps``, ``log_steps``, ``hooks`` and
         ``on_progress``.
+      judge: Evaluates on the way, if it is the chief's and has ``every_steps``.
       is_chief: Whether to initialise, log and save; see `training.cluster`.
       target: ``grpc://HOST:PORT`` of this task's server; empty for this process alone.
       config: The session's ``ConfigProto``, of `session_config`.
@@ -300,11 +299,14 @@ def run_session(graph: TrainingGraph, batches: Input, saver: tf1.train.Saver,
         closing.callback(log.close)
         for name in ("cross_entropy", "total_loss", "accuracy", "learning_rate"):
             tf1.summary.scalar(name, getattr(graph, name))
+        save = training_hooks.SaveHook(graph, output, saver, save_seconds, save_steps, log.flush)
         all_hooks += [
             log,
             tf1.train.SummarySaverHook(save_steps=log_steps, output_dir=output,
                                        summary_op=tf1.summary.merge_all()),
-            training_hooks.SaveHook(graph, output, saver, save_seconds, save_steps, log.flush)]
+            save]
+        if judge and judge.every_steps:
+            all_hooks.append(EvaluateHook(graph, judge, save))
     all_hooks += [tf1.train.StopAtStepHook(last_step=options.steps), stop]
     closing.callback(stop.restore)
     failure = None

@@ -22,6 +22,8 @@ from slim_resnet.errors import SlimResnetError
 tf1 = tf.compat.v1
 
 _ENDED, STOPPING = "training_ended", "training_stopping"
+# The cluster that a parameter server was started for.
+SERVED = "training_cluster"
 # How long a task waits for others when it begins, and the chief for workers at the end.
 START_SECONDS, LEAVE_SECONDS = 120, 30
 # How long a parameter server may be out of reach before a task gives it up.
@@ -96,6 +98,20 @@ def signal(name: str, ps: int = 0) -> tuple[tf.Operation, tf.Tensor]:
         return queue.enqueue(0), queue.size()
 
 
+def shared_text(name: str, ps: int = 0) -> tuple[tf.Tensor, tf.Operation, tf.Tensor, tf.Tensor]:
+    """Makes a text that one task writes and others read: a variable on a parameter server.
+
+    Returns:
+      ``(text, write, is_there, read)``: a placeholder, and ops.
+    """
+    with tf.device(f"/job:{PS}/task:{ps}/CPU:0"):
+        variable = tf1.get_variable(name, [], tf.string, use_resource=True,
+                                    initializer=tf1.constant_initializer(""))
+        text = tf1.placeholder(tf.string, [])
+        return (text, variable.assign(text, read_value=False), variable.is_initialized(),
+                variable.read_value())
+
+
 class Control:
     """What the tasks tell each other, in a graph and a session of its own.
 
@@ -110,13 +126,8 @@ class Control:
             self._finish, self._finished = signal("training_finished")
             self._leave, self._left = signal("training_left")
             self._end = [signal(_ENDED, ps)[0] for ps in range(len(cluster.jobs[PS]))]
-            with tf.device(f"/job:{PS}/task:0/CPU:0"):
-                run = tf1.get_variable("training_run", [], tf.string, use_resource=True,
-                                       initializer=tf1.constant_initializer(""))
-                self._text = tf1.placeholder(tf.string, [])
-                self._announce = run.assign(self._text, read_value=False)
-                self._is_announced = run.is_initialized()
-                self._run = run.read_value()
+            self._text, self._announce, self._is_announced, self._run = shared_text(
+                "training_run")
         self._session = tf1.Session(target, graph, session_config(cluster))
 
     def announce(self, run: dict) -> None:
@@ -185,6 +196,8 @@ def serve_parameters(cluster: Cluster,
         _, ended = signal(_ENDED, cluster.task)
         config = tf1.ConfigProto(device_filters=[f"/job:{PS}/task:{cluster.task}"])
         with tf1.Session(server.target, config=config) as session:
+            text, write, _, _ = shared_text(SERVED, cluster.task)
+            session.run(write, {text: json.dumps(cluster.jobs)})
             on_message("holding parameters until the chief ends the training")
             interrupted = False
             # Not a dequeue: Python hears no Ctrl-C in one.
@@ -211,9 +224,9 @@ def watched(work: Callable[[], Any], cluster: Cluster, hook: tf1.train.SessionRu
     Args:
       work: Called without arguments.
       cluster: The `cluster.Cluster`.
-      hook: Has ``interrupted``, set to True to end ``work`` after its step; ``seen``, the
-        time of its last step, None before the first; and ``wake``, a function that ends
-        the chief's waiting step, or None.
+      hook: Has ``claim``, the task's `claims.Claim` or None; ``interrupted``, set to True to
+        end ``work`` after its step; ``seen``, the time of its last step, None before the
+        first; and ``wake``, a function that ends the chief's waiting step, or None.
       on_message: Called with a line for people.
 
     Returns:
@@ -241,6 +254,8 @@ def watched(work: Callable[[], Any], cluster: Cluster, hook: tf1.train.SessionRu
             if future.done():
                 return future.result()
             now = time.monotonic()
+            if hook.claim and hook.claim.lost:
+                raise SlimResnetError(hook.claim.lost)
             if now - checked > _CHECK_SECONDS:
                 checked = now
                 if all(_is_open(*cluster.address(PS, ps))

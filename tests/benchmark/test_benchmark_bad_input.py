@@ -27,6 +27,9 @@ from tests.helpers.command_line import one_error_line
     (["--device", "/GPU:77"], "--device /GPU:77: is not there"),
     (["--device", "anywhere"], "is not a device name"),
     (["--target", "localhost:1"], "write grpc://HOST:PORT"),
+    (["--target", "grpc://a..b:80"], "write grpc://HOST:PORT"),
+    (["--target", "grpc://localhost:\u00b2"], "write grpc://HOST:PORT"),
+    (["--step-timeout", "5"], "--step-timeout goes with --target"),
     (["--target", "grpc://127.0.0.1:1"], "no server can be reached there"),
     (["--show", "nowhere.json"], "nowhere.json: cannot be read"),
 ])

@@ -47,18 +47,20 @@ def test_describe(files, capsys):
     assert (status, err) == (0, "")
     lines = out.splitlines()
     assert lines[0] == f"{files['a']}: V1, {pathlib.Path(files['a']).stat().st_size:,} bytes"
-    assert lines[1:7] == [
+    assert lines[1:8] == [
         "network    slim's ResNet V2, blocks of 2, 1 units and 4, 8 channels",
         "scope      resnet_v2_50",
         "classes    10",
         "leftovers  1 global_step",
-        "variables  61, 10,385 parameters",
+        "parameters 10,384 parameters: 10,208 trainable, 176 moving statistics",
+        "beside     1 other; 61 variables in all",
         ""]
-    assert lines[7].split() == ["name", "shape", "dtype", "parameters"]
+    assert lines[8].split() == ["name", "shape", "dtype", "values", "kind"]
     assert [line.split() for line in lines if "conv1/weights" in line][-1] == [
-        "resnet_v2_50/conv1/weights", "7x7x3x64", "float32", "9,408"]
-    assert lines[9].split() == ["global_step", "scalar", "int64", "1"]
-    assert len(lines) == 9 + 61
+        "resnet_v2_50/conv1/weights", "7x7x3x64", "float32", "9,408",
+        "trainable"]
+    assert lines[10].split() == ["global_step", "scalar", "int64", "1", "other"]
+    assert len(lines) == 10 + 61
     assert "the blog's ResNet V2" in run(capsys, "describe", files["blog"])[1]
 
 
@@ -98,7 +100,10 @@ def test_describe_json_with_statistics(files, capsys):
     assert record["format"] == "V2" and record["network"]["num_classes"] == 10
     assert record["network"]["blocks"][0]["units"][1] == {
         "depth": 4, "depth_bottleneck": 1, "stride": 2}
-    assert record["totals"] == {"variables": 60, "parameters": 10384}
+    assert record["totals"] == {
+        "variables": 60, "parameters": 10384, "trainable_parameters": 10208,
+        "moving_statistics": 176, "optimizer_state": 0, "averaged_weights": 0, "other": 0}
+    assert record["moving_averages"] is False
     rows = {row["name"]: row for row in record["variables"]}
     beta = rows["resnet_v2_50/postnorm/beta"]
     rest = checkpoints.distinct_value("resnet_v2_50/postnorm/beta", [8], np.float32)[3:]

@@ -68,7 +68,7 @@ def test_help_loads_nothing_that_is_slow():
 @pytest.mark.parametrize("words, answer", [
     (["clasify"], "slim-resnet: error: there is no COMMAND 'clasify'; did you mean classify? "
                   "(see slim-resnet --help)"),
-    (["diagram"], "slim-resnet: error: there is no COMMAND 'diagram'; there are benchmark, "),
+    (["diagram"], "slim-resnet: error: there is no COMMAND 'diagram'; there are run, benchmark, "),
     (["--versoin"], "slim-resnet: error: there is no option --versoin; did you mean --version? "),
     (["checkpoint", "describ"], "slim-resnet checkpoint: error: there is no ACTION 'describ'; did "
                                 "you mean describe? (see slim-resnet checkpoint --help)"),
@@ -138,3 +138,39 @@ def test_defaults_of_evaluate_and_library_agree():
     assert evaluate.COMPARED_BATCH_SIZE == accuracy.BATCH_SIZE
     assert f"(default: {BATCH_SIZE}; with --compare {accuracy.BATCH_SIZE})" in " ".join(
         ALL["evaluate",].format_help().split())
+
+
+@pytest.fixture
+def of_a_script():
+    """A parser with a command that runs a script, whose words are its own."""
+    parser = cli.Parser(prog="p")
+    command = parser.add_subparsers(dest="command", metavar="COMMAND").add_parser("go")
+    command.add_argument("--in-part", metavar="NAME")
+    command.add_argument("--dry-run", action="store_true")
+    command.add_argument("-m", dest="module", nargs=argparse.REMAINDER)
+    command.add_argument("script", nargs=argparse.REMAINDER)
+    return parser
+
+
+@pytest.mark.parametrize("words", [
+    ["s.py", "--batch_size=1", "--in_part", "--qwertz", "-m", "--", "--dry-run", "-h"],
+    ["s.py"], ["s.py", "--", "a"]])
+@pytest.mark.parametrize("before", [[], ["--in_part", "x_y", "--dry_run"], ["--in_part=x_y"]])
+def test_a_script_s_own_words_are_left_alone(of_a_script, words, before):
+    arguments = of_a_script.parse_args(["go", *before, *words])
+    assert arguments.script == words
+    assert arguments.in_part == ("x_y" if before else None)
+    assert arguments.dry_run is ("--dry_run" in before)
+    module = of_a_script.parse_args(["go", *before, "-m", "a.b", *words[1:]])
+    assert module.module == ["a.b", *words[1:]]
+    assert module.in_part == ("x_y" if before else None)
+
+
+@pytest.mark.parametrize("words, said", [
+    (["go", "--dry_rum", "s.py"], "no option --dry-rum; did you mean --dry-run?"),
+    # So is what stands behind an option's value.
+    (["go", "--in_part", "x", "--dry_rum", "s.py"], "--dry-rum; did you mean --dry-run?")])
+def test_options_before_the_script_are_ours(of_a_script, words, said, capsys):
+    with pytest.raises(SystemExit):
+        of_a_script.parse_args(words)
+    assert said in capsys.readouterr().err

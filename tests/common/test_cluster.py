@@ -46,13 +46,17 @@ def test_shards_are_the_working_tasks_in_order():
     ("h:1", ("h", 1)), ("[::1]:65535", ("::1", 65535)), ("10.0.0.1:2222", ("10.0.0.1", 2222)),
     ("h", None), ("h:", None), (":1", None), ("h:0", None), ("h:65536", None), ("h:-1", None),
     # A digit to Python's isdigit, and no number to int.
-    ("h:\u00b2", None), ("h:\u0661", None), (1, None), (None, None), ("", None)])
+    ("h:\u00b2", None), ("h:\u0661", None), (1, None), (None, None), ("", None),
+    # What Python looks up no name for, with UnicodeError or ValueError.
+    ("a..b:80", None), (".a:80", None), ("x" * 64 + ":80", None), ("a\0b:80", None),
+    ("a b:80", None), ("h:" + "1" * 5000, None), ("\u2460:80", ("\u2460", 80))])
 def test_addresses(address, expected):
     assert parse_address(address) == expected
 
 
 @pytest.mark.parametrize("jobs, message", [
     ("{", "is not JSON"),
+    ("[" * 100_000, "nested too deeply"),
     ([], "describes no cluster"),
     ({}, "describes no cluster"),
     ({"worker": "h:1"}, "job worker is no list"),
@@ -71,7 +75,7 @@ def test_bad_descriptions_are_one_line(tmp_path, monkeypatch, jobs, message):
     with pytest.raises(SlimResnetError, match=f"^{path}: .*{message}") as raised:
         read_cluster(path, "worker", 1)
     assert "\n" not in str(raised.value)
-    if jobs != "{":
+    if not isinstance(jobs, str):
         monkeypatch.setenv("TF_CONFIG", json.dumps(
             {"cluster": jobs, "task": {"type": "worker", "index": 1}}))
         with pytest.raises(SlimResnetError, match=f"^TF_CONFIG: .*{message}"):

@@ -114,8 +114,8 @@ def test_fields_of_a_row(graph):
     # One channel within: 64 to 1, 3 x 3, 1 to 4, and the shortcut 64 to 4 with the preact.
     assert rows[f"{unit}/conv2"] == ep.EndPoint(
         key=f"{unit}/conv2", op_name=f"{unit}/conv2/Relu", shape=(None, 8, 8, 1),
-        parameters=9 + 4, multiply_adds=9 * 64, activation_bytes=256, stride=4,
-        receptive_field=19, level="layer", parent=unit)
+        parameters=9 + 4, trainable_parameters=9 + 2, moving_statistics=2, multiply_adds=9 * 64,
+        activation_bytes=256, stride=4, receptive_field=19, level="layer", parent=unit)
     assert rows[f"{unit}/shortcut"].parameters == 4 * 64 + (64 * 4 + 4)
     assert rows[unit].parameters == 4 * 64 + (64 * 4 + 4) + (64 + 4) + (9 + 4) + (4 + 4)
     assert (rows[unit].level, rows[unit].parent) == ("unit", "resnet_v2/block1")
@@ -131,10 +131,13 @@ def test_rows_are_in_graph_order_and_the_end_points_stay_as_they_are(graph):
     assert end_points == before
 
 
-def test_training_mode_counts_what_the_forward_pass_reads(graph):
+def test_training_mode_has_the_same_parameters(graph):
     rows = ep.summary(tiny(images_placeholder(), is_training=True))
-    assert ep.total(rows).parameters == sum(
-        v.shape.num_elements() for v in tf1.trainable_variables())
+    total = ep.total(rows)
+    trainable, all_of_it = (sum(v.shape.num_elements() for v in variables) for variables in
+                            (tf1.trainable_variables(), tf1.global_variables()))
+    assert (total.parameters, total.trainable_parameters, total.moving_statistics) == (
+        all_of_it, trainable, all_of_it - trainable)
     inference = ep.summary(tiny(images_placeholder(), is_training=False, scope="resnet_v2",
                                 reuse=True))
     assert ep.total(inference).parameters == sum(

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.images import finding, preparation, reading, sources
+from slim_resnet.images import display, finding, preparation, reading, sources
 
 
 def write(path, contents):
@@ -133,3 +133,14 @@ def test_load_images_with_eager_execution_off(tmp_path):
     result = subprocess.run([sys.executable, "-c", script, path], capture_output=True, text=True,
                             check=True, timeout=300)
     assert float(result.stdout) == float(reading.load_images([path], 20).sum())
+
+
+def test_the_callers_default_graph_stays(tmp_path):
+    """Batches are generated, and between two of them the caller builds graphs of its own."""
+    path = write(tmp_path / "a.png", tf.io.encode_png(random_image(7)))
+    with tf.Graph().as_default() as graph:
+        for made in (reading.read_images([path, path], 16, batch_size=1),
+                     display.read_displayed([path, path], 16)):
+            next(made)
+            assert tf.compat.v1.get_default_graph() is graph
+        assert tf.compat.v1.get_default_session() is None

@@ -185,7 +185,7 @@ def test_interrupt_keeps_what_there_is(made, tmp_path, capsys, monkeypatch):
 
 @pytest.mark.parametrize("options, message", [
     (["--benchmark", "{}/none.json"], "none.json: cannot be read"),
-    (["--benchmark", "{}/half.json"], "the benchmark's record is incomplete or damaged"),
+    (["--benchmark", "{}/half.json"], "half.json: is damaged, or not a record of slim-resnet"),
     (["--end-points", "nothing"], "no end point 'nothing'; nearest"),
     (["--labels", "{}/none.txt"], "none.txt: cannot be read"),
     (["--output", "{}/none/r.html"], "none does not exist"),

@@ -186,14 +186,16 @@ def test_parameter_server_that_is_lost_is_given_up(monkeypatch):
     monkeypatch.setattr(cluster_tasks, "LOST_SECONDS", 0.2)
     monkeypatch.setattr(cluster_tasks, "_CHECK_SECONDS", 0.1)
     never = threading.Event()
-    hook = types.SimpleNamespace(seen=None, wake=None, interrupted=False)
+    hook = types.SimpleNamespace(seen=None, wake=None, claim=None,
+                                 interrupted=False)
     with pytest.raises(SlimResnetError, match="a parameter server is out of reach"):
         cluster_tasks.watched(never.wait, Cluster(clusters.free_jobs(1), "worker", 0), hook, print)
 
 
 def test_a_second_ctrl_c_does_not_wait(monkeypatch):
     monkeypatch.setattr(cluster_tasks, "PATIENCE_SECONDS", 0)
-    hook = types.SimpleNamespace(seen=1.0, wake=None, interrupted=False)
+    hook = types.SimpleNamespace(seen=1.0, wake=None, claim=None,
+                                 interrupted=False)
     said = []
 
     def on_message(line):

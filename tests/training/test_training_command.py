@@ -70,7 +70,8 @@ def test_it_learns(run, data, capsys):
                       "--validation", data[1])) == 0
     assert (run / "metrics.jsonl").read_bytes() == before
     out, err = capsys.readouterr()
-    table = [line.rsplit(None, 3) for line in out.splitlines()[2:]]
+    assert out.splitlines()[0] == f"measured on validation images, of {data[1]}"
+    table = [line.rsplit(None, 3) for line in out.splitlines()[3:]]
     assert [row[0].strip() for row in table] == [MOVING, BATCH, AVERAGED]
     assert [row[1] for row in table] == ["24"] * 3
     result = evaluate(run, [data[1]])

@@ -25,8 +25,10 @@ import tensorflow as tf
 from slim_resnet import compat
 from slim_resnet.checkpoint.reader import CheckpointLike, open_checkpoint
 from slim_resnet.checkpoint.recognition import recognise
+from slim_resnet.checkpoint.runs import settings_of
 from slim_resnet.common.environment import PRECISIONS
-from slim_resnet.end_points.keys import check_end_points
+from slim_resnet.common.listing import listed
+from slim_resnet.end_points.keys import choose, choose_one
 from slim_resnet.errors import SlimResnetError, cause_of
 from slim_resnet.inference.folded.graph import IMAGES, RAW_IMAGES, SCALED_IMAGES
 from slim_resnet.inference.folded.live import live_network
@@ -34,6 +36,9 @@ from slim_resnet.inference.folded.network import check_precision, checked_values
 from slim_resnet.resnet_utils import Block
 
 tf1 = tf.compat.v1
+
+# Whose values are those that pixels are scaled to.
+_OF_PIXELS = "inception"
 
 
 class Outputs(typing.NamedTuple):
@@ -56,7 +61,7 @@ class _Fused:
     """A network that is ready to be loaded: its graph, and where its weights come from.
 
     ``record`` is plain data: ``num_classes``, ``channels``, ``heads`` (nodes of logits and
-    predictions), ``end_points`` (nodes by key).
+    predictions), ``keys`` (all that there are), ``end_points`` (nodes by key).
     """
 
     graph_def: tf1.GraphDef
@@ -66,10 +71,11 @@ class _Fused:
 
 
 def _fuse(network, folded, end_points):
-    check_end_points(end_points, folded.end_points)
+    end_points = choose(end_points, folded.end_points)
     heads = [folded.end_points[key] for key in (folded.logits, "predictions") if folded.logits]
     record = {"num_classes": network.num_classes, "channels": network.input_channels,
               "heads": heads,
+              "keys": list(folded.end_points),
               "end_points": {key: folded.end_points[key] for key in end_points}}
     # A network without logits still has something to compute.
     if not (heads or end_points):
@@ -102,9 +108,10 @@ class InferenceModel:
         self.path, self.precision = path, precision
         self.num_classes = fused.record["num_classes"]
         self.parts_s, self.busy_s = parts_s, 0.0
-        self._channels = fused.record["channels"]
+        self._channels, self._keys = fused.record["channels"], fused.record["keys"]
         self._lock = threading.Condition()
         self._running, self._closed = 0, False
+        self._preprocessing = _OF_PIXELS
         started = time.perf_counter()
         with tf.Graph().as_default() as graph:
             tf.import_graph_def(fused.graph_def, name="")
@@ -135,44 +142,48 @@ class InferenceModel:
     @classmethod
     def from_checkpoint(
             cls, path: CheckpointLike, precision: str = PRECISIONS[0],
-            end_points: Iterable[str] = (), *, image_size: int | None = None,
-            output_stride: int | None = None, blocks: Sequence[Block] | None = None
-            ) -> "InferenceModel":
+            end_points: str | Iterable[str] = (), *, image_size: int | None = None,
+            output_stride: int | None = None, blocks: Sequence[Block] | None = None,
+            use_moving_averages: bool | None = None) -> "InferenceModel":
         """Reads and folds a checkpoint's network.
 
         Args:
           path: Anything that `checkpoint.open_checkpoint` opens.
           precision: One of `environment.PRECISIONS`. ``bfloat16`` needs a CPU that has it, and
             oneDNN.
-          end_points: Keys to give beside logits and predictions: those of the unfolded
-            network, and ``global_pool``.
+          end_points: Those to give beside logits and predictions, see `keys.choose`: the
+            unfolded network's, and ``global_pool``.
           image_size: Height and width, in pixels, of all images to come; None takes any, and
             of a network without residual units what its released checkpoint is evaluated at.
           output_stride: As in `resnet_v2.resnet_v2`; not for the blog's network.
           blocks: Table of blocks to take strides and rates from, which no checkpoint
             records; None takes slim's, a stride of 2 in the last unit of every block
             but the last.
+          use_moving_averages: See `checkpoint.open_checkpoint`.
 
         Raises:
           SlimResnetError: The checkpoint cannot be used, or an argument is at fault.
         """
         check_precision(precision)
-        end_points, parts_s = list(end_points), {}
-        with open_checkpoint(path) as opened, _part(parts_s, "read_and_fold"):
+        end_points, parts_s = listed(end_points), {}
+        with open_checkpoint(path, use_moving_averages) as opened, _part(parts_s, "read_and_fold"):
             network = recognise(opened)
             if blocks is not None:
                 network = with_blocks(network, blocks, opened.path)
             shown = opened.path
-            folded = fold(shown, network, checked_values(shown, opened.dtypes, opened.tensor),
+            folded = fold(shown, network, checked_values(shown, opened.dtypes,
+                                                          opened.network_tensor),
                           precision, output_stride, image_size=image_size,
                           with_variables=True)
         with _part(parts_s, "fuse"):
             fused = _fuse(network, folded, end_points)
-        return cls(shown, precision, fused, parts_s)
+        model = cls(shown, precision, fused, parts_s)
+        model._preprocessing = settings_of(path).preprocessing
+        return model
 
     @classmethod
     def from_session(cls, session: tf1.Session, precision: str = PRECISIONS[0],
-                     end_points: Iterable[str] = (), *, image_size: int | None = None
+                     end_points: str | Iterable[str] = (), *, image_size: int | None = None
                      ) -> "InferenceModel":
         """Folds the network of a live session as it is now; later changes do not count.
 
@@ -187,7 +198,7 @@ class InferenceModel:
           SlimResnetError: The session's network cannot be used.
         """
         check_precision(precision)
-        end_points, parts_s = list(end_points), {}
+        end_points, parts_s = listed(end_points), {}
         live, path = live_network(session), "the session"
         with _part(parts_s, "read_and_fold"):
             values = checked_values(path, live.dtypes, live.read)
@@ -215,7 +226,8 @@ class InferenceModel:
 
         Args:
           images: ``[N, H, W, channels]``: float, as `images.preprocess` prepares them, or
-            uint8, pixels from 0 to 255, which become ``2 * (x / 255 - 0.5)``.
+            uint8, pixels from 0 to 255, which become ``2 * (x / 255 - 0.5)``; refused for a
+            run of ours whose images were prepared in another way.
 
         Returns:
           `Outputs`.
@@ -270,6 +282,11 @@ class InferenceModel:
                                   f"{self._image_shape[0]} x {self._image_shape[1]} pixels, not "
                                   f"{shape[1]} x {shape[2]}")
         if images.dtype == np.uint8:
+            if self._preprocessing != _OF_PIXELS:
+                raise SlimResnetError(
+                    f"{self.path}: was trained on images prepared as {self._preprocessing}, and "
+                    "pixels of uint8 would go from -1 to 1; give what images.load_images makes of "
+                    "them")
             return images
         if images.dtype.kind != "f":
             raise SlimResnetError(f"{self.path}: images are float or uint8, not {images.dtype}")
@@ -290,7 +307,16 @@ class InferenceModel:
 
     def features(self, end_points: Any, images: np.ndarray) -> Any:
         """Returns end points that were asked for, as `network.Network.features` does."""
-        return tf.nest.map_structure(self(images).end_points.__getitem__, end_points)
+        keys = tf.nest.map_structure(self._asked_for, end_points)
+        return tf.nest.map_structure(self(images).end_points.__getitem__, keys)
+
+    def _asked_for(self, key):
+        # Among all that there are: the same name is not to mean something else in a part.
+        chosen = choose_one(key, self._keys)
+        if chosen not in self.end_points:
+            raise SlimResnetError(f"{self.path}: the model was made without the end point "
+                                  f"{chosen}; name it in end_points when the model is made")
+        return chosen
 
 
 @contextlib.contextmanager

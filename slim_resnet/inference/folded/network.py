@@ -69,7 +69,7 @@ def build_folded(opened: Checkpoint, images: tf.Tensor, session: tf.compat.v1.Se
     """
     network = recognise(opened)
     folded = fold(opened.path, network, checked_values(opened.path, opened.dtypes,
-                                                        opened.tensor), precision)
+                                                        opened.network_tensor), precision)
     with session.graph.as_default():
         tensors = tf.import_graph_def(
             folded.graph_def, {IMAGES: images}, [f"{node}:0" for node in
