@@ -234,7 +234,7 @@ def test_blog_s_variables_keep_their_names(tmp_path):
 @pytest.mark.parametrize("format, words, message", [
     ("saved_model", ["--end-points", "resnet_v2_50/block9"],
      "no end point 'resnet_v2_50/block9'; nearest: resnet_v2_50/block"),
-    ("frozen", ["--end-points", "block2"], "nearest: resnet_v2_50/block2"),
+    ("frozen", ["--end-points", "blok2"], "nearest: resnet_v2_50/block2"),
     ("saved_model", ["--labels", "{}/source/labels.txt"],
      "labels.txt: has 2 labels, but the checkpoint has 10 classes"),
     ("v1", ["--end-points", "predictions"], "--end-points has no effect on --format v1"),

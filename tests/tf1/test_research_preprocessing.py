@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from slim_resnet.images import reading
+from slim_resnet.images import preparation
 from slim_resnet.tf1.research.preprocessing import (
     cifarnet_preprocessing,
     inception_preprocessing,
@@ -76,7 +76,7 @@ def test_vgg_in_grey_is_refused_as_in_research_slim():
 def test_inception_for_evaluation_is_the_main_packages(seed, size):
     image = image_of(*size, seed)
     (actual,) = run(lambda image: inception_preprocessing.preprocess_image(image, 29, 29), image)
-    np.testing.assert_array_equal(actual, reading.preprocess(image, 29))
+    np.testing.assert_array_equal(actual, preparation.preprocess(image, 29))
 
 
 def test_inception_for_evaluation_without_crop_or_resizing():
