@@ -64,6 +64,7 @@ def bottleneck(inputs: tf.Tensor, depth: int, depth_bottleneck: int, stride: int
     Returns:
       ``[batch, ceil(height / stride), ceil(width / stride), depth]``.
     """
+    resnet_utils.check_graph(inputs)
     with tf1.variable_scope(scope, "bottleneck_v1", [inputs]) as sc:
         if compat.last_dimension(inputs.shape, min_rank=4) == depth:
             shortcut = resnet_utils.subsample(inputs, stride, "shortcut")
@@ -128,6 +129,7 @@ def resnet_v1(inputs: tf.Tensor, blocks: Sequence[Block], num_classes: int | Non
       ValueError: ``output_stride`` cannot be reached, or the variables exist and
         ``reuse`` is not set.
     """
+    resnet_utils.check_graph(inputs)
     resnet_utils.warn_outside_arg_scope(
         "with slim.arg_scope(resnet_v1.resnet_arg_scope()): ...")
     mode = {} if is_training is None else {"is_training": is_training}

@@ -73,7 +73,7 @@ def restore_recognised(session: tf1.Session, checkpoint: Checkpoint,
 
     Args:
       session: A session of their graph.
-      checkpoint: The same `Checkpoint`.
+      checkpoint: The same `Checkpoint`, which says whether averages are taken.
       variables: The variables.
       outer: Name of the variable scope that they were made in.
 

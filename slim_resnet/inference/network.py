@@ -190,14 +190,13 @@ class Network(BuiltNetwork):
 
     def __init__(self, checkpoint: CheckpointLike, image_size: int | None = None,
                  use_moving_averages: bool | None = None) -> None:
-        image_size, self.preprocessing, _ = settings_of(checkpoint, image_size)
-        self.image_size = image_size
         graph = tf.Graph()
         with open_checkpoint(checkpoint, use_moving_averages) as opened, graph.as_default():
+            image_size, self.preprocessing, _ = settings_of(opened, image_size)
+            self.image_size = image_size
             self.moving_averages = opened.use_moving_averages
             self.path, self.recognised = opened.path, recognise(opened)
-            size = image_size or self.recognised.row.evaluated_image_size
-            images = tf1.placeholder(tf.float32, [None, size, size, 3], "images")
+            images = tf1.placeholder(tf.float32, [None, image_size, image_size, 3], "images")
             session = tf1.Session(graph=graph)
             try:
                 self._logits, self._probabilities, end_points = build_network(
