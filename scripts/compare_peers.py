@@ -29,7 +29,7 @@ from slim_resnet.models import MODELS
 
 def build_parser() -> cli.Parser:
     parser = cli.Parser(prog="compare_peers.py", description=__doc__)
-    resnets = [name for name, model in MODELS.items() if model.foldable]
+    resnets = [name for name, model in MODELS.items() if model.variant in ("slim", "blog")]
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--model", choices=resnets, default="resnet_v2_152",
                       help="network to give random weights (default: resnet_v2_152)")

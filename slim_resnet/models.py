@@ -6,95 +6,12 @@ Rows name their builders, which load when they are called.
 
 import dataclasses
 import importlib
-import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.images.settings import IMAGE_SIZE
-
-
-@dataclasses.dataclass(frozen=True)
-class Variant:
-    """A kind of ResNet V2: whose residual units its blocks are made of.
-
-    Attributes:
-      name: What records call it.
-      title: What people call it.
-      module: Holds its ``bottleneck``, ``resnet_v2`` and ``resnet_arg_scope``.
-      conv3_norm: Whether conv3 of a unit has batch norm and ReLU, and no biases. A
-        checkpoint is told by that.
-      conv2_same: Whether TensorFlow's SAME pads conv2 of a strided unit, and not
-        `resnet_utils.conv2d_same`.
-      zero_debias: Whether its arg scope debiases moving means.
-      mode_in_scope: Whether its arg scope takes ``is_training``, and not the builder.
-      dense: Whether it has ``output_stride`` and ``spatial_squeeze``.
-      in_scope: The builder's arguments for which it prints nothing and takes its mode
-        from the arg scope around it.
-    """
-
-    name: str
-    title: str
-    module: str
-    conv3_norm: bool
-    conv2_same: bool
-    zero_debias: bool
-    mode_in_scope: bool
-    dense: bool
-    in_scope: dict[str, Any]
-
-    def load(self) -> types.ModuleType:
-        """Imports and returns its module."""
-        return importlib.import_module(self.module)
-
-    def with_units(self, blocks: Sequence) -> list:
-        """Returns a table of `resnet_utils.Block` with its own units."""
-        return [block._replace(unit_fn=self.load().bottleneck) for block in blocks]
-
-    def arg_scope(self, is_training: Any) -> dict:
-        """Returns its arg scope in a mode, for ``slim.arg_scope``."""
-        import tf_slim as slim
-        if self.mode_in_scope:
-            return self.load().resnet_arg_scope(is_training=is_training)
-        with slim.arg_scope(self.load().resnet_arg_scope()), \
-             slim.arg_scope([slim.batch_norm], is_training=is_training) as scope:
-            return scope
-
-    def build(self, images: Any, blocks: Sequence, num_classes: int | None, *,
-              output_stride: int | None = None, spatial_squeeze: bool = False,
-              **options: Any) -> tuple[Any, dict[str, Any]]:
-        """Builds it from a table of blocks, in the arg scope around it.
-
-        Args:
-          images: ``[batch, height, width, channels]``.
-          blocks: A list of `resnet_utils.Block`.
-          num_classes: Number of logits; None leaves them out.
-          output_stride: As in `resnet_v2.resnet_v2`.
-          spatial_squeeze: As in `resnet_v2.resnet_v2`.
-          **options: ``global_pool``, ``include_root_block``, ``reuse`` and ``scope``.
-
-        Returns:
-          ``(net, end_points)`` as `resnet_v2.resnet_v2` returns them.
-
-        Raises:
-          ValueError: It has no ``output_stride`` or ``spatial_squeeze``, or cannot reach
-            this one.
-        """
-        if self.dense:
-            options.update(output_stride=output_stride, spatial_squeeze=spatial_squeeze)
-        elif output_stride is not None or spatial_squeeze:
-            raise ValueError(f"the {self.name}'s has no output_stride and no spatial_squeeze")
-        return self.load().resnet_v2(images, blocks, num_classes, **self.in_scope, **options)
-
-
-VARIANTS = {variant.name: variant for variant in (
-    Variant("slim", "slim's ResNet V2", "slim_resnet.resnet_v2", conv3_norm=False,
-            conv2_same=False, zero_debias=False, mode_in_scope=False, dense=True,
-            in_scope={"is_training": None}),
-    Variant("blog", "the blog's ResNet V2", "slim_resnet.blog", conv3_norm=True,
-            conv2_same=True, zero_debias=True, mode_in_scope=True, dense=False,
-            in_scope={"announce": None}),
-)}
+from slim_resnet.network_kinds import VARIANTS, SlimNetwork, Variant  # noqa: F401 (its columns)
 
 
 def _network(module: str, function: str, arg_scope: str = "resnet_arg_scope",
@@ -133,8 +50,8 @@ class Model:
         `images.settings.PREPROCESSING`, or None likewise.
       scope: Variable scope.
       variant: A key of `VARIANTS`; None for one that is not built of residual units.
+      network: The `SlimNetwork` of one that is not.
       depth: A key of `resnet_v2.DEPTHS`, whose blocks it has; None for other blocks.
-      foldable: Whether an `inference.InferenceModel` can be made of it.
       trainable: Whether `slim_resnet.training` trains it.
     """
 
@@ -148,8 +65,8 @@ class Model:
     preprocessing: str | None = None
     scope: str | None = None
     variant: str | None = None
+    network: SlimNetwork | None = None
     depth: int | None = None
-    foldable: bool = False
     trainable: bool = False
 
     def checked_image_size(self, image_size: int | None = None) -> int:
@@ -164,8 +81,10 @@ class Model:
             raise SlimResnetError(f"{self.name} needs images of at least {self.min_image_size} x "
                                   f"{self.min_image_size} pixels, not {image_size}")
         if self.max_image_size is not None and image_size > self.max_image_size:
-            raise SlimResnetError(f"{self.name} takes images of {self.image_size} x "
-                                  f"{self.image_size} pixels only, not {image_size}")
+            only = self.min_image_size == self.max_image_size
+            raise SlimResnetError(
+                f"{self.name} takes images of {'' if only else 'at most '}{self.max_image_size} x "
+                f"{self.max_image_size} pixels{' only' if only else ''}, not {image_size}")
         return image_size
 
     def build(self, images: Any, num_classes: int | None, is_training: bool
@@ -184,27 +103,69 @@ class Model:
         return self.builder(images, num_classes or self.num_classes, is_training)
 
 
-_RESIDUAL = dict(evaluated_image_size=IMAGE_SIZE, preprocessing="inception", foldable=True,
-                 trainable=True)
+def _plain(name: str, network: SlimNetwork, scope: str, image_size: int, **columns: Any) -> Model:
+    """Returns the row of a network that is not built of residual units."""
+    def build(images, num_classes, is_training):
+        import tf_slim as slim
+        with slim.arg_scope(network.arg_scope()):
+            return network.build(images, num_classes, is_training)
+    return Model(name, build, image_size, evaluated_image_size=image_size, scope=scope,
+                 network=network, trainable=True, **columns)
+
+
+def _vgg(name: str, title: str) -> Model:
+    # Its first dense layer is a 7 x 7 convolution of the map that 224 pixels give.
+    return _plain(name, SlimNetwork("tf_slim.nets.vgg", name, "vgg_arg_scope", title,
+                                    "conv1/conv1_1/weights", "fc8"),
+                  name, 224, min_image_size=224, max_image_size=224, preprocessing="vgg")
+
+
+def _inception(version: int, first: str, logits: str, image_size: int, aux: str | None = None,
+               **columns: Any) -> Model:
+    module = f"inception_v{version}"
+    return _plain(module, SlimNetwork(f"tf_slim.nets.{module}", module, f"{module}_arg_scope",
+                                      f"Inception V{version}", first, f"Logits/{logits}",
+                                      norm=True, aux=aux),
+                  f"InceptionV{version}", image_size, preprocessing="inception", **columns)
+
+
+# What a released checkpoint was trained with: research/slim's README and the table of
+# preprocessing/preprocessing_factory.py there. The README has V2 evaluated with Inception's
+# preparation at 299. DeepLab's feature_extractor.py has its beta networks take [-1, 1].
+_V2 = dict(evaluated_image_size=IMAGE_SIZE, preprocessing="inception", trainable=True)
+_V1 = dict(evaluated_image_size=224, preprocessing="vgg", trainable=True)
+_BETA = dict(_V1, preprocessing="inception")
 
 _TABLE = (
     # Built from a table of blocks.
-    Model("resnet_v2", None, scope="resnet_v2", variant="slim", **_RESIDUAL),
-    Model("blog_resnet_v2", None, scope="resnet_v2", variant="blog", **_RESIDUAL),
+    Model("resnet_v2", None, scope="resnet_v2", variant="slim", **_V2),
+    Model("blog_resnet_v2", None, scope="resnet_v2", variant="blog", **_V2),
+    Model("resnet_v1", None, scope="resnet_v1", variant="slim_v1", **_V1),
+    Model("resnet_v1_beta", None, scope="resnet_v1", variant="deeplab_v1", **_BETA),
     # Built by name.
     Model("blog_resnet_v2_152",
           _network("slim_resnet.blog", "resnet_v2_152", mode_in_scope=True),
-          scope="resnet_v2_152", variant="blog", depth=152, **_RESIDUAL),
+          scope="resnet_v2_152", variant="blog", depth=152, **_V2),
     *(Model(f"resnet_v2_{depth}", _network("slim_resnet.resnet_v2", f"resnet_v2_{depth}"),
-            scope=f"resnet_v2_{depth}", variant="slim", depth=depth, **_RESIDUAL)
+            scope=f"resnet_v2_{depth}", variant="slim", depth=depth, **_V2)
       for depth in (50, 101, 152, 200)),
-    # Its first dense layer is a 7 x 7 convolution of the map that 224 pixels give.
-    Model("vgg_16", _network("tf_slim.nets.vgg", "vgg_16", "vgg_arg_scope"),
-          min_image_size=224, max_image_size=224),
+    *(Model(f"resnet_v1_{depth}", _network("slim_resnet.resnet_v1", f"resnet_v1_{depth}"),
+            scope=f"resnet_v1_{depth}", variant="slim_v1", depth=depth, **_V1)
+      for depth in (50, 101, 152, 200)),
+    _vgg("vgg_a", "VGG A"), _vgg("vgg_16", "VGG 16"), _vgg("vgg_19", "VGG 19"),
+    _inception(1, "Conv2d_1a_7x7/weights", "Conv2d_0c_1x1", 224,
+               min_image_size=193, max_image_size=224),
+    _inception(2, "Conv2d_1a_7x7/depthwise_weights", "Conv2d_1c_1x1", 224, max_image_size=256),
     # Below 107 pixels the 5 x 5 pool of its auxiliary head has nothing to stand on.
-    Model("inception_v3",
-          _network("tf_slim.nets.inception_v3", "inception_v3", "inception_v3_arg_scope"),
-          image_size=299, min_image_size=107),
+    _inception(3, "Conv2d_1a_3x3/weights", "Conv2d_1c_1x1", 299, "AuxLogits",
+               min_image_size=107, max_image_size=346),
+    # research/slim released no checkpoints of these two: their preparation is assumed.
+    _plain("alexnet_v2", SlimNetwork("tf_slim.nets.alexnet", "alexnet_v2", "alexnet_v2_arg_scope",
+                                     "AlexNet V2", "conv1/weights", "fc8"),
+           "alexnet_v2", 224, min_image_size=195, max_image_size=226, preprocessing="vgg"),
+    _plain("overfeat", SlimNetwork("tf_slim.nets.overfeat", "overfeat", "overfeat_arg_scope",
+                                   "OverFeat", "conv1/weights", "fc8"),
+           "overfeat", 231, min_image_size=231, max_image_size=262, preprocessing="vgg"),
 )
 
 MODELS = {model.name: model for model in _TABLE if model.builder}

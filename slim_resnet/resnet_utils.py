@@ -2,7 +2,7 @@
 
 A drop-in for ``tf_slim.nets.resnet_utils``: `Block`, `subsample`, `conv2d_same`,
 `stack_blocks_dense` and `resnet_arg_scope` keep its names, arguments and defaults.
-Variables, ops and collections are the same too (tests/test_resnet_v2.py).
+Variables, ops and collections are the same too (tests/networks/test_resnet_v2.py).
 """
 
 import inspect
@@ -85,7 +85,7 @@ def conv2d_same(inputs: tf.Tensor, num_outputs: int, kernel_size: int, stride: i
     an even-sized input and on both sides of an odd-sized one, so features move
     against the input. Here ``(effective kernel - 1) // 2`` zeros go before and
     the rest after, whatever the size: the result equals the unstrided SAME
-    convolution followed by `subsample` (tests/test_resnet_utils.py).
+    convolution followed by `subsample` (tests/networks/test_resnet_utils.py).
 
     Args:
       inputs: ``[batch, height, width, channels]``.
@@ -160,7 +160,8 @@ def planned_units(blocks: Sequence[Block], output_stride: int | None = None
 
 @slim.add_arg_scope
 def stack_blocks_dense(net: tf.Tensor, blocks: Sequence[Block], output_stride: int | None = None,
-                       outputs_collections: str | None = None) -> tf.Tensor:
+                       outputs_collections: str | None = None, *,
+                       store_non_strided_activations: bool = False) -> tf.Tensor:
     """Stacks the units of all blocks, each under ``<block scope>/unit_<n>``.
 
     Args:
@@ -170,21 +171,34 @@ def stack_blocks_dense(net: tf.Tensor, blocks: Sequence[Block], output_stride: i
         the first unit strides; the units after it become atrous. None keeps the
         strides as they are.
       outputs_collections: Collection that every block's output is added to.
+      store_non_strided_activations: Whether a block's last unit is built without its
+        stride, which then thins out the block's output behind the collection: the
+        output collected is larger, the numbers that go on are the same. research/slim's.
 
     Returns:
-      The last unit's output.
+      The last block's output.
 
     Raises:
       ValueError: ``output_stride`` is not a product of the first unit strides.
     """
     check_graph(net)
+    if store_non_strided_activations:
+        blocks = [_stride_behind_units(block) for block in blocks]
     for block, units in planned_units(blocks, output_stride):
+        factor = units.pop()["stride"] if store_non_strided_activations else 1
         with tf1.variable_scope(block.scope, "block", [net]) as sc:
             for i, arguments in enumerate(units):
                 with tf1.variable_scope(f"unit_{i + 1}", values=[net]):
                     net = block.unit_fn(net, **arguments)
             net = compat.collect_named_outputs(outputs_collections, sc.name, net)
+            net = subsample(net, factor)
     return net
+
+
+def _stride_behind_units(block):
+    """Returns the block with its last unit's stride in an entry of its own at the end."""
+    *units, last = map(unit_arguments, block.args)
+    return block._replace(args=[*units, dict(last, stride=1), {"stride": last.get("stride", 1)}])
 
 
 def resnet_arg_scope(
@@ -247,6 +261,6 @@ def warn_outside_arg_scope(advice: str) -> None:
     while frame.f_back and frame.f_code.co_filename.startswith(package):
         level, frame = level + 1, frame.f_back
     warnings.warn(
-        "resnet_v2 is being built outside resnet_arg_scope: its convolutions get biases and no "
-        f"batch norm, and no checkpoint will fit. Write: {advice}",
+        "A residual network is being built outside resnet_arg_scope: its convolutions get biases "
+        f"and no batch norm, and no checkpoint will fit. Write: {advice}",
         ArgScopeWarning, stacklevel=level)

@@ -8,6 +8,7 @@ and 100 timed ones.
 import contextlib
 import dataclasses
 import datetime
+import os
 import time
 
 import numpy as np
@@ -16,6 +17,9 @@ import tensorflow as tf
 from slim_resnet import compat, models, timing
 from slim_resnet.benchmark import records
 from slim_resnet.benchmark.servers import RemoteSession, check_device
+from slim_resnet.checkpoint.building import build_recognised, restore_recognised
+from slim_resnet.checkpoint.reader import open_checkpoint
+from slim_resnet.checkpoint.recognition import recognise
 from slim_resnet.common.environment import check_bfloat16, environment
 from slim_resnet.end_points.costs import forward_cost
 from slim_resnet.errors import SlimResnetError, cause_of
@@ -33,12 +37,14 @@ class BenchmarkOptions:
     """What to time and how.
 
     Attributes:
-      models: Names in `models.MODELS`.
+      models: Names in `models.MODELS`; with ``checkpoints`` what their networks are called.
+      checkpoints: What `checkpoint.open_checkpoint` takes: files whose networks are timed,
+        values and all, instead of those of ``models`` with random ones.
       compare: Whether the models are timed in turn, step by step, and not one
         after the other.
       batch_size: Images a step.
       image_size: Height and width in pixels; None takes each model's own.
-      num_classes: Number of logits.
+      num_classes: Number of logits; a checkpoint has its own.
       num_batches: Timed steps.
       burn_in: Untimed steps before them.
       mode: ``forward``, in inference mode; or ``forward-backward``, in training
@@ -56,11 +62,12 @@ class BenchmarkOptions:
       target: ``grpc://HOST:PORT`` of a TensorFlow server; empty for this process.
       step_timeout: How long one step on ``target`` may take, in seconds.
       seed: Graph-level random seed; None for fresh ones.
-      optimize: Whether each network, which must be a ResNet V2, is timed in turn with
-        the `inference.InferenceModel` of the same weights.
+      optimize: Whether each network is timed in turn with the
+        `inference.InferenceModel` of the same weights.
     """
 
     models: tuple = ("blog_resnet_v2_152",)
+    checkpoints: tuple = ()
     compare: bool = False
     batch_size: int = 32
     image_size: int | None = None
@@ -110,20 +117,20 @@ class Prepared:
     build_s: float
 
 
-def prepare(name, options, images=None):
+def prepare(name, options, images=None, checkpoint=None):
     """Builds a network and initialises its variables in a session of its own.
 
     Args:
-      name: Name of the model.
+      name: Name of the model; of a checkpoint's network, what it is called.
       options: `BenchmarkOptions`.
       images: ``[batch, height, width, 3]`` to use instead of random numbers, for
         the inputs ``constant`` and ``feed``.
+      checkpoint: An open `checkpoint.Checkpoint` whose network it is, or None.
 
     Returns:
       A `Prepared`.
     """
-    model = models.find_model(name)
-    image_size = model.checked_image_size(options.image_size)
+    image_size = _row(name, checkpoint).checked_image_size(options.image_size)
     shape = [options.batch_size, image_size, image_size, 3]
     feed_dict = init_feed = None
     started = time.perf_counter()
@@ -145,7 +152,11 @@ def prepare(name, options, images=None):
             inputs = tf1.Variable(initial, trainable=False, name="images",
                                   collections=[tf1.GraphKeys.LOCAL_VARIABLES]).read_value()
         training = options.mode == "forward-backward"
-        output, _ = model.build(inputs, options.num_classes, is_training=training)
+        if checkpoint:
+            output, _ = build_recognised(checkpoint, inputs, training)
+        else:
+            output, _ = models.find_model(name).build(inputs, options.num_classes, training)
+        variables = tf1.global_variables()
         cost = forward_cost(output)
         target = output
         if training:
@@ -161,6 +172,8 @@ def prepare(name, options, images=None):
         if options.target else tf1.Session(graph=graph, config=config)
     try:
         session.run(init, init_feed)
+        if checkpoint:
+            restore_recognised(session, checkpoint, variables)
     except BaseException:
         session.close()
         raise
@@ -169,6 +182,10 @@ def prepare(name, options, images=None):
         info_string = f"{name} {info_string}"
     return Prepared(name, timing.Run(session, target, info_string, feed_dict, options.batch_size),
                     image_size, cost, build_s)
+
+
+def _row(name, checkpoint):
+    return recognise(checkpoint).row if checkpoint else models.find_model(name)
 
 
 class _ModelSession:
@@ -197,7 +214,7 @@ def prepare_optimized(plain, options):
 
 def check(options):
     """Raises `SlimResnetError` for what can be known to fail before any long work."""
-    for name in options.models:
+    for name in () if options.checkpoints else options.models:
         models.find_model(name).checked_image_size(options.image_size)
     check_device(options.target, options.device)
 
@@ -223,6 +240,35 @@ def run_benchmark(options, images_of_size=None, announce=lambda message: None, t
       SlimResnetError: TensorFlow could not run the network.
     """
     check(options)
+    with contextlib.ExitStack() as stack:
+        opened = [stack.enter_context(open_checkpoint(path)) for path in options.checkpoints]
+        checkpoints = dict(zip(_names(opened), opened, strict=True))
+        if checkpoints:
+            options = dataclasses.replace(options, models=tuple(checkpoints))
+        runs = _run_groups(options, checkpoints, images_of_size, announce, trace, on_step)
+    return {
+        "format": records.FORMAT,
+        "date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+        "options": dataclasses.asdict(options),
+        "environment": {
+            **environment(), "onednn": compat.onednn_enabled(),
+            "devices": [device.name for device in tf.config.list_physical_devices()]},
+        "runs": runs,
+    }
+
+
+def _names(checkpoints):
+    """Returns what to call the networks of checkpoints: as the table does, else as the file."""
+    names = [recognise(opened).model or os.path.basename(opened.path) for opened in checkpoints]
+    for name in names:
+        if names.count(name) > 1:
+            raise SlimResnetError(f"{checkpoints[names.index(name)].path}: {name} is to be timed "
+                                  "twice; give one checkpoint of it")
+    return names
+
+
+def _run_groups(options, checkpoints, images_of_size, announce, trace, on_step):
+    """Times the networks, all in turn or one after the other; returns a record of each."""
     groups = [options.models] if options.compare else [(name,) for name in options.models]
     runs = []
     for names in groups:
@@ -231,9 +277,10 @@ def run_benchmark(options, images_of_size=None, announce=lambda message: None, t
             prepared = []
             for name in names:
                 announce(f"building {name}")
+                checkpoint = checkpoints.get(name)
                 images = images_of_size and images_of_size(
-                    models.find_model(name).checked_image_size(options.image_size))
-                prepared.append(prepare(name, options, images))
+                    _row(name, checkpoint).checked_image_size(options.image_size))
+                prepared.append(prepare(name, options, images, checkpoint))
                 stack.callback(prepared[-1].run.session.close)
                 if options.optimize:
                     announce(f"folding {name}, {options.precision}")
@@ -252,15 +299,7 @@ def run_benchmark(options, images_of_size=None, announce=lambda message: None, t
                 break
             if trace:
                 trace(trace_step(prepared[-1].run))
-    return {
-        "format": records.FORMAT,
-        "date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
-        "options": dataclasses.asdict(options),
-        "environment": {
-            **environment(), "onednn": compat.onednn_enabled(),
-            "devices": [device.name for device in tf.config.list_physical_devices()]},
-        "runs": runs,
-    }
+    return runs
 
 
 def trace_step(run):

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from slim_resnet.common.files import positive, read_json
 from slim_resnet.common.spread import median_ratio, ratios, spread, spread_text
 from slim_resnet.common.tables import format_table
+from slim_resnet.errors import SlimResnetError
 
 FORMAT = "slim_resnet benchmark 1"
 
@@ -19,6 +20,8 @@ OPTIMIZED = " optimized"
 # again as those of VGGNet and Inception V3.
 CLAIMED_RATIO = 1.5
 CLAIM = ("blog_resnet_v2_152", ("vgg_16", "inception_v3"))
+# What the released checkpoint holds: slim's network of the same depth.
+SLIM_152 = "resnet_v2_152"
 
 
 def _durations(value):
@@ -106,10 +109,16 @@ def claim_ratios(record: dict) -> dict[str, float]:
     Empty unless the record is of the blog's three networks, timed in turn.
     """
     durations = {run["model"]: run["durations_s"] for run in record["runs"]}
-    resnet, others = CLAIM
+    resnet, others = _compared_resnet(record), CLAIM[1]
     if not record["options"]["compare"] or not {resnet, *others} <= durations.keys():
         return {}
     return {other: median_ratio(durations[resnet], durations[other]) for other in others}
+
+
+def _compared_resnet(record):
+    """Returns the name of a record's ResNet V2 152: the post's, or slim's of the same depth."""
+    names = [run["model"] for run in record["runs"]]
+    return next((name for name in (CLAIM[0], SLIM_152) if name in names), None)
 
 
 def claim_table(records: Iterable[dict]) -> list[str]:
@@ -122,7 +131,10 @@ def claim_table(records: Iterable[dict]) -> list[str]:
     records = [record for record in records if claim_ratios(record)]
     if not records:
         return []
-    resnet, _ = CLAIM
+    resnet = _compared_resnet(records[0])
+    if any(_compared_resnet(record) != resnet for record in records):
+        raise SlimResnetError(f"{CLAIM[0]} and {SLIM_152} are two networks; show their records "
+                              "one at a time")
     measured = [claim_ratios(record) for record in records]
     runs = [{run["model"]: run for run in record["runs"]} for record in records]
     rows = []

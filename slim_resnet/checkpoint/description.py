@@ -8,7 +8,8 @@ import numpy as np
 
 from slim_resnet.common import counts
 from slim_resnet.common.tables import format_table
-from slim_resnet.models import VARIANTS
+from slim_resnet.errors import SlimResnetError
+from slim_resnet.models import MODELS, VARIANTS
 
 if TYPE_CHECKING:
     from slim_resnet.checkpoint.reader import Checkpoint
@@ -61,12 +62,9 @@ def largest_difference(a: np.ndarray, b: np.ndarray) -> float | None:
 
 def variable_row(checkpoint: "Checkpoint", recognised: "Recognised", name: str) -> dict[str, Any]:
     """Returns what names and shapes say of one variable, a row of `description`."""
-    # recognition needs the reader, and with it TensorFlow.
-    from slim_resnet.checkpoint.recognition import leftover_kind
     shape = checkpoint.shapes[name]
-    leftover = None if name in recognised.variables else leftover_kind(name) or "other"
     return dict(name=name, shape=list(shape), dtype=checkpoint.dtypes[name],
-                values=math.prod(shape), kind=counts.kind_of(name, leftover))
+                values=math.prod(shape), kind=counts.kind_of(name, recognised.kinds.get(name)))
 
 
 def description(checkpoint: "Checkpoint", recognised: "Recognised",
@@ -75,17 +73,21 @@ def description(checkpoint: "Checkpoint", recognised: "Recognised",
 
     Args:
       checkpoint: A `Checkpoint`.
-      recognised: Its `Recognised`.
+      recognised: Its `Recognised`, or the `UnbuildableNetwork` that it is.
       rows: A `variable_row` for each variable, or more.
     """
+    unbuildable = isinstance(recognised, SlimResnetError)
     return {
         "path": checkpoint.path, "format": checkpoint.format, "file_bytes": checkpoint.file_bytes,
-        "network": {
-            "variant": recognised.variant, "depth": recognised.depth, "scope": recognised.scope,
-            "num_classes": recognised.num_classes, "input_channels": recognised.input_channels,
-            "root_block": recognised.root_block,
+        "network": {"title": recognised.title, "buildable": False} if unbuildable else {
+            "model": recognised.model, "variant": recognised.variant, "depth": recognised.depth,
+            "scope": recognised.scope, "num_classes": recognised.num_classes,
+            "input_channels": recognised.input_channels, "root_block": recognised.root_block,
+            "batch_norm_scale": recognised.batch_norm_scale, "missing": recognised.missing,
+            "assumed": recognised.assumed,
             "blocks": [{"scope": block.scope, "units": block.args}
                        for block in recognised.blocks]},
+        "selection": checkpoint.selection.record(),
         "leftovers": recognised.leftovers,
         "moving_averages": checkpoint.use_moving_averages,
         "totals": {"variables": len(rows), **counts.count(
@@ -104,23 +106,38 @@ def description_lines(record: dict[str, Any]) -> list[str]:
 def description_items(record: dict[str, Any]) -> dict[str, str]:
     """Returns what a `description` says of the whole, by name: a dict of strings."""
     network, totals = record["network"], record["totals"]
-    blocks = network["blocks"]
-    classes = network["num_classes"]
-    return {
-        "network": VARIANTS[network["variant"]].title
-        + (f" {network['depth']}" if network["depth"] else "")
-        + f", blocks of {', '.join(str(len(block['units'])) for block in blocks)} units and "
-        + f"{', '.join(str(block['units'][-1]['depth']) for block in blocks)} channels"
-        + ("" if network["root_block"] else ", no root block"),
-        "scope": network["scope"] or "(none)",
-        "classes": {None: "none, no logits: features only",
-                    1001: "1001, class 0 is background"}.get(classes, str(classes)),
+    beside = {
         "leftovers": ", ".join(f"{count} {kind}" for kind, count
                                in record["leftovers"].items()) or "none",
         "parameters": counts.text(totals),
         "beside": f"{counts.text_beside(totals)}; {totals['variables']} variables in all",
         **({"averages": _averages_text(record)} if totals["averaged_weights"] else {}),
     }
+    if network.get("buildable") is False:
+        return {"network": f"{network['title']}, which tf_slim does not ship: it cannot be built "
+                           "here", **beside}
+    classes = network["num_classes"]
+    return {
+        "network": _network_text(network),
+        "scope": network["scope"] or "(none)",
+        "classes": {None: "none, no logits: features only",
+                    1001: "1001, class 0 is background"}.get(classes, str(classes)),
+        **network["assumed"],
+        **beside,
+    }
+
+
+def _network_text(network):
+    if network["variant"] is None:
+        return MODELS[network["model"]].network.title
+    blocks = network["blocks"]
+    return (
+        VARIANTS[network["variant"]].title
+        + (f" {network['depth']}" if network["depth"] else "")
+        + f", blocks of {', '.join(str(len(block['units'])) for block in blocks)} units and "
+        + f"{', '.join(str(block['units'][-1]['depth']) for block in blocks)} channels"
+        + ("" if network["root_block"] else ", no root block")
+        + ("" if network["batch_norm_scale"] else ", no gamma"))
 
 
 def _averages_text(record):

@@ -10,7 +10,8 @@ from slim_resnet.errors import SlimResnetError
 tf1 = tf.compat.v1
 
 # How names of slim's variables end.
-_ENDS = frozenset(["weights", "biases", "gamma", "beta", "moving_mean", "moving_variance"])
+_ENDS = frozenset(["weights", "depthwise_weights", "pointwise_weights", "biases", "gamma", "beta",
+                   "moving_mean", "moving_variance"])
 _DTYPES = frozenset(dtype.as_datatype_enum for dtype in (tf.float32, tf.float64, tf.float16,
                                                          tf.bfloat16))
 # One number may stand for all of a constant; the statistics of a new network do.

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from slim_resnet.checkpoint import table
 from slim_resnet.errors import SlimResnetError
+from slim_resnet.released import advice
 
 # The names of a checkpoint's files, behind its prefix.
 _PART_OF_V2 = re.compile(r"\.(index|meta|data-\d{5}-of-\d{5})$")
@@ -86,7 +87,7 @@ def locate(path: str) -> Location:
     if any(n.startswith(name + ".data-") or n == name + ".meta"
            for n in _names_in(folder or ".", shown)):
         raise SlimResnetError(f"{shown}: half a checkpoint: there is no {name}.index")
-    raise SlimResnetError(f"{shown}: no such checkpoint")
+    raise SlimResnetError(f"{shown}: no such checkpoint{advice(shown)}")
 
 
 def _at_prefix(prefix, shown):

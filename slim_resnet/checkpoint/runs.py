@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from slim_resnet.common.files import read_json
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.models import TRAINABLE
 
 if TYPE_CHECKING:
     from slim_resnet.checkpoint.reader import CheckpointLike
@@ -42,7 +41,8 @@ def settings_of(checkpoint: "CheckpointLike", image_size: int | None = None,
                 preprocessing: str | None = None, labels: str | None = None) -> Settings:
     """Fills in what was not asked for: as `training.train` recorded it, else as the table has it.
 
-    All networks that `recognition` knows are prepared alike, so that the file is not read.
+    The names and shapes of the checkpoint's variables are read where they decide: where a size
+    or a preparation is not asked for and no run of ours has recorded them.
 
     Args:
       checkpoint: Anything that `slim_resnet.checkpoint` opens.
@@ -51,13 +51,21 @@ def settings_of(checkpoint: "CheckpointLike", image_size: int | None = None,
       labels: Labels file, or None.
 
     Raises:
-      SlimResnetError: A run's record beside the checkpoint is damaged.
+      SlimResnetError: A run's record beside the checkpoint is damaged; or the checkpoint
+        cannot be read.
     """
     folder, record = run_of(checkpoint)
-    model = TRAINABLE["resnet_v2"]
-    known = (model.evaluated_image_size, model.preprocessing, None) if record is None else (
-        record["options"]["image_size"], record["options"]["preprocessing"],
-        os.path.join(folder, LABELS))
+    if record is not None:
+        known = (record["options"]["image_size"], record["options"]["preprocessing"],
+                 os.path.join(folder, LABELS))
+    elif None in (image_size, preprocessing):
+        from slim_resnet.checkpoint.reader import open_checkpoint
+        from slim_resnet.checkpoint.recognition import recognise
+        with open_checkpoint(checkpoint) as opened:
+            row = recognise(opened).row
+        known = (row.evaluated_image_size, row.preprocessing, None)
+    else:
+        known = (image_size, preprocessing, None)
     return Settings(*(asked if asked is not None else own for asked, own in
                       zip((image_size, preprocessing, labels), known)))
 

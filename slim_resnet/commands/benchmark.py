@@ -2,6 +2,8 @@
 
     slim-resnet benchmark
     slim-resnet benchmark --model resnet_v2_50 resnet_v2_101 --json run.json
+    slim-resnet benchmark --compare resnet_v1_50 resnet_v2_50
+    slim-resnet benchmark --checkpoint resnet_v2_50.ckpt
     slim-resnet benchmark --show run.json
 
 Prints the blog's lines. The record that --json writes holds every option, every
@@ -27,12 +29,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what = parser.add_argument_group("what is timed")
     what.add_argument("--model", nargs="+", metavar="NAME", choices=MODELS,
                       help=f"one or several of {', '.join(MODELS)} (default: blog_resnet_v2_152)")
-    what.add_argument("--compare", action="store_true",
-                      help="the blog's three networks in turn, step by step, and its claim: "
-                           + ", ".join(COMPARED))
+    what.add_argument("--compare", nargs="*", metavar="NAME", choices=MODELS,
+                      help="these in turn, step by step (default: the blog's three, "
+                           f"{', '.join(COMPARED)}, and its claim)")
+    what.add_argument("--checkpoint", nargs="+", metavar="CHECKPOINT",
+                      help="the networks of these files, with their values and classes; with "
+                           "--compare in turn")
     what.add_argument("--batch-size", type=positive_int, default=32, metavar="N")
     what.add_argument("--image-size", type=positive_int, metavar="PIXELS",
-                      help="default: 224, and 299 for inception_v3")
+                      help="default: the network's own, 224 for most, 299 for inception_v3")
     what.add_argument("--num-classes", type=positive_int, default=1000, metavar="N")
     what.add_argument("--num-batches", type=positive_int, default=100, metavar="N",
                       help="timed steps (default: 100)")
@@ -62,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--step-timeout", type=positive_int, metavar="SECONDS",
                      help="with --target: how long one step may take (default: 600)")
     how.add_argument("--optimize", action="store_true",
-                     help="time each ResNet in turn with its optimised form, and print the "
+                     help="time each network in turn with its optimised form, and print the "
                           "ratio; images are fed; turns oneDNN on unless "
                           "TF_ENABLE_ONEDNN_OPTS is set")
     out = parser.add_argument_group("what is written")
@@ -98,40 +103,48 @@ def _measure(arguments, timed, images_of_size, trace):
         print("\n".join(["", *records.run_table(record)]))
     if arguments.optimize:
         print("\n".join(["", *records.optimized_lines(record)]))
-    if arguments.compare:
-        print("\n".join(["", *records.claim_table([record])]))
+    claim = records.claim_table([record]) if arguments.compare is not None else None
+    if claim:
+        print("\n".join(["", *claim]))
     progress.write_record(record, arguments.json)
     if arguments.plot:
         from slim_resnet.benchmark.plot import plot_benchmark
         plot_benchmark(record, arguments.plot)
-    partial = len(record["runs"]) < len(timed.models) or any(
+    partial = len(record["runs"]) < len(record["options"]["models"]) or any(
         one["partial"] for one in record["runs"])
     return 130 if partial else 0
 
 
 def _check(arguments):
     """Checks what can be checked without TensorFlow, cheapest first."""
-    if arguments.compare and arguments.model:
+    compare = arguments.compare is not None
+    if compare and arguments.model:
         raise SlimResnetError("--compare and --model exclude each other; --compare times "
-                              + ", ".join(COMPARED))
-    names = tuple(arguments.model or (COMPARED if arguments.compare else COMPARED[:1]))
+                              f"{', '.join(COMPARED)}, or those that it names")
+    if arguments.checkpoint and (arguments.model or arguments.compare):
+        raise SlimResnetError("--checkpoint and the names of models exclude each other; a "
+                              "checkpoint's network is its own")
+    if arguments.checkpoint and arguments.images:
+        raise SlimResnetError("--images does not go with --checkpoint; leave it out")
+    names = () if arguments.checkpoint else tuple(
+        arguments.model or arguments.compare or (COMPARED if compare else COMPARED[:1]))
     if len(set(names)) < len(names):
-        raise SlimResnetError("--model names a network twice")
+        raise SlimResnetError(f"--{'compare' if compare else 'model'} names a network twice")
     image_sizes = {MODELS[name].checked_image_size(arguments.image_size) for name in names}
     if arguments.images and arguments.input == "random":
         raise SlimResnetError("--images goes with --input feed or constant, not random")
     if arguments.precision == "bfloat16":
         check_bfloat16()
-    if arguments.trace and len(names) > 1:
+    if arguments.trace and len(arguments.checkpoint or names) > 1:
         raise SlimResnetError("--trace takes one model")
     if arguments.optimize:
-        _check_optimize(arguments, names)
+        _check_optimize(arguments)
     options.check_files(arguments.json, arguments.trace, plot=arguments.plot)
     images_of_size = None
     if arguments.images:
         images_of_size = _image_batches(arguments.images, arguments.batch_size, image_sizes)
     fields = {name: getattr(arguments, name) for name in (
-        "compare", "batch_size", "image_size", "num_classes", "num_batches", "burn_in", "mode",
+        "batch_size", "image_size", "num_classes", "num_batches", "burn_in", "mode",
         "images", "fetch", "precision", "intra_op_threads", "inter_op_threads", "device", "target",
         "seed", "optimize")}
     if arguments.step_timeout is not None:
@@ -140,14 +153,12 @@ def _check(arguments):
                                   "end at Ctrl-C")
         fields["step_timeout"] = arguments.step_timeout
     default_input = "feed" if arguments.images or arguments.optimize else "random"
-    return ({**fields, "models": names, "input": arguments.input or default_input},
+    return ({**fields, "models": names, "checkpoints": tuple(arguments.checkpoint or ()),
+             "compare": compare, "input": arguments.input or default_input},
             images_of_size)
 
 
-def _check_optimize(arguments, names):
-    others = [name for name in names if not MODELS[name].foldable]
-    if others:
-        raise SlimResnetError(f"--optimize takes ResNets only, not {', '.join(others)}")
+def _check_optimize(arguments):
     for option, wanted in (("mode", "forward"), ("input", "feed"), ("fetch", "output"),
                            ("device", None), ("target", "")):
         if getattr(arguments, option) not in (None, wanted):

@@ -1,4 +1,4 @@
-"""Write data to try things on: images, real and free of rights, that packages ship.
+"""Write data to try things on: images that packages ship, and released checkpoints.
 
     slim-resnet data digits digits
     slim-resnet train digits/train.npz --validation digits/test.npz --output run \\
@@ -12,11 +12,17 @@
 digits       scikit-learn's handwritten digits, as .npz files and as class folders of PNG
 photographs  crops of scikit-image's photographs as class folders of PNG, and the photographs;
              a class is a photograph, so what is learnt is which one a crop is of
+checkpoint   a checkpoint that research/slim released, downloaded (what is there of it is not
+             fetched twice), verified and unpacked as DIR/NAME.ckpt:
+             slim-resnet data checkpoint resnet_v2_50 checkpoints
 """
 
 import argparse
 
-HELP = "write digits or photographs as data to train on (extra: experiments)"
+from slim_resnet.commands import progress
+from slim_resnet.released import PLACE, RELEASED
+
+HELP = "digits or photographs to train on (extra: experiments), released checkpoints"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,9 +31,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                        ("photographs", "crops of scikit-image's photographs")):
         kinds.add_parser(kind, help=text, description=text).add_argument(
             "folder", metavar="DIR", help="folder to make")
+    text = "a checkpoint that research/slim released"
+    checkpoint = kinds.add_parser("checkpoint", help=text, description=text)
+    checkpoint.add_argument("name", metavar="NAME", choices=RELEASED,
+                            help=f"one of {', '.join(RELEASED)}")
+    checkpoint.add_argument("folder", metavar="DIR", help="where it goes")
+    checkpoint.add_argument("--place", default=PLACE, metavar="URL",
+                            help="what the archives' addresses begin with (default: %(default)s)")
 
 
 def run(arguments: argparse.Namespace) -> None:
+    if arguments.kind == "checkpoint":
+        _fetch(arguments)
+        return
     if arguments.kind == "digits":
         from slim_resnet.experiments.digits import write_digits
         counts = write_digits(arguments.folder)
@@ -38,3 +54,16 @@ def run(arguments: argparse.Namespace) -> None:
         what = "crops", "as class folders of PNG, and the photographs"
     print(f"{arguments.folder}: {counts['train']} {what[0]} to train on and {counts['test']} to "
           f"test on, {what[1]}")
+
+
+def _fetch(arguments):
+    from slim_resnet.checkpoint.fetching import fetch
+
+    def megabytes(chunks, total, done):
+        return progress.with_progress(chunks, total, "bytes", done, size=len)
+
+    path = fetch(arguments.name, arguments.folder, arguments.place, progress=megabytes,
+                 verifying=lambda names, total: progress.with_progress(names, total, "variables"))
+    one = RELEASED[arguments.name]
+    print(f"{path}: {one.name}, {one.num_classes} classes, published top-1 {one.top_1} % and top-5 "
+          f"{one.top_5} %")

@@ -54,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_preparation(parser, "; a MODEL's own")
     options.add_moving_averages(parser)
     options.add_batch_size(parser)
+    options.add_selection(parser)
     parser.set_defaults(complete=_complete)
 
 
@@ -68,13 +69,13 @@ def _complete(arguments):
         if arguments.images:
             raise SlimResnetError(f"images need {why}")
         options.refuse(arguments, ("preprocessing", "labels"), f"needs {why}")
+        options.refuse_selection(arguments, model.name)
         options.refuse_moving_averages(arguments, f"needs {why}")
         arguments.image_size = model.checked_image_size(arguments.image_size)
         possible = ["diagram"]
     else:
         why = "images"
         options.refuse(arguments, ("num-classes",), "is for a MODEL; a checkpoint has its own")
-        options.complete(arguments)
         possible = [kind for kind, of_images in KINDS.items() if arguments.images or not of_images]
     for kind in arguments.kinds or ():
         if kind not in possible:
@@ -85,6 +86,8 @@ def _complete(arguments):
     if arguments.end_points and "maps" not in wanted:
         raise SlimResnetError("--end-points says which maps to draw, and no maps are drawn")
     check_folder(arguments.output)
+    if not model:
+        options.complete(arguments)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -109,9 +112,10 @@ def run(arguments: argparse.Namespace) -> int:
         kinds = _kinds(arguments, found, opened.path)
         names = None
         if arguments.labels or "evidence" in kinds:
-            labels = settings_of(arguments.checkpoint, labels=arguments.labels).labels
+            labels = settings_of(arguments.checkpoint, arguments.image_size,
+                                 arguments.preprocessing, arguments.labels).labels
             names = class_names(classes_of(opened), labels)
-        described = diagram.of_recognised(found)
+        described = diagram.of_recognised(found) if "diagram" in kinds else None
         network = Network(opened, arguments.image_size) if kinds != ["diagram"] else None
     causes, status = [], 0
     with network or contextlib.nullcontext():
@@ -122,7 +126,7 @@ def run(arguments: argparse.Namespace) -> int:
         if "filters" in kinds:
             from slim_resnet.pictures import feature_maps
             _write(arguments, "filters", feature_maps.draw_filters(
-                network.variable("conv1/weights"), theme=_theme(arguments)))
+                network.variable(network.recognised.first_weights), theme=_theme(arguments)))
         if keys or "evidence" in kinds:
             status = _draw_images(arguments, network, paths, names if "evidence" in kinds else None,
                                   keys, causes)
@@ -136,8 +140,12 @@ def _kinds(arguments, found, path):
     absent = {}
     if found.num_classes is None:
         absent["evidence"] = "no logits"
-    if not found.root_block:
-        absent["filters"] = "no first 7x7 convolution"
+    elif not (found.variant or found.row.network.norm):
+        absent["evidence"] = "no global average pooling before its logits"
+    if found.first_weights is None or not found.first_weights.endswith("/weights"):
+        absent["filters"] = "no first convolution of the images' colours"
+    if found.variant is None:
+        absent["diagram"] = "no residual blocks"
     for kind in set(arguments.kinds or ()) & set(absent):
         raise SlimResnetError(f"{path}: has {absent[kind]}, so there is nothing for --kinds {kind}")
     return arguments.kinds or [kind for kind, of_images in KINDS.items() if kind not in absent
@@ -147,7 +155,7 @@ def _kinds(arguments, found, path):
 def _draw_images(arguments, network, paths, names, keys, causes):
     from slim_resnet.images import display
     from slim_resnet.pictures import class_activation, class_evidence, feature_maps, inspection
-    place = class_activation.placement(network)
+    place = class_activation.placement(network) if names is not None else None
     found = display.read_displayed(paths, arguments.image_size, arguments.preprocessing)
     done = 0
     try:

@@ -1,4 +1,4 @@
-"""Train a ResNet V2, or fine-tune a checkpoint.
+"""Train a network, or fine-tune a checkpoint.
 
     slim-resnet train flowers --output flowers-run --model resnet_v2_50 --steps 20000
     slim-resnet data digits digits
@@ -86,10 +86,10 @@ def _add_network(group):
 
 def _add_images(group):
     group.add_argument("--image-size", type=positive_int, metavar="PIXELS",
-                       help="(default: %(default)s)")
+                       help="(default: the network's own, 224 for ResNets)")
     group.add_argument("--preprocessing", choices=("inception", "none"),
                        help="inception: values from -1 to 1; none: from 0 to 255 "
-                       "(default: %(default)s)")
+                       "(default: as the network's released checkpoint was trained)")
     group.add_argument("--augmentation", choices=training_options.AUGMENTATIONS,
                        help="inception: random crop, flip and colours; flip: prepared as for "
                        "evaluation, and flip; none, for digits say (default: %(default)s)")

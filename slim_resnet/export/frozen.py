@@ -31,7 +31,8 @@ def export_frozen(
       checkpoint: Anything that `open_checkpoint` opens.
       output: File to write.
       end_points: See `keys.choose`; None takes pooled features, logits and predictions.
-      image_size: Fixes H and W, in pixels; None leaves them open.
+      image_size: Fixes H and W, in pixels; None leaves them open, if the network has
+        residual units, and takes what its released checkpoint is evaluated at otherwise.
       optimize: See `export_saved_model`.
       precision: See `export_saved_model`.
       use_moving_averages: See `checkpoint.open_checkpoint`.
@@ -46,8 +47,11 @@ def export_frozen(
     with open_checkpoint(checkpoint, use_moving_averages) as opened, \
          tf.Graph().as_default() as graph, tf1.Session() as session:
         build = network_builder(optimize, precision)
-        record = metadata(recognise(opened), optimized=optimize, precision=precision,
+        recognised = recognise(opened)
+        record = metadata(recognised, optimized=optimize, precision=precision,
                           moving_averages=opened.use_moving_averages)
+        if recognised.variant is None:
+            image_size = image_size or recognised.row.evaluated_image_size
         prepared = tf1.placeholder(tf.float32, [None, image_size, image_size, 3], "images")
         _, _, known = build(opened, prepared, session)
         outputs = [tf.identity(tensor, f"end_points/{key}")

@@ -72,7 +72,9 @@ def export_saved_model(
         record = dict(metadata(recognised, optimized=optimize, precision=precision,
                                moving_averages=opened.use_moving_averages),
                       image_size_pixels=image_size, preprocessing=preprocessing)
-        signatures = _signatures(opened, recognised, session, build, end_points, labels,
+        # Without residual units a network is built for one size.
+        size = None if recognised.variant else image_size
+        signatures = _signatures(opened, recognised, size, session, build, end_points, labels,
                                  lambda contents: preprocess(
                                      decode(contents), image_size, preprocessing))
         with temporary_folder(output) as folder:
@@ -95,9 +97,9 @@ def _check_absent(output):
         raise SlimResnetError(f"{output}: exists already; name a folder to make")
 
 
-def _signatures(opened, recognised, session, build, end_points, labels, prepare):
+def _signatures(opened, recognised, size, session, build, end_points, labels, prepare):
     """Builds the graph of a SavedModel; returns its signatures by name."""
-    shape = [None, None, None, 3]
+    shape = [None, size, size, 3]
     if recognised.num_classes is None:
         if labels is not None:
             raise SlimResnetError(f"{labels}: names classes, but {opened.path} has no logits")

@@ -20,7 +20,7 @@ from slim_resnet.inference.network import build_network
 
 METADATA = "slim_resnet_metadata"
 # Last parts of the end points that are exported unless others are named.
-_HEAD = ("global_pool", "logits", "predictions")
+_HEAD = ("global_pool", "logits", "fc8", "predictions")
 
 
 def metadata(recognised: Recognised, **computed: Any) -> dict[str, Any]:
@@ -32,9 +32,10 @@ def metadata(recognised: Recognised, **computed: Any) -> dict[str, Any]:
         of its layers, and ``moving_averages``, whether it has the averages of its weights.
     """
     return {**computed, "slim_resnet_version": slim_resnet.__version__,
-            "tensorflow_version": tf.__version__, "variant": recognised.variant,
+            "tensorflow_version": tf.__version__, "title": recognised.title,
+            "model": recognised.model, "variant": recognised.variant,
             "depth": recognised.depth, "scope": recognised.scope,
-            "num_classes": recognised.num_classes}
+            "num_classes": recognised.num_classes, "assumed": recognised.assumed}
 
 
 def network_builder(optimize: bool, precision: str) -> Callable[..., tuple]:
@@ -55,7 +56,7 @@ def chosen_end_points(keys: str | Sequence[str] | None, known: dict[str, tf.Tens
                       ) -> dict[str, tf.Tensor]:
     """Returns the end points that were asked for, or the head's."""
     if keys is None:
-        keys = [key for key in known if key.rsplit("/", 1)[-1] in _HEAD]
+        keys = [key for key in known if key.rsplit("/", 1)[-1].lower() in _HEAD]
     return {key: known[key] for key in choose(keys, known)}
 
 

@@ -18,7 +18,8 @@ def read_labels(path: str | os.PathLike, num_classes: int | None = None) -> list
     Args:
       path: UTF-8 text file with ``num_classes`` lines, in order of class numbers, or
         each with its number before it as slim writes them, ``0:daisy``. For 1001
-        classes, 1000 lines will do: background is put before them.
+        classes, 1000 lines will do: background is put before them. For 1000, 1001 will do
+        that begin with background, which ResNet V1 and VGG have not.
       num_classes: Classes of the checkpoint; None takes any number of lines.
 
     Returns:
@@ -42,6 +43,9 @@ def read_labels(path: str | os.PathLike, num_classes: int | None = None) -> list
     with_background = num_classes == CLASSES_WITH_BACKGROUND
     if with_background and len(labels) == num_classes - 1:
         return [BACKGROUND, *labels]
+    if (num_classes == CLASSES_WITH_BACKGROUND - 1 and len(labels) == CLASSES_WITH_BACKGROUND
+            and labels[0].lower() == BACKGROUND):
+        return labels[1:]
     if num_classes is not None and len(labels) != num_classes:
         raise SlimResnetError(
             f"{path}: has {len(labels)} labels, but the checkpoint has {num_classes} classes; "

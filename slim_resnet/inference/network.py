@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from slim_resnet.checkpoint.building import build_from_checkpoint, build_recognised
 from slim_resnet.checkpoint.reader import Checkpoint, CheckpointLike, open_checkpoint
-from slim_resnet.checkpoint.recognition import recognise
+from slim_resnet.checkpoint.recognition import Recognised, recognise
 from slim_resnet.checkpoint.runs import settings_of
 from slim_resnet.common.environment import PRECISIONS
 from slim_resnet.common.listing import listed
@@ -25,7 +25,7 @@ def classes_of(opened: Checkpoint) -> int:
     """Returns how many classes an open `checkpoint.Checkpoint` tells apart.
 
     Raises:
-      SlimResnetError: It holds no logits, or no ResNet V2.
+      SlimResnetError: It holds no logits, or no network that can be built.
     """
     num_classes = recognise(opened).num_classes
     if num_classes is None:
@@ -36,7 +36,7 @@ def classes_of(opened: Checkpoint) -> int:
 
 def build_network(opened: Checkpoint, images: tf.Tensor, session: tf1.Session) -> tuple[
         tf.Tensor | None, tf.Tensor | None, dict[str, tf.Tensor]]:
-    """Builds and restores a checkpoint's network, the same way for slim's and the blog's.
+    """Builds and restores a checkpoint's network, whichever it is, in inference mode.
 
     Args:
       opened: An open `checkpoint.Checkpoint`.
@@ -45,17 +45,21 @@ def build_network(opened: Checkpoint, images: tf.Tensor, session: tf1.Session) -
 
     Returns:
       ``(logits, probabilities, end_points)``. The first two are ``[N, classes]``, or
-      None for a checkpoint without logits. ``end_points`` are the network's own and
-      ``global_pool``, the pooled features ``[N, 1, 1, channels]``.
+      None for a checkpoint without logits. ``end_points`` are the network's own and, if
+      it averages over all places, ``global_pool``, the pooled features
+      ``[N, 1, 1, channels]``.
 
     Raises:
       SlimResnetError: The checkpoint cannot be restored.
     """
+    found = recognise(opened)
     net, end_points = build_from_checkpoint(opened, images, session=session)
-    end_points = _with_pool(end_points, recognise(opened), session.graph)
-    if "predictions" not in end_points:
+    end_points = with_global_pool(end_points, found, session.graph)
+    if found.num_classes is None:
         return None, None, end_points
     with session.graph.as_default():
+        if found.variant is None:
+            return net, end_points.get("Predictions", tf.nn.softmax(net)), end_points
         return (tf.squeeze(net, [1, 2]), tf.squeeze(end_points["predictions"], [1, 2]),
                 end_points)
 
@@ -97,18 +101,33 @@ def build_without_values(opened: Checkpoint, image_size: int) -> dict[str, tf.Te
       The same ``end_points`` as `build_network`.
 
     Raises:
-      SlimResnetError: It is no ResNet V2.
+      SlimResnetError: It is no network that can be built.
     """
     found = recognise(opened)
     images = tf1.placeholder(
         tf.float32, [None, image_size, image_size, found.input_channels], "images")
     _, end_points = build_recognised(opened, images)
-    return _with_pool(end_points, found, images.graph)
+    return with_global_pool(end_points, found, images.graph)
 
 
-def _with_pool(end_points, found, graph):
-    pool5 = f"{found.scope}/pool5:0".lstrip("/")
-    return dict(end_points, global_pool=graph.get_tensor_by_name(pool5))
+def with_global_pool(end_points: dict[str, tf.Tensor], found: Recognised, graph: tf.Graph
+                     ) -> dict[str, tf.Tensor]:
+    """Adds ``global_pool``, if all places of a map are averaged right before the logits."""
+    start = f"{found.scope}/" if found.scope else ""
+    if found.missing:
+        return end_points
+    if found.variant:
+        return dict(end_points, global_pool=graph.get_tensor_by_name(f"{start}pool5:0"))
+    # A builder of tf_slim names its own ops after the scope that it is built in.
+    logits = next(op for op in graph.get_operations() if op.type == "Conv2D"
+                  and f"/{op.name}".endswith(f"/{start}{found.logits_scope}/Conv2D"))
+    pool = logits.inputs[0].op
+    while pool.type == "Identity":
+        pool = pool.inputs[0].op
+    if pool.type != "AvgPool" or pool.outputs[0].shape.as_list()[1:3] != [1, 1] or (
+            pool.get_attr("ksize")[1:3] != pool.inputs[0].shape.as_list()[1:3]):
+        return end_points
+    return dict(end_points, global_pool=pool.outputs[0])
 
 
 class BuiltNetwork:
@@ -155,7 +174,8 @@ class Network(BuiltNetwork):
       image_size: The argument, or what was taken for it.
       preprocessing: How the images want to be prepared, see `runs.settings_of`.
       end_points: Maps keys to tensors, see `build_network`.
-      last_maps: Tensor ``[N, height, width, channels]``: what the global pool averages.
+      last_maps: Tensor ``[N, height, width, channels]``: what the global pool averages;
+        None for a network without one.
       recognised: What the checkpoint was found to hold, a `recognise.Recognised`.
       num_classes: Number of logits; None for a checkpoint without.
       precision: What it computes in.
@@ -170,10 +190,10 @@ class Network(BuiltNetwork):
 
     def __init__(self, checkpoint: CheckpointLike, image_size: int | None = None,
                  use_moving_averages: bool | None = None) -> None:
-        image_size, self.preprocessing, _ = settings_of(checkpoint, image_size)
-        self.image_size = image_size
         graph = tf.Graph()
         with open_checkpoint(checkpoint, use_moving_averages) as opened, graph.as_default():
+            image_size, self.preprocessing, _ = settings_of(opened, image_size)
+            self.image_size = image_size
             self.moving_averages = opened.use_moving_averages
             self.path, self.recognised = opened.path, recognise(opened)
             images = tf1.placeholder(tf.float32, [None, image_size, image_size, 3], "images")
@@ -185,7 +205,8 @@ class Network(BuiltNetwork):
                 session.close()
                 raise
         super().__init__(session, images, end_points)
-        self.last_maps = end_points["global_pool"].op.inputs[0]
+        self.last_maps = end_points["global_pool"].op.inputs[0] if "global_pool" in end_points \
+            else None
         self.num_classes = self.recognised.num_classes
         self.busy_s = 0.0
 
@@ -243,8 +264,11 @@ class Network(BuiltNetwork):
           images: ``[N, size, size, 3]``.
 
         Returns:
-          ``(last_maps, logits, probabilities)`` of one run.
+          ``(last_maps, logits, probabilities)`` of one run; the first is None for a network
+          without global pool.
         """
+        if self.last_maps is None:
+            return (None, *self._finite((self._logits, self._probabilities), images))
         return self._finite((self.last_maps, self._logits, self._probabilities), images)
 
     def _finite(self, fetches, images):

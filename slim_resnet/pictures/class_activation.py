@@ -1,9 +1,9 @@
 """Where in an image a network finds what speaks for a class: class activation maps.
 
 After Zhou et al., "Learning Deep Features for Discriminative Localization"
-(arXiv:1512.04150). In a ResNet V2 nothing but an average and a matrix lies between the
-last maps and the logits, so the maps are no estimate: each place's contributions add up
-to the logit less its bias.
+(arXiv:1512.04150). In ResNets and Inception nothing but an average and a matrix lies between
+the last maps and the logits, so the maps are no estimate: each place's contributions add up
+to the logit less its bias. In networks with dense layers, like VGG, there is no such map.
 """
 
 import typing
@@ -61,7 +61,9 @@ def logit_parameters(network: Network) -> tuple[np.ndarray, np.ndarray]:
     """
     if network.num_classes is None:
         raise SlimResnetError(f"{network.path}: has no logits, so there is no evidence for a class")
-    return network.variable("logits/weights")[0, 0], network.variable("logits/biases")
+    scope = network.recognised.logits_scope
+    weights = network.variable(f"{scope}/weights")
+    return weights.reshape(-1, weights.shape[-1]), network.variable(f"{scope}/biases")
 
 
 def placement(network: Network) -> Placement:

@@ -12,6 +12,7 @@ it. Units that do the same are drawn once, with their number.
 
 from slim_resnet.checkpoint.recognition import Recognised
 from slim_resnet.errors import SlimResnetError
+from slim_resnet.models import VARIANTS
 from slim_resnet.pictures.markup import escaped, shortened, text_width
 from slim_resnet.pictures.themes import THEMES
 from slim_resnet.pictures.units import unit_groups
@@ -31,7 +32,7 @@ _MOST_GROUPS = 8
 def draw(blocks: list[Block], *, title: str, image_size: int | None = None,
          num_classes: int | None = None, input_channels: int = 3, root_block: bool = True,
          variant: str = "slim", columns: int = 3, theme: str = "auto") -> str:
-    """Draws a ResNet V2.
+    """Draws a residual network.
 
     Args:
       blocks: A list of `resnet_utils.Block`.
@@ -39,8 +40,8 @@ def draw(blocks: list[Block], *, title: str, image_size: int | None = None,
       image_size: Height and width of the images, in pixels; None leaves them open.
       num_classes: Number of logits; None draws none.
       input_channels: Channels of the images.
-      root_block: Whether the network begins with conv1 and pool1.
-      variant: ``slim``, or ``blog`` for the network of `slim_resnet.blog`.
+      root_block: Whether the network begins with the root's convolutions and pool1.
+      variant: A key of `models.VARIANTS`.
       columns: Panels in a row.
       theme: ``light``, ``dark``, or ``auto``: what the reader's system prefers.
 
@@ -55,11 +56,15 @@ def draw(blocks: list[Block], *, title: str, image_size: int | None = None,
                               + ", ".join(THEMES))
     if not blocks:
         raise SlimResnetError("a network without blocks cannot be drawn")
+    kind = VARIANTS[variant]
     size, net = image_size, input_channels
     first = _Panel("images", _shape(size, net), _NARROW_WIDTH)
     if root_block:
-        size, net = _ceil_divided(size, 2), 64
-        first.box("conv1 7×7, 64, /2")
+        for number, (scope, kernel, stride) in enumerate(kind.root, 1):
+            # The last of DeepLab's three has twice the filters.
+            net = 128 if number == 3 else 64
+            size = _ceil_divided(size, stride)
+            first.box(f"{scope} {kernel}×{kernel}, {net}" + (f", /{stride}" if stride > 1 else ""))
         first.note(_shape(size, net))
         size = _ceil_divided(size, 2)
         first.box("pool1 3×3 max, /2")
@@ -77,10 +82,11 @@ def draw(blocks: list[Block], *, title: str, image_size: int | None = None,
                 panel.note(f"units {hidden[0].first}–{hidden[-1].first + hidden[-1].count - 1} "
                            "not drawn")
             if not 0 <= at - _MOST_GROUPS // 2 < left_out:
-                panel.unit(group, size, variant)
+                panel.unit(group, size, kind)
         panels.append(panel)
     last = _Panel("head", "", _NARROW_WIDTH)
-    last.box("postnorm BN + ReLU")
+    if kind.norm_first:
+        last.box("postnorm BN + ReLU")
     last.box("pool5 global mean")
     last.note(_shape(1, net))
     if num_classes is not None:
@@ -92,12 +98,27 @@ def draw(blocks: list[Block], *, title: str, image_size: int | None = None,
 
 
 def of_recognised(recognised: Recognised) -> dict:
-    """Returns the keyword arguments of `draw` for a `recognition.Recognised`."""
-    name = f"ResNet V2 {recognised.depth}" if recognised.depth else "ResNet V2"
-    return dict(blocks=recognised.blocks, title=f"{recognised.scope or name} ({name} of "
-                f"{recognised.variant})", num_classes=recognised.num_classes,
+    """Returns the keyword arguments of `draw` for a `recognition.Recognised`.
+
+    Raises:
+      SlimResnetError: It has no residual blocks.
+    """
+    if recognised.variant is None:
+        raise SlimResnetError(f"{recognised.title} has no residual blocks to draw")
+    return dict(blocks=recognised.blocks, title=title_of(recognised),
+                num_classes=recognised.num_classes,
                 input_channels=recognised.input_channels, root_block=recognised.root_block,
                 variant=recognised.variant)
+
+
+def title_of(recognised: Recognised) -> str:
+    """Returns a heading for a `recognition.Recognised`, which may have no blocks."""
+    name = recognised.title
+    if recognised.variant:
+        version = 2 if VARIANTS[recognised.variant].norm_first else 1
+        name = f"ResNet V{version}{f' {recognised.depth}' if recognised.depth else ''} of " \
+            f"{recognised.variant.split('_')[0]}"
+    return f"{recognised.scope or name} ({name})"
 
 
 def _ceil_divided(size, stride):
@@ -156,7 +177,7 @@ class _Panel:
                   room=self.width - self.main - 18)
         self.y += 17
 
-    def unit(self, group, size, variant):
+    def unit(self, group, size, kind):
         """One kind of unit: its residual branch, and its shortcut to the right."""
         last = group.first + group.count - 1
         name = (f"unit {last}" if group.count == 1
@@ -171,14 +192,17 @@ class _Panel:
         self.line(f"M{self.main} {self.y:g}v4")
         self.y += 4
         fork = self.y
-        self.box("BN + ReLU", "norm")
-        if group.shortcut == "projection":
-            fork = self.y + 2.5
+        if kind.norm_first:
+            self.box("BN + ReLU", "norm")
+            if group.shortcut == "projection":
+                fork = self.y + 2.5
         normed = ", BN+ReLU"
         stride = f", /{group.stride}" if group.stride != 1 else ""
         self.box(f"1×1, {group.depth_bottleneck}{normed}")
         self.box(f"3×3, {group.depth_bottleneck}{stride}{normed}")
-        self.box(f"1×1, {group.depth}{normed * (variant == 'blog')}")
+        # V1's ReLU is behind the sum.
+        self.box(f"1×1, {group.depth}"
+                 + ((normed if kind.norm_first else ", BN") if kind.conv3_norm else ""))
         join = self.y + 11
         self.line(f"M{self.main} {self.y:g}v4")
         self.line(f"M{self.main} {fork:g}H{_SIDE - 6}q6 0 6 6V{join - 6:g}q0 6 -6 6"
@@ -195,6 +219,8 @@ class _Panel:
         self.elements.append(f'<circle class="sum" cx="{self.main}" cy="{join:g}" r="7"/>')
         self.line(f"M{self.main - 4} {join:g}h8m-4 -4v8")
         self.y = join + 7
+        if not kind.norm_first:
+            self.box("ReLU", "norm")
         self.line(f"M{self.main} {self.y:g}v6")
         self.y += 6
         self.elements.insert(0, f'<rect class="frame" x="7" y="{frame:g}" '

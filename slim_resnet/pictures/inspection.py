@@ -36,7 +36,8 @@ class Inspection(typing.NamedTuple):
       image: A `display.DisplayedImage`; if it is unreadable, nothing else is there.
       result: Its top classes, a `classification.Result`; None if they were not asked for.
       contributions: ``[height, width]``: what each place adds to the first class's
-        logit, see `class_activation.contributions`; None without ``result``.
+        logit, see `class_activation.contributions`; None without ``result``, and for a
+        network that does not end in global average pooling.
       logit: The first class's logit.
       bias: Its bias.
       maps: Maps keys to the values of end points, ``[height, width, channels]``.
@@ -91,6 +92,7 @@ def inspect_images(network: Network, images: Iterable[DisplayedImage],
         yield Inspection(
             image, Result(image.path, tuple(classes.tolist()), tuple(names[k] for k in classes),
                           tuple(best.tolist())),
+            None if last_maps is None else
             class_activation.contributions(last_maps[0], weights, [first])[0],
             float(logits[0, first]), float(biases[first]), maps)
 
@@ -100,7 +102,8 @@ def chosen_keys(network: Network, patterns: str | Iterable[str] | None = None) -
 
     Args:
       network: A `network.Network`.
-      patterns: See `keys.choose`; None chooses the root convolution and the blocks.
+      patterns: See `keys.choose`; None chooses the root's convolution and the blocks; of a
+        network without blocks, the last map of each resolution.
 
     Raises:
       SlimResnetError: A pattern fits no key.
@@ -108,8 +111,12 @@ def chosen_keys(network: Network, patterns: str | Iterable[str] | None = None) -
     rows = summary(network.end_points)
     if patterns is not None:
         return [row.key for row in select(rows, patterns)]
-    scope = network.recognised.scope
-    names = ["conv1"] * network.recognised.root_block + [
-        block.scope for block in network.recognised.blocks]
+    scope, found = network.recognised.scope, network.recognised
+    if found.variant is None:
+        last = {row.shape[1]: row.key for row in rows
+                if row.shape and len(row.shape) == 4 and row.shape[1] and row.shape[1] > 1}
+        return list(last.values())
+    names = [found.first_weights.removesuffix("/weights")] * found.root_block + [
+        block.scope for block in found.blocks]
     wanted = {"/".join(filter(None, [scope, name])) for name in names}
     return [row.key for row in rows if row.key in wanted]

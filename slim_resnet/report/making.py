@@ -110,7 +110,7 @@ def make(checkpoint: str | os.PathLike | Checkpoint, paths: Iterable[str | os.Pa
         images = progress(read_displayed(paths[:max_images], image_size, preprocessing),
                           min(len(paths), max_images))
         entries, prepared, interrupted = [], [], False
-        place = class_activation.placement(network)
+        place = class_activation.placement(network) if network.last_maps is not None else None
         try:
             for inspected in inspection.inspect_images(network, images, chosen[:MOST_KEYS], names):
                 entries.append(_entry(inspected, place))
@@ -149,6 +149,15 @@ def _entry(inspected, place):
         return report_page.Entry(inspected.image.path, cause=inspected.image.cause)
     result = inspected.result
     label = class_label(result.names[0], result.classes[0])
+    maps = [(key, _picture(lambda theme, key=key, values=values:
+                           feature_maps.draw(values, key, theme=theme),
+                           f"Maps of the first channels of {key}, "
+                           "{} by {} positions, {} channels.".format(*values.shape)))
+            for key, values in inspected.maps.items()]
+    if place is None:
+        return report_page.Entry(
+            inspected.image.path, result=result, maps=maps,
+            caption="No evidence: the network does not end in global average pooling.")
     evidence = _picture(
         lambda theme: class_evidence.draw(inspected, place, theme=theme, bars=False),
         f"The image, and on it the places that speak for and against {label}")
@@ -156,11 +165,6 @@ def _entry(inspected, place):
     caption = (f"Evidence for {label}: {height} × {width} places add up to "
                f"{inspected.contributions.sum():+.4f}; with the bias, {inspected.bias:+.4f}, the "
                f"logit is {inspected.logit:+.4f}.")
-    maps = [(key, _picture(lambda theme, key=key, values=values:
-                           feature_maps.draw(values, key, theme=theme),
-                           f"Maps of the first channels of {key}, "
-                           "{} by {} positions, {} channels.".format(*values.shape)))
-            for key, values in inspected.maps.items()]
     return report_page.Entry(inspected.image.path, result=result, evidence=evidence,
                              caption=caption, maps=maps)
 

@@ -102,7 +102,7 @@ def render(contents: Contents) -> str:
                              dataclasses.asdict(theme).items()) for name, theme in THEMES.items()}
     css = string.Template(_resource("report.css")).substitute(colours)
     script = _resource("report.js")
-    title = diagram.of_recognised(contents.recognised)["title"]
+    title = diagram.title_of(contents.recognised)
     return string.Template(_resource("report.html")).substitute(
         policy=f"default-src 'none'; img-src data:; style-src {_hash(css)} "
                f"{_hash(diagram.style())}; script-src {_hash(script)}; base-uri 'none'; "
@@ -138,6 +138,8 @@ def _recognised(contents):
 
 
 def _diagram(contents):
+    if contents.recognised.variant is None:
+        return (f"<p>{escaped(contents.recognised.title)} has no residual blocks to draw.</p>")
     options = dict(diagram.of_recognised(contents.recognised), image_size=contents.image_size)
     # One of three is shown, by the width of the window.
     drawings = "".join(
@@ -167,7 +169,8 @@ def _image(entry):
         f'<td class="number">{probability:.4f}</td></tr>' for class_name, number, probability in
         zip(entry.result.names, entry.result.classes, entry.result.probabilities))
     maps = "".join(_figure(picture, key) for key, picture in entry.maps)
-    return (f'<article><h3>{name}</h3><div class="seen">{_figure(entry.evidence, entry.caption)}'
+    seen = _figure(entry.evidence, entry.caption) if entry.evidence else f"<p>{entry.caption}</p>"
+    return (f'<article><h3>{name}</h3><div class="seen">{seen}'
             "<table><caption>Most probable classes</caption><thead><tr>"
             '<th scope="col">class</th><th scope="col" class="number">probability</th></tr>'
             f"</thead><tbody>{rows}</tbody></table></div><details><summary>Feature maps of "

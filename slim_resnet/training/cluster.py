@@ -152,6 +152,7 @@ def train(cluster: Cluster, options: TrainingOptions, data: Paths,
     """
     check_training_cluster(cluster)
     training_options.check(options)
+    options = training.completed(options)
     task, num_tasks = cluster.shard
     server = start_server(cluster)
     wait_for_parameter_servers(cluster)

@@ -16,7 +16,7 @@ from tf_slim.training import training as slim_training
 from slim_resnet import compat, resnet_utils, resnet_v2
 from slim_resnet.common.listing import listed
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.models import TRAINABLE, VARIANTS
+from slim_resnet.models import TRAINABLE, VARIANTS, SlimNetwork
 from slim_resnet.training.options import TrainingOptions, batch_norm_decay_for
 
 tf1 = tf.compat.v1
@@ -24,26 +24,36 @@ tf1 = tf.compat.v1
 OptimizerWrapper = Callable[[tf1.train.Optimizer], tf1.train.Optimizer]
 
 
+# Of auxiliary logits in the loss, as research/slim's train_image_classifier.py has it.
+AUX_WEIGHT = 0.4
+
+
 class Architecture(typing.NamedTuple):
-    """A ResNet V2 that can be trained.
+    """A network that can be trained.
 
     Attributes:
-      variant: A key of `models.VARIANTS`.
+      variant: A key of `models.VARIANTS`; None for a network without residual units.
       blocks: A list of `resnet_utils.Block`; their ``unit_fn`` may be any.
       scope: Variable scope.
-      root_block: Whether it begins with conv1 and pool1.
+      root_block: Whether it begins with the root's convolutions and pool1.
+      network: The `models.SlimNetwork` of one without residual units.
+      aux_logits: Whether that is built with its auxiliary logits, if it has some.
     """
 
-    variant: str
+    variant: str | None
     blocks: list
     scope: str
     root_block: bool
+    network: SlimNetwork | None = None
+    aux_logits: bool = True
 
 
 def architecture_of(model: str, blocks: Sequence[tuple[int, int]] | None = None,
                     root_block: bool = True) -> Architecture:
     """Returns the `Architecture` that ``--model`` and ``--blocks`` stand for."""
     row = TRAINABLE[model]
+    if row.network:
+        return Architecture(None, [], row.scope, False, row.network)
     if row.depth is None:
         table = [resnet_v2.resnet_v2_block(f"block{i + 1}", base_depth, units,
                                            2 if i < len(blocks) - 1 else 1)
@@ -56,6 +66,13 @@ def architecture_of(model: str, blocks: Sequence[tuple[int, int]] | None = None,
 
 def build_logits(images: tf.Tensor, num_classes: int, architecture: Architecture,
                  options: TrainingOptions, is_training: bool = True) -> tf.Tensor:
+    """Builds the network without dropout, see `build_all_logits`; returns its logits."""
+    return build_all_logits(images, num_classes, architecture, options, is_training)[0]
+
+
+def build_all_logits(images: tf.Tensor, num_classes: int, architecture: Architecture,
+                     options: TrainingOptions, is_training: bool = True, dropout: bool = False
+                     ) -> tuple[tf.Tensor, ...]:
     """Builds the network with the batch norms that the options ask for.
 
     Args:
@@ -65,26 +82,46 @@ def build_logits(images: tf.Tensor, num_classes: int, architecture: Architecture
       options: `TrainingOptions`; those of batch norm and weight decay count.
       is_training: Whether batch norms use the batch's statistics and update the moving
         ones.
+      dropout: Whether dropouts drop, of a network that has some.
 
     Returns:
-      Logits ``[N, num_classes]``.
+      Logits ``[N, num_classes]``, and the auxiliary logits of a network that has them.
+
+    Raises:
+      SlimResnetError: The options are about batch norms, and the network has none.
     """
-    variant = VARIANTS[architecture.variant]
-    scope = resnet_utils.conv_and_norm_scope(options.weight_decay, {
+    batch_norm = {
         "is_training": is_training,
         "decay": batch_norm_decay_for(options),
-        "epsilon": 1e-5,
-        "scale": True,
-        "zero_debias_moving_mean": variant.zero_debias if options.zero_debias is None
-        else options.zero_debias,
+        "zero_debias_moving_mean": bool(options.zero_debias),
         "updates_collections": None if options.batch_norm_updates == "in-place"
         else tf1.GraphKeys.UPDATE_OPS,
-    })
-    with slim.arg_scope(scope):
+    }
+    if architecture.network:
+        return _build_plain(images, num_classes, architecture, options, batch_norm, dropout)
+    variant = VARIANTS[architecture.variant]
+    if options.zero_debias is None:
+        batch_norm["zero_debias_moving_mean"] = variant.zero_debias
+    with slim.arg_scope(resnet_utils.conv_and_norm_scope(
+            options.weight_decay, dict(batch_norm, epsilon=1e-5, scale=True))):
         net, _ = variant.build(images, architecture.blocks, num_classes,
                                include_root_block=architecture.root_block,
                                scope=architecture.scope)
-    return tf.squeeze(net, [1, 2])
+    return (tf.squeeze(net, [1, 2]),)
+
+
+def _build_plain(images, num_classes, architecture, options, batch_norm, dropout):
+    network = architecture.network
+    if not network.norm and (options.freeze_batch_norm or options.zero_debias is not None
+                             or options.batch_norm_decay is not None
+                             or options.batch_norm_updates != "collected"):
+        raise SlimResnetError(f"{network.title} has no batch norms; leave the options of batch "
+                              "norm out")
+    more = {"create_aux_logits": architecture.aux_logits} if network.aux else {}
+    with slim.arg_scope(network.arg_scope(options.weight_decay, **batch_norm)):
+        logits, end_points = network.build(images, num_classes, dropout,
+                                           scope=architecture.scope, **more)
+    return (logits, end_points["AuxLogits"]) if "AuxLogits" in end_points else (logits,)
 
 
 def learning_rate(options: TrainingOptions, step: tf.Tensor) -> tf.Tensor:
@@ -154,7 +191,7 @@ class TrainingGraph(typing.NamedTuple):
     Attributes:
       train_op: Runs a whole step; its value is how many steps are over then.
       cross_entropy: Of the batch, label smoothing included.
-      total_loss: The same and the regularisation losses.
+      total_loss: The same, that of auxiliary logits and the regularisation losses.
       accuracy: Share of the batch that is classified right, in training mode.
       learning_rate: Rate of this step.
       global_step: Variable: steps that are over.
@@ -184,7 +221,8 @@ def build_training_graph(images: tf.Tensor, labels: tf.Tensor, num_classes: int,
       labels: Integers ``[N]``.
       num_classes: Number of classes.
       network_fn: ``network_fn(images)`` builds a network in training mode and returns
-        logits ``[N, num_classes]``; see `build_logits`.
+        logits ``[N, num_classes]``, or a tuple of them and of auxiliary logits, which
+        count in the loss with `AUX_WEIGHT`; see `build_all_logits`.
       options: `TrainingOptions`.
       wrap_optimizer: ``wrap_optimizer(optimizer)`` returns what is used in its place,
         like a ``SyncReplicasOptimizer``.
@@ -198,13 +236,18 @@ def build_training_graph(images: tf.Tensor, labels: tf.Tensor, num_classes: int,
     """
     global_step = tf1.train.get_or_create_global_step()
     before = set(map(id, tf1.global_variables()))
-    logits = network_fn(images)
+    outputs = network_fn(images)
+    logits, *auxiliary = outputs if isinstance(outputs, tuple) else (outputs,)
     _check_kernels(tf1.get_default_graph())
     network_variables = [v for v in tf1.global_variables() if id(v) not in before]
     trained = _trained(tf1.trainable_variables(), options)
 
     cross_entropy = tf1.losses.softmax_cross_entropy(
         tf.one_hot(labels, num_classes), logits, label_smoothing=options.label_smoothing)
+    for aux_logits in auxiliary:
+        tf1.losses.softmax_cross_entropy(
+            tf.one_hot(labels, num_classes), aux_logits, weights=AUX_WEIGHT,
+            label_smoothing=options.label_smoothing, scope="aux_loss")
     total_loss = tf1.losses.get_total_loss()
     accuracy = tf.reduce_mean(tf.cast(
         tf.equal(tf.argmax(logits, 1), tf.cast(labels, tf.int64)), tf.float32))

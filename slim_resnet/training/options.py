@@ -24,14 +24,15 @@ class TrainingOptions:
 
     Attributes:
       steps: Steps of the whole run.
-      model: ``resnet_v2`` or ``blog_resnet_v2`` with ``blocks``, or a name that has its
+      model: One of `models.FROM_BLOCKS` with ``blocks``, or a name that has its
         own; None takes the network of ``checkpoint``.
       blocks: ``(base_depth, units)`` of each block; all but the last have stride 2 in
         their last unit, as slim's have.
       root_block: Whether it begins with conv1 and pool1, which divide height and width
         by four.
-      image_size: Height and width in pixels.
-      preprocessing: How images are prepared, see `images.preprocess`.
+      image_size: Height and width in pixels; None takes the network's own, see
+        `run.completed`.
+      preprocessing: How images are prepared, see `images.preprocess`, or None, likewise.
       augmentation: ``inception`` (random crop, flip and colours), ``flip`` or ``none``.
       batch_size: Images a step.
       seed: Of initial weights, order of images and augmentation.
@@ -66,8 +67,8 @@ class TrainingOptions:
     model: str | None = None
     blocks: tuple | None = None
     root_block: bool = True
-    image_size: int = 224
-    preprocessing: str = "inception"
+    image_size: int | None = None
+    preprocessing: str | None = None
     augmentation: str = "inception"
     batch_size: int = 32
     seed: int = 0

@@ -31,6 +31,7 @@ from slim_resnet.common import environment
 from slim_resnet.common.listing import Paths
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.images.sources import Arrays, ImageFiles, Records
+from slim_resnet.models import TRAINABLE
 from slim_resnet.training import folder
 from slim_resnet.training import hooks as training_hooks
 from slim_resnet.training import options as training_options
@@ -40,7 +41,7 @@ from slim_resnet.training.graph import (
     OptimizerWrapper,
     TrainingGraph,
     architecture_of,
-    build_logits,
+    build_all_logits,
     build_training_graph,
     matching,
 )
@@ -102,6 +103,7 @@ def train(options: TrainingOptions, data: Paths, output: str | os.PathLike, *,
         disk is full, or the loss is NaN. The last good checkpoint stays.
     """
     training_options.check(options)
+    options = completed(options)
     source = open_data(data)
     architecture, config = find_architecture(options), session_config(options)
     with folder.locked(output), tf.Graph().as_default():
@@ -133,7 +135,33 @@ def find_architecture(options: TrainingOptions) -> Architecture:
     if found.input_channels != 3:
         raise SlimResnetError(f"{options.checkpoint}: its network takes {found.input_channels} "
                               "channels, and images have 3")
-    return Architecture(found.variant, found.blocks, found.scope, found.root_block)
+    return Architecture(found.variant, found.blocks, found.scope, found.root_block,
+                        found.row.network, found.aux_kernel is not None)
+
+
+def completed(options: TrainingOptions) -> TrainingOptions:
+    """Returns the options with the network's own image size and preparation where none is given.
+
+    Those are the row's in `models.TRAINABLE`; where a run of ours wrote the checkpoint, its own.
+
+    Raises:
+      SlimResnetError: The network cannot be built at the image size.
+    """
+    record, row = None, None
+    if options.model is not None:
+        row = TRAINABLE[options.model]
+    elif options.checkpoint is not None:
+        _, record = runs.run_of(options.checkpoint)
+        with open_checkpoint(options.checkpoint) as opened:
+            row = recognise(opened).row
+    known = {"image_size": row.image_size, "preprocessing": row.preprocessing}
+    if record is not None:
+        known = {name: record["options"][name] for name in known}
+    options = dataclasses.replace(options, **{
+        name: value for name, value in known.items() if getattr(options, name) is None})
+    if row.network:
+        row.checked_image_size(options.image_size)
+    return options
 
 
 def prepare_folder(output: str | os.PathLike, options: TrainingOptions,
@@ -179,8 +207,8 @@ def build_graph(batches: Input, num_classes: int, architecture: Architecture,
     """Builds the `graph.TrainingGraph` of a network on a `data.Input`."""
     return build_training_graph(
         batches.images, batches.labels, num_classes,
-        lambda images: build_logits(images, num_classes, architecture, options,
-                                    is_training=not options.freeze_batch_norm),
+        lambda images: build_all_logits(images, num_classes, architecture, options,
+                                        is_training=not options.freeze_batch_norm, dropout=True),
         options, wrap_optimizer=wrap_optimizer)
 
 

@@ -79,7 +79,7 @@ def test_saved_model_in_plain_tf2(slim, readable, tmp_path, capsys):
     assert run(slim.path, tmp_path / "served", "--format", "saved_model", "--image-size", 40,
                "--labels", labels, "--end-points", *keys) == 0
     assert capsys.readouterr().out == (
-        f"{tmp_path / 'served'}: saved_model of a slim ResNet V2, 10 classes, float32\n")
+        f"{tmp_path / 'served'}: saved_model of slim's ResNet V2, 10 classes, float32\n")
     images = np.random.RandomState(3).uniform(-1, 1, [2, 48, 36, 3]).astype(np.float32)
     outputs = load_elsewhere(tmp_path / "served", readable, images, tmp_path)
     assert sorted(outputs) == sorted([
@@ -168,7 +168,7 @@ def test_frozen_graph(slim, tmp_path, capsys):
     path = tmp_path / "net.pb"
     assert run(slim.path, path, "--format", "frozen", "--end-points", "predictions",
                "resnet_v2_50/block2/unit_1/bottleneck_v2") == 0
-    assert "frozen of a slim ResNet V2" in capsys.readouterr().out
+    assert "frozen of slim's ResNet V2" in capsys.readouterr().out
     graph_def = read_graph_def(path)
     assert not {node.op for node in graph_def.node} & {"VariableV2", "VarHandleOp"}
     with tf.Graph().as_default(), tf1.Session() as session:

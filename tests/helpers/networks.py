@@ -7,10 +7,16 @@ import tf_slim as slim
 tf1 = tf.compat.v1
 
 
+def version_of(module):
+    """Returns ``resnet_v1`` or ``resnet_v2``, which a module's builder is called."""
+    return "resnet_v1" if module.__name__.endswith("resnet_v1") else "resnet_v2"
+
+
 def tiny_blocks(module):
     """Two blocks of two units, one to four channels, in a module's own unit."""
-    return [module.resnet_v2_block("block1", base_depth=1, num_units=2, stride=2),
-            module.resnet_v2_block("block2", base_depth=2, num_units=2, stride=1)]
+    block = getattr(module, f"{version_of(module)}_block")
+    return [block("block1", base_depth=1, num_units=2, stride=2),
+            block("block2", base_depth=2, num_units=2, stride=1)]
 
 
 def tiny_blog_blocks():
@@ -48,7 +54,7 @@ def load(session, values):
 
 
 def run_network(module, images, values=None, blocks=None, fetch_updates=False, **kwargs):
-    """Builds ``module.resnet_v2`` and runs it.
+    """Builds ``module.resnet_v2``, or ``resnet_v1``, and runs it.
 
     Returns:
       ``(end points by key, logits, values of all variables after it)``.
@@ -56,8 +62,9 @@ def run_network(module, images, values=None, blocks=None, fetch_updates=False, *
     with tf.Graph().as_default(), tf1.Session() as session:
         placeholder = tf1.placeholder(tf.float32, [None, None, None, 3])
         with slim.arg_scope(module.resnet_arg_scope()):
-            net, end_points = module.resnet_v2(placeholder, blocks or tiny_blocks(module),
-                                               scope="resnet_v2_tiny", **kwargs)
+            version = version_of(module)
+            net, end_points = getattr(module, version)(placeholder, blocks or tiny_blocks(module),
+                                                       scope=f"{version}_tiny", **kwargs)
         if values is None:
             values = values_for(tf1.global_variables())
         load(session, values)

@@ -228,7 +228,6 @@ def test_benchmark(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("arguments, message", [
-    (["--model", "vgg_16"], "--optimize takes ResNets only, not vgg_16"),
     (["--mode", "forward-backward"], "--optimize goes with --mode forward"),
     (["--input", "random"], "--optimize goes with --input feed"),
     (["--fetch", "none"], "--optimize goes with --fetch output"),

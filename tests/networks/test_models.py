@@ -10,7 +10,7 @@ import tf_slim as slim
 from slim_resnet import models, resnet_v2
 from slim_resnet.checkpoint.runs import settings_of
 from slim_resnet.errors import SlimResnetError
-from tests.helpers import networks
+from tests.helpers import checkpoints, networks
 
 tf1 = tf.compat.v1
 
@@ -22,20 +22,47 @@ def test_the_table_needs_no_tensorflow():
 
 def test_rows_by_what_can_be_done_with_them():
     residual = ["blog_resnet_v2_152", "resnet_v2_50", "resnet_v2_101", "resnet_v2_152",
-                "resnet_v2_200"]
-    assert list(models.MODELS) == [*residual, "vgg_16", "inception_v3"]
-    assert list(models.FROM_BLOCKS) == ["resnet_v2", "blog_resnet_v2"]
-    assert list(models.TRAINABLE) == ["resnet_v2", "blog_resnet_v2", *residual]
-    assert [name for name, model in models.MODELS.items() if model.foldable] == residual
+                "resnet_v2_200", "resnet_v1_50", "resnet_v1_101", "resnet_v1_152", "resnet_v1_200"]
+    others = ["vgg_a", "vgg_16", "vgg_19", "inception_v1", "inception_v2", "inception_v3",
+              "alexnet_v2", "overfeat"]
+    from_blocks = ["resnet_v2", "blog_resnet_v2", "resnet_v1", "resnet_v1_beta"]
+    assert list(models.MODELS) == [*residual, *others]
+    assert list(models.FROM_BLOCKS) == from_blocks
+    assert list(models.TRAINABLE) == [*from_blocks, *residual, *others]
+    assert [name for name, model in models.MODELS.items() if model.network] == others
     assert [model.depth for model in models.MODELS.values() if model.variant == "slim"] \
         == list(resnet_v2.DEPTHS)
     assert {model.num_classes for model in models.MODELS.values()} == {1000}
 
 
-def test_an_unknown_checkpoint_is_prepared_as_its_row_says(tmp_path):
+def test_a_checkpoint_is_prepared_as_its_row_says(tmp_path):
+    checkpoints.write(tmp_path / "net.ckpt")
     assert settings_of(str(tmp_path)) == (299, "inception", None)
-    row = models.MODELS["resnet_v2_50"]
-    assert (row.evaluated_image_size, row.preprocessing) == (299, "inception")
+    for name, size, preprocessing in (
+            ("resnet_v2_50", 299, "inception"), ("resnet_v1_50", 224, "vgg"),
+            ("vgg_16", 224, "vgg"), ("inception_v1", 224, "inception"),
+            ("inception_v3", 299, "inception"), ("overfeat", 231, "vgg")):
+        row = models.MODELS[name]
+        assert (row.evaluated_image_size, row.preprocessing) == (size, preprocessing)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["vgg_a", "inception_v1", "inception_v2", "inception_v3",
+                                  "alexnet_v2", "overfeat"])
+def test_bounds_of_image_sizes(name):
+    model = models.MODELS[name]
+    for size, fits in ((model.min_image_size, True), (model.max_image_size, True),
+                       (model.min_image_size - 1, name == "inception_v2"),
+                       (model.max_image_size + 1, name == "vgg_a")):
+        with tf.Graph().as_default():
+            try:
+                net, _ = model.build(tf1.placeholder(tf.float32, [1, size, size, 3]), 7, False)
+            except ValueError:
+                net = None
+        assert (net is not None and net.shape == [1, 7]) == fits, size
+        if not fits:
+            with pytest.raises(SlimResnetError, match=f"{name} .*not {size}"):
+                model.checked_image_size(size)
 
 
 @pytest.mark.parametrize("name", ["vgg_16", "inception_v3"])

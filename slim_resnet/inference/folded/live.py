@@ -1,4 +1,4 @@
-"""The ResNet V2 that a live session holds, read off its graph and its variables."""
+"""The network that a live session holds, read off its graph and its variables."""
 
 import dataclasses
 import types
@@ -8,7 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from slim_resnet.checkpoint.recognition import Recognised, recognise
+from slim_resnet.checkpoint.selection import Selection
 from slim_resnet.errors import SlimResnetError
+from slim_resnet.models import VARIANTS
 
 tf1 = tf.compat.v1
 
@@ -36,7 +38,7 @@ def live_network(session: tf1.Session) -> LiveNetwork:
     """Finds the network of a session's graph.
 
     Args:
-      session: A ``tf.compat.v1.Session``; its graph holds one ResNet V2, built any
+      session: A ``tf.compat.v1.Session``; its graph holds one network, built any
         number of times on the same variables.
 
     Returns:
@@ -48,25 +50,41 @@ def live_network(session: tf1.Session) -> LiveNetwork:
     variables = {v.op.name: v for v in
                  session.graph.get_collection(tf1.GraphKeys.GLOBAL_VARIABLES)}
     shapes = {name: tuple(v.shape.as_list()) for name, v in variables.items()}
-    network = recognise(types.SimpleNamespace(path="the session's graph", shapes=shapes))
+    path = "the session's graph"
+    network = recognise(types.SimpleNamespace(
+        path=path, shapes=shapes, selection=Selection(path)))
     consumers = _consumers(variables)
     start = f"{network.scope}/" if network.scope else ""
+    epsilons = {op.get_attr("epsilon") for name, ops in consumers.items()
+                if name.startswith(start) for op in ops if op.type in _NORMS}
+    if network.variant:
+        network = dataclasses.replace(network, blocks=_blocks(network, start, consumers))
+        epsilon = _one(epsilons, "the epsilon of its batch norms")
+    else:
+        epsilon = network.row.network.epsilon
+        # The ops' are float32.
+        if epsilons - {np.float32(epsilon)}:
+            raise SlimResnetError(
+                f"the session's graph: batch norms of {network.title} add {sorted(epsilons)} to "
+                f"variances, and it is folded with tf_slim's {epsilon} only")
+    return LiveNetwork(
+        network, epsilon, {name: v.dtype.base_dtype.name for name, v in variables.items()},
+        lambda name: session.run(variables[name]))
+
+
+def _blocks(network, start, consumers):
+    """Returns the table of blocks with the graph's strides and rates."""
+    unit_scope = VARIANTS[network.variant].unit
     blocks = []
     for block in network.blocks:
         units = []
         for number, unit in enumerate(block.args, 1):
-            weights = f"{start}{block.scope}/unit_{number}/bottleneck_v2/conv2/weights"
+            weights = f"{start}{block.scope}/unit_{number}/{unit_scope}/conv2/weights"
             stride, rate = _one({_stride_and_rate(op) for op in consumers[weights]
                                  if op.type == "Conv2D"}, f"the strides of {weights}")
             units.append(dict(unit, stride=stride, rate=rate))
         blocks.append(block._replace(args=units))
-    epsilon = _one({op.get_attr("epsilon") for name, ops in consumers.items()
-                    if name.startswith(start) for op in ops if op.type in _NORMS},
-                   "the epsilon of its batch norms")
-    return LiveNetwork(
-        dataclasses.replace(network, blocks=blocks), epsilon,
-        {name: v.dtype.base_dtype.name for name, v in variables.items()},
-        lambda name: session.run(variables[name]))
+    return blocks
 
 
 def _consumers(variables):

@@ -153,7 +153,8 @@ class InferenceModel:
             oneDNN.
           end_points: Those to give beside logits and predictions, see `keys.choose`: the
             unfolded network's, and ``global_pool``.
-          image_size: Height and width, in pixels, of all images to come; None takes any.
+          image_size: Height and width, in pixels, of all images to come; None takes any, and
+            of a network without residual units what its released checkpoint is evaluated at.
           output_stride: As in `resnet_v2.resnet_v2`; not for the blog's network.
           blocks: Table of blocks to take strides and rates from, which no checkpoint
             records; None takes slim's, a stride of 2 in the last unit of every block
@@ -187,8 +188,8 @@ class InferenceModel:
         """Folds the network of a live session as it is now; later changes do not count.
 
         Args:
-          session: A ``tf.compat.v1.Session`` with one ResNet V2, in any mode; strides,
-            rates and the epsilon of its batch norms are read off the graph.
+          session: A ``tf.compat.v1.Session`` with one network, in any mode; strides, rates
+            and the epsilon of the batch norms of a residual one are read off the graph.
           precision: See `from_checkpoint`.
           end_points: See `from_checkpoint`.
           image_size: See `from_checkpoint`.

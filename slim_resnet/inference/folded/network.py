@@ -13,6 +13,7 @@ from slim_resnet.checkpoint.recognition import Recognised, recognise
 from slim_resnet.common import environment
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.inference.folded.graph import IMAGES, Folded, folded_graph
+from slim_resnet.inference.folded.plain_graph import LOGITS, PREDICTIONS
 from slim_resnet.models import VARIANTS
 from slim_resnet.resnet_utils import Block, unit_arguments
 
@@ -76,8 +77,12 @@ def build_folded(opened: Checkpoint, images: tf.Tensor, session: tf.compat.v1.Se
         end_points = dict(zip(folded.end_points, tensors))
         if folded.logits is None:
             return None, None, end_points
-        return (*(tf.squeeze(end_points[key], [1, 2]) for key in (folded.logits, "predictions")),
-                end_points)
+        outputs = [tf.squeeze(end_points[key], [1, 2]) for key in (folded.logits, "predictions")]
+        if network.variant is None:
+            # Its own are of two dimensions and have other keys.
+            end_points = {key: tensor for key, tensor in end_points.items()
+                          if key not in (LOGITS, PREDICTIONS)}
+        return (*outputs, end_points)
 
 
 def fold(path: str, network: Recognised, read: Callable[[str], np.ndarray], precision: str,
@@ -95,13 +100,29 @@ def fold(path: str, network: Recognised, read: Callable[[str], np.ndarray], prec
     Raises:
       SlimResnetError: The network cannot be built so.
     """
-    if output_stride is not None and not VARIANTS[network.variant].dense:
-        raise SlimResnetError(f"{path}: the {network.variant}'s network has no output_stride")
+    if network.missing:
+        raise SlimResnetError(f"{path}: a network that is not whole (no {network.missing}) cannot "
+                              "be folded; leave --optimize out, or InferenceModel")
+    read = _as_built(network, read)
+    if output_stride is not None and not (network.variant and VARIANTS[network.variant].dense):
+        raise SlimResnetError(f"{path}: {network.title} has no output_stride")
     try:
         return folded_graph(network, read, dtype=tf.as_dtype(precision),
                             output_stride=output_stride, onednn=compat.onednn_enabled(), **options)
     except ValueError as error:
         raise SlimResnetError(f"{path}: its network cannot be built: {error}") from error
+
+
+def _as_built(network, read):
+    """Returns a ``read`` for the names and shapes that the network's builder gives."""
+    def value(name):
+        if name.endswith("/gamma") and not network.batch_norm_scale:
+            return np.ones_like(value(name.removesuffix("gamma") + "beta"))
+        found = read(network.names.get(name, name))
+        # Logits that are a dense layer.
+        return found[np.newaxis, np.newaxis] if network.variant and found.ndim == 2 else found
+
+    return value
 
 
 def with_blocks(network: Recognised, blocks: Sequence[Block], path: str) -> Recognised:
