@@ -5,12 +5,14 @@
 ``metrics.jsonl``  a line for each logged step
 """
 
+import dataclasses
 import os
 import typing
 from typing import TYPE_CHECKING, Any
 
 from slim_resnet.common.files import read_json
 from slim_resnet.errors import SlimResnetError
+from slim_resnet.images.settings import Preprocessing
 from slim_resnet.models import TRAINABLE
 
 if TYPE_CHECKING:
@@ -27,17 +29,18 @@ class Settings(typing.NamedTuple):
 
     Attributes:
       image_size: Height and width in pixels.
-      preprocessing: One of `images.PREPROCESSING`.
+      preprocessing: A `images.settings.Preprocessing`.
       labels: Labels file, or None.
     """
 
     image_size: int
-    preprocessing: str
+    preprocessing: Preprocessing
     labels: str | None
 
 
 def settings_of(checkpoint: "CheckpointLike", image_size: int | None = None,
-                preprocessing: str | None = None, labels: str | None = None) -> Settings:
+                preprocessing: str | Preprocessing | None = None, labels: str | None = None,
+                **changes: Any) -> Settings:
     """Fills in what was not asked for: as `training.train` recorded it, else as the table has it.
 
     All networks that `recognition` knows are prepared alike, so that the file is not read.
@@ -45,19 +48,33 @@ def settings_of(checkpoint: "CheckpointLike", image_size: int | None = None,
     Args:
       checkpoint: Anything that `slim_resnet.checkpoint` opens.
       image_size: Height and width in pixels, or None.
-      preprocessing: One of `images.PREPROCESSING`, or None.
+      preprocessing: An `images.settings.Preprocessing`, or the name of one, or None. The
+        name that a run has itself stands for the run's, mean and rule included.
       labels: Labels file, or None.
+      **changes: Fields of the `Preprocessing` that are to be others; None leaves one.
 
     Raises:
-      SlimResnetError: A run's record beside the checkpoint is damaged.
+      SlimResnetError: A run's record beside the checkpoint is damaged, or the preparation
+        does not go together.
     """
     folder, record = run_of(checkpoint)
     model = TRAINABLE["resnet_v2"]
-    known = (model.evaluated_image_size, model.preprocessing, None) if record is None else (
-        record["options"]["image_size"], record["options"]["preprocessing"],
-        os.path.join(folder, LABELS))
-    return Settings(*(asked if asked is not None else own for asked, own in
-                      zip((image_size, preprocessing, labels), known)))
+    own = Preprocessing(model.preprocessing)
+    if record is not None:
+        options = record["options"]
+        own = Preprocessing(options["preprocessing"], *map(options.get, (
+            "mean", "resize", "resize_side")))
+    if preprocessing in (None, own.name):
+        preprocessing = own
+    changes = {name: value for name, value in changes.items() if value is not None}
+    if "resize" in changes:
+        changes.setdefault("resize_side", None)
+    chosen = dataclasses.replace(Preprocessing.of(preprocessing), **changes)
+    if image_size is None:
+        image_size = chosen.image_size if record is None else record["options"]["image_size"]
+    if labels is None and record is not None:
+        labels = os.path.join(folder, LABELS)
+    return Settings(image_size, chosen, labels)
 
 
 def read_record(folder: str) -> dict[str, Any] | None:
@@ -96,3 +113,9 @@ def classes_of_run(checkpoint: "CheckpointLike") -> list[str] | None:
     """Returns the names of classes of the run that wrote a checkpoint, or None."""
     _, record = run_of(checkpoint)
     return record and record["classes"]
+
+
+def labels_offset_of_run(checkpoint: "CheckpointLike") -> int | None:
+    """Returns what label class 0 has in the data of the run that wrote a checkpoint, or None."""
+    _, record = run_of(checkpoint)
+    return record and record["options"].get("labels_offset", 0)

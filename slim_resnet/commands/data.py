@@ -16,6 +16,8 @@ photographs  crops of scikit-image's photographs as class folders of PNG, and th
 
 import argparse
 
+from slim_resnet.common.text import printable
+
 HELP = "write digits or photographs as data to train on (extra: experiments)"
 
 
@@ -36,5 +38,5 @@ def run(arguments: argparse.Namespace) -> None:
         from slim_resnet.experiments.photographs import write_photographs
         counts = write_photographs(arguments.folder)
         what = "crops", "as class folders of PNG, and the photographs"
-    print(f"{arguments.folder}: {counts['train']} {what[0]} to train on and {counts['test']} to "
-          f"test on, {what[1]}")
+    print(printable(f"{arguments.folder}: {counts['train']} {what[0]} to train on and "
+                    f"{counts['test']} to test on, {what[1]}"))

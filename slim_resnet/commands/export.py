@@ -14,6 +14,8 @@ v1, v2, npz  all variables under their names
 import argparse
 
 from slim_resnet.commands import optimize, options
+from slim_resnet.commands.progress import say
+from slim_resnet.common.text import printable
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.export.formats import FORMATS, export_checkpoint
 
@@ -34,8 +36,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_preparation(parser, note="; frozen: any size")
     options.add_labels(parser)
     options.add_optimize(parser)
-    # What is not given is what the checkpoint was trained with, and `formats` knows it.
-    parser.set_defaults(complete=lambda arguments: None)
+    parser.set_defaults(complete=_complete)
+
+
+def _complete(arguments):
+    if "preprocessing" in FORMATS[arguments.format].options:
+        options.complete(arguments)
+    else:
+        options.refuse(arguments, map(options.dashed, options.DETAILS),
+                       f"has no effect on --format {arguments.format}; leave it out")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -47,7 +56,9 @@ def run(arguments: argparse.Namespace) -> None:
                                   f"{arguments.format}; leave it out")
     given.update(optimize.prepare(arguments, "export"))
     record = export_checkpoint(arguments.checkpoint, arguments.output, arguments.format, **given)
+    if "resize" in record:
+        say("export", arguments.prepared)
     classes = record["num_classes"]
-    print(f"{arguments.output}: {arguments.format} of a {record['variant']} ResNet V2"
+    print(printable(arguments.output) + f": {arguments.format} of a {record['variant']} ResNet V2"
           f"{'' if record['depth'] is None else ' ' + str(record['depth'])}, "
           f"{'no logits' if classes is None else f'{classes} classes'}")

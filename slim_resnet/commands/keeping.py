@@ -55,7 +55,8 @@ def opened(arguments: argparse.Namespace, command: str, checkpoint: Any, files: 
         "format": f"slim_resnet {command} 1", "checkpoint_sha256": sha256_of(checkpoint.files),
         "data_sha256": data_sha256(files),
         "options": {**{name: getattr(arguments, name) for name in (
-            "image_size", "preprocessing", "batch_size", "optimize", "precision")}, **depends_on}}
+            "image_size", "batch_size", "optimize", "precision")},
+            **arguments.preprocessing.as_record(), **depends_on}}
     return Results(arguments.output, made_by, arguments.batch_size, shard, arguments.resume)
 
 

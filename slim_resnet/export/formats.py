@@ -34,7 +34,8 @@ class Format:
 
 FORMATS = {format.name: format for format in (
     Format("saved_model", "saved_model", "export_saved_model",
-           ("end_points", "image_size", "preprocessing", "labels", "optimize")),
+           ("end_points", "image_size", "preprocessing", "labels", "labels_offset",
+            "optimize")),
     Format("frozen", "frozen", "export_frozen", ("end_points", "image_size", "optimize")),
     Format("v1", "checkpoints", "export_v1"),
     Format("v2", "checkpoints", "export_v2"),

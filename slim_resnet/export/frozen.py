@@ -8,9 +8,9 @@ from typing import Any
 import tensorflow as tf
 
 from slim_resnet.checkpoint.reader import CheckpointLike, open_checkpoint
-from slim_resnet.checkpoint.recognition import recognise
 from slim_resnet.common import files
 from slim_resnet.export.shared import METADATA, chosen_end_points, metadata, network_builder
+from slim_resnet.inference.network import usable
 
 tf1 = tf.compat.v1
 
@@ -21,7 +21,7 @@ def export_frozen(
         optimize: bool = False, precision: str = "auto") -> dict[str, Any]:
     """Writes a binary GraphDef with the variables as constants.
 
-    Its input node is ``images`` (float32 ``[N, H, W, 3]``, prepared). Its output nodes
+    Its input node is ``images`` (float32 ``[N, H, W, channels]``, prepared). Its output nodes
     are ``end_points/<key>`` for every end point chosen, and ``slim_resnet_metadata``,
     a constant string.
 
@@ -43,8 +43,10 @@ def export_frozen(
     with open_checkpoint(checkpoint) as opened, tf.Graph().as_default() as graph, \
          tf1.Session() as session:
         build, chosen = network_builder(optimize, precision)
-        record = metadata(recognise(opened), chosen)
-        prepared = tf1.placeholder(tf.float32, [None, image_size, image_size, 3], "images")
+        recognised = usable(opened)
+        record = metadata(recognised, chosen)
+        prepared = tf1.placeholder(
+            tf.float32, [None, image_size, image_size, recognised.input_channels], "images")
         _, _, known = build(opened, prepared, session)
         outputs = [tf.identity(tensor, f"end_points/{key}")
                    for key, tensor in chosen_end_points(end_points, known).items()]

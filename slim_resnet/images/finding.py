@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 
+from slim_resnet.common.files import check_regular
 from slim_resnet.errors import SlimResnetError
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".gif", ".bmp")
@@ -110,6 +111,8 @@ def kind_of_data(data: Iterable[str | os.PathLike]) -> tuple[str, str | list[str
       SlimResnetError: A path does not exist, or they do not go together.
     """
     data = [os.fspath(path) for path in data]
+    if not data:
+        raise SlimResnetError("the list of data is empty; name a folder or files")
     for path in data:
         if not os.path.exists(path):
             raise SlimResnetError(f"{path}: no such file or folder")
@@ -123,6 +126,7 @@ def kind_of_data(data: Iterable[str | os.PathLike]) -> tuple[str, str | list[str
     if not records:
         return "folders", data[0]
     for file in records:
+        check_regular(file)
         try:
             with open(file, "rb"):
                 pass

@@ -19,7 +19,7 @@ from slim_resnet.checkpoint.reader import CheckpointLike, open_checkpoint
 from slim_resnet.checkpoint.runs import settings_of
 from slim_resnet.images import finding, reading
 from slim_resnet.images.labels import class_names
-from slim_resnet.images.settings import BATCH_SIZE
+from slim_resnet.images.settings import BATCH_SIZE, Preprocessing
 from slim_resnet.inference.network import Network, classes_of
 from slim_resnet.inference.protocol import ImageNetwork
 
@@ -89,8 +89,8 @@ def classify_batches(network: ImageNetwork, batches: Iterable[reading.Batch],
 
 def classify(checkpoint: CheckpointLike, paths: Iterable[str | os.PathLike],
              labels: str | None = None, top: int = 5, *, batch_size: int = BATCH_SIZE,
-             image_size: int | None = None, preprocessing: str | None = None
-             ) -> Iterator[Result]:
+             image_size: int | None = None, preprocessing: str | Preprocessing | None = None,
+             labels_offset: int | None = None) -> Iterator[Result]:
     """Classifies image files with a checkpoint.
 
     Args:
@@ -101,8 +101,10 @@ def classify(checkpoint: CheckpointLike, paths: Iterable[str | os.PathLike],
       top: Classes an image.
       batch_size: Images in a run of the network.
       image_size: Height and width that images are resized to, in pixels; None takes
-        what the checkpoint was trained with, see `settings.settings_of`.
-      preprocessing: One of `images.PREPROCESSING`; None as for ``image_size``.
+        what the checkpoint was trained with, see `runs.settings_of`.
+      preprocessing: A `images.settings.Preprocessing` or the name of one; None as for
+        ``image_size``.
+      labels_offset: See `read_labels`.
 
     Yields:
       A `Result` for every image, in order, unreadable ones included.
@@ -113,9 +115,10 @@ def classify(checkpoint: CheckpointLike, paths: Iterable[str | os.PathLike],
     paths = finding.find_images(paths)
     image_size, preprocessing, labels = settings_of(checkpoint, image_size, preprocessing, labels)
     with open_checkpoint(checkpoint) as opened:
-        names = class_names(classes_of(opened), labels)
+        names = class_names(classes_of(opened), labels, labels_offset)
         network = Network(opened, image_size)
     with network:
-        batches = reading.read_images(paths, image_size, preprocessing, batch_size)
+        batches = reading.read_images(paths, image_size, preprocessing, batch_size,
+                                      channels=network.channels)
         for results in classify_batches(network, batches, names, top):
             yield from results

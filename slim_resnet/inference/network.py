@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from slim_resnet.checkpoint.building import build_from_checkpoint, build_recognised
 from slim_resnet.checkpoint.reader import Checkpoint, CheckpointLike, open_checkpoint
-from slim_resnet.checkpoint.recognition import recognise
+from slim_resnet.checkpoint.recognition import Recognised, recognise
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.images.settings import IMAGE_SIZE
 from slim_resnet.inference.protocol import ImageNetwork
@@ -23,11 +23,25 @@ def classes_of(opened: Checkpoint) -> int:
     Raises:
       SlimResnetError: It holds no logits, or no ResNet V2.
     """
-    num_classes = recognise(opened).num_classes
+    num_classes = usable(opened).num_classes
     if num_classes is None:
         raise SlimResnetError(f"{opened.path}: has no logits, so it cannot classify; its "
                               "features can be had with slim-resnet end-points --save")
     return num_classes
+
+
+def usable(opened: Checkpoint) -> Recognised:
+    """Returns what an open `checkpoint.Checkpoint` holds.
+
+    Raises:
+      SlimResnetError: It is no ResNet V2, or one of no classes or for images of no channels.
+    """
+    found = recognise(opened)
+    for number, what in ((found.num_classes, "logits of 0 classes"),
+                         (found.input_channels, "a first layer for images of 0 channels")):
+        if number == 0:
+            raise SlimResnetError(f"{opened.path}: has {what}, so it cannot be used")
+    return found
 
 
 def build_network(opened: Checkpoint, images: tf.Tensor, session: tf1.Session) -> tuple[
@@ -36,7 +50,7 @@ def build_network(opened: Checkpoint, images: tf.Tensor, session: tf1.Session) -
 
     Args:
       opened: An open `checkpoint.Checkpoint`.
-      images: Tensor of prepared images ``[N, H, W, 3]``.
+      images: Tensor of prepared images ``[N, H, W, channels]``.
       session: A session of their graph.
 
     Returns:
@@ -146,6 +160,7 @@ class Network(BuiltNetwork):
       last_maps: Tensor ``[N, height, width, channels]``: what the global pool averages.
       recognised: What the checkpoint was found to hold, a `recognise.Recognised`.
       num_classes: Number of logits; None for a checkpoint without.
+      channels: Of the images.
       busy_s: Seconds that it has been at work on images.
 
     Raises:
@@ -155,8 +170,10 @@ class Network(BuiltNetwork):
     def __init__(self, checkpoint: CheckpointLike, image_size: int = IMAGE_SIZE) -> None:
         graph = tf.Graph()
         with open_checkpoint(checkpoint) as opened, graph.as_default():
-            self.path, self.recognised = opened.path, recognise(opened)
-            images = tf1.placeholder(tf.float32, [None, image_size, image_size, 3], "images")
+            self.path, self.recognised = opened.path, usable(opened)
+            self.channels = self.recognised.input_channels
+            images = tf1.placeholder(
+                tf.float32, [None, image_size, image_size, self.channels], "images")
             session = tf1.Session(graph=graph)
             try:
                 self._logits, self._probabilities, end_points = build_network(
@@ -176,15 +193,15 @@ class Network(BuiltNetwork):
         self.session.close()
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
-        """Returns class probabilities ``[N, classes]`` of images ``[N, size, size, 3]``."""
+        """Returns class probabilities ``[N, classes]`` of images ``[N, size, size, channels]``."""
         return self._finite(self._probabilities, images)
 
     def logits(self, images: np.ndarray) -> np.ndarray:
-        """Returns logits ``[N, classes]`` of images ``[N, size, size, 3]``."""
+        """Returns logits ``[N, classes]`` of images ``[N, size, size, channels]``."""
         return self._finite(self._logits, images)
 
     def features(self, end_points: Any, images: np.ndarray) -> Any:
-        """Returns end points for images ``[N, size, size, 3]``.
+        """Returns end points for images ``[N, size, size, channels]``.
 
         Args:
           end_points: A key, or a list or dict of keys, for which its like is returned.
@@ -203,7 +220,7 @@ class Network(BuiltNetwork):
         """Returns what `class_activation.contributions` explains logits with.
 
         Args:
-          images: ``[N, size, size, 3]``.
+          images: ``[N, size, size, channels]``.
 
         Returns:
           ``(last_maps, logits, probabilities)`` of one run.

@@ -25,7 +25,7 @@ class ScoringNetwork(Protocol):
                  traceback: TracebackType | None) -> None: ...
 
     def logits(self, images: np.ndarray) -> np.ndarray:
-        """Returns logits ``[N, classes]`` of prepared images ``[N, size, size, 3]``."""
+        """Returns logits ``[N, classes]`` of prepared images ``[N, size, size, channels]``."""
         ...
 
 
@@ -37,15 +37,17 @@ class ImageNetwork(ScoringNetwork, Protocol):
       path: Path of the checkpoint, for messages.
       end_points: Maps keys to tensors: all of an unfolded network's, those that were
         asked for of a folded one's.
+      channels: Of the images.
       busy_s: Seconds that it has been at work on images.
     """
 
     path: str
     end_points: dict[str, Any]
+    channels: int
     busy_s: float
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
-        """Returns class probabilities ``[N, classes]`` of images ``[N, size, size, 3]``."""
+        """Returns class probabilities ``[N, classes]`` of images ``[N, size, size, channels]``."""
         ...
 
     def features(self, end_points: Any, images: np.ndarray) -> Any:
@@ -53,6 +55,6 @@ class ImageNetwork(ScoringNetwork, Protocol):
 
         Args:
           end_points: A key, or a list or dict of keys, for which its like is returned.
-          images: ``[N, size, size, 3]``.
+          images: ``[N, size, size, channels]``.
         """
         ...

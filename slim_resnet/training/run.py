@@ -97,7 +97,7 @@ def train(options: TrainingOptions, data: Sequence[str | os.PathLike], output: s
         disk is full, or the loss is NaN. The last good checkpoint stays.
     """
     training_options.check(options)
-    source = open_data(data)
+    source = open_data(data, options.labels_offset, options.max_pixels)
     architecture = find_architecture(options)
     prepare_folder(output, options, source, on_message)
     with folder.locked(output), tf.Graph().as_default():
@@ -155,6 +155,8 @@ def prepare_folder(output: str | os.PathLike, options: TrainingOptions,
       SlimResnetError: It holds something else, or cannot be written to.
     """
     recorded = json.loads(json.dumps({**dataclasses.asdict(options), "workers": workers}))
+    # No number follows from it, and a run that met a larger image is to go on.
+    del recorded["max_pixels"]
     try:
         os.makedirs(output, exist_ok=True)
         names = os.listdir(output)

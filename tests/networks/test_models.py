@@ -10,6 +10,7 @@ import tf_slim as slim
 from slim_resnet import models, resnet_v2
 from slim_resnet.checkpoint.runs import settings_of
 from slim_resnet.errors import SlimResnetError
+from slim_resnet.images.settings import Preprocessing
 from tests.helpers import networks
 
 tf1 = tf.compat.v1
@@ -33,7 +34,7 @@ def test_rows_by_what_can_be_done_with_them():
 
 
 def test_an_unknown_checkpoint_is_prepared_as_its_row_says(tmp_path):
-    assert settings_of(str(tmp_path)) == (299, "inception", None)
+    assert settings_of(str(tmp_path)) == (299, Preprocessing("inception"), None)
     row = models.MODELS["resnet_v2_50"]
     assert (row.evaluated_image_size, row.preprocessing) == (299, "inception")
 

@@ -91,6 +91,7 @@ class InferenceModel:
       path: Path of the checkpoint, for messages.
       precision: ``float32`` or ``bfloat16``.
       num_classes: Number of logits; None for a network without.
+      channels: Of the images.
       end_points: Maps the keys that were asked for to tensors; their shapes are known as
         far as that of the images is.
       parts_s: Seconds that reading, folding, fusing, loading and the first call took, by
@@ -104,7 +105,7 @@ class InferenceModel:
         self.path, self.precision, self.cached = path, precision, cached
         self.num_classes = fused.record["num_classes"]
         self.parts_s, self.cache_problem, self.busy_s = parts_s, None, 0.0
-        self._channels = fused.record["channels"]
+        self.channels = fused.record["channels"]
         self._lock = threading.Condition()
         self._running, self._closed = 0, False
         started = time.perf_counter()
@@ -284,8 +285,8 @@ class InferenceModel:
     def _checked(self, images):
         images = np.asarray(images)
         shape = images.shape
-        if len(shape) != 4 or shape[3] != self._channels:
-            raise SlimResnetError(f"{self.path}: images are [N, H, W, {self._channels}], not "
+        if len(shape) != 4 or shape[3] != self.channels:
+            raise SlimResnetError(f"{self.path}: images are [N, H, W, {self.channels}], not "
                                   f"{list(shape)}")
         if not shape[0]:
             raise SlimResnetError(f"{self.path}: the batch is empty; give at least one image")
