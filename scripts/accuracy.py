@@ -11,7 +11,6 @@ import argparse
 import os
 import pathlib
 import sys
-import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
@@ -20,6 +19,7 @@ from slim_resnet import cli
 from slim_resnet.commands import optimize, options
 from slim_resnet.common.environment import PRECISIONS
 from slim_resnet.common.tables import format_table
+from slim_resnet.common.temporary import temporary_folder
 from slim_resnet.models import MODELS
 
 NUM_CLASSES = 1001
@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     from slim_resnet.inference import accuracy
     paths, rows = finding.find_images(arguments.images), []
     for name in arguments.models:
-        with tempfile.TemporaryDirectory(prefix="slim_resnet-") as folder:
+        with temporary_folder() as folder:
             checkpoint = random_checkpoint.write(os.path.join(folder, "net.ckpt"), name,
                                                  arguments.image_size, NUM_CLASSES)
             found = accuracy.measure(checkpoint, paths, precision=arguments.precision,

@@ -17,7 +17,6 @@ import socket
 import statistics
 import subprocess
 import sys
-import tempfile
 import typing
 from collections.abc import Callable
 
@@ -28,6 +27,7 @@ from slim_resnet.commands.options import positive_int
 from slim_resnet.common.environment import child_environment
 from slim_resnet.common.spread import median_ratio, spread
 from slim_resnet.common.tables import format_table
+from slim_resnet.common.temporary import temporary_folder
 from slim_resnet.errors import SlimResnetError
 
 BLOCKS, IMAGE_SIZE, BATCH_SIZE = "16x1,32x1,64x1", 32, 32
@@ -113,7 +113,7 @@ def measure(rounds: int, steps: int, on_row: Callable[[str, float], None] = lamb
                               "to cores, like Linux")
     import numpy as np
     results = {setting.name: [] for setting in SETTINGS}
-    with tempfile.TemporaryDirectory(prefix="slim_resnet-") as folder:
+    with temporary_folder() as folder:
         rng = np.random.default_rng(0)
         data = os.path.join(folder, "data.npz")
         np.savez(data, labels=np.arange(1000) % 10,

@@ -11,7 +11,6 @@ import os
 import pathlib
 import subprocess
 import sys
-import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
@@ -22,6 +21,7 @@ from slim_resnet.commands.options import add_json, positive_int
 from slim_resnet.commands.progress import step_counter
 from slim_resnet.common.environment import child_environment, memory_bytes
 from slim_resnet.common.spread import ratios, spread
+from slim_resnet.common.temporary import temporary_folder
 from slim_resnet.errors import SlimResnetError
 
 NUM_CLASSES = 1001
@@ -41,7 +41,7 @@ def build_parser() -> cli.Parser:
 def run(arguments: argparse.Namespace) -> None:
     records = {}
     for format in ("V1", "V2"):
-        with tempfile.TemporaryDirectory() as folder:
+        with temporary_folder() as folder:
             path = os.path.join(folder, "net.ckpt")
             random_checkpoint.write(path, f"resnet_v2_{arguments.depth}", 224, NUM_CLASSES, format)
             file_bytes = sum(os.path.getsize(os.path.join(folder, name))

@@ -16,7 +16,6 @@ import random
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
 
@@ -27,6 +26,7 @@ from slim_resnet.checkpoint.runs import METRICS
 from slim_resnet.commands.options import positive_int
 from slim_resnet.common.environment import child_environment
 from slim_resnet.common.tables import format_table
+from slim_resnet.common.temporary import temporary_folder
 from slim_resnet.errors import SlimResnetError
 
 BLOCKS = ((16, 1), (32, 1), (64, 1))
@@ -136,7 +136,7 @@ def check_kills(kills: int, steps: int = 600, seed: int = 0,
       left alone, infinite if a step is there twice or missing.
     """
     moments = random.Random(seed)
-    with tempfile.TemporaryDirectory(prefix="slim_resnet-") as folder:
+    with temporary_folder() as folder:
         data = _random_arrays(os.path.join(folder, "data.npz"), 500)
         alone = os.path.join(folder, "alone")
         command = [sys.executable, "-m", "slim_resnet", "train", data, "--model", "resnet_v2",
@@ -237,7 +237,7 @@ def check_fine_tuning(lengths: Sequence[int] = (5, 10, 20), seeds: Sequence[int]
     from slim_resnet.training import run as training
     from slim_resnet.training.options import TrainingOptions
     rows = []
-    with tempfile.TemporaryDirectory(prefix="slim_resnet-") as folder:
+    with temporary_folder() as folder:
         files = _parts_of_digits(folder)
         for seed in seeds:
             common = dict(image_size=32, augmentation="none", seed=seed)
@@ -298,7 +298,7 @@ def check_throughput(rounds: int = 5, steps: int = 100, augmentation: str = "non
     options = TrainingOptions(steps=steps + burn_in, model="resnet_v2",
                               blocks=((16, 3), (32, 3), (64, 3)), image_size=32,
                               augmentation=augmentation, batch_size=32)
-    with tempfile.TemporaryDirectory(prefix="slim_resnet-") as folder:
+    with temporary_folder() as folder:
         data = _random_arrays(os.path.join(folder, "data.npz"), 1000)
         for number in range(rounds):
             row = {"bare": _bare_rate(options, burn_in),

@@ -30,6 +30,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(allow_abbrev=False,
                          formatter_class=argparse.RawDescriptionHelpFormatter, **options)
         self._commands = None
+        self.ends_at_first_word = False  # what follows it is another program's
         # Without a default, which a subparser's would put over its parser's value.
         self.add_argument("--verbose", action="store_true", default=argparse.SUPPRESS,
                           help="show TensorFlow's own messages, on stderr")
@@ -41,22 +42,31 @@ class Parser(argparse.ArgumentParser):
     def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:
         # A subparser is called here too: it answers for its own words.
         words = list(sys.argv[1:] if args is None else args)
+        # Of a script and its own words, none is ours from the script on.
+        takes_the_rest = any(action.nargs == argparse.REMAINDER for action in self._actions)
+        value_of = None
         for number, word in enumerate(words):
-            if word == "--":
+            if word == "--" or self.ends_at_first_word and not word.startswith("-"):
                 break
-            if self._commands and not word.startswith("-"):
+            if value_of is not None:
+                value_of = None
+            elif self._commands and not word.startswith("-"):
                 if word not in self._commands.choices:
                     self.error(f"there is no {self._commands.metavar} {word!r}"
                                + (_nearest(word, self._commands.choices)
                                   or f"; there are {', '.join(self._commands.choices)}"))
                 break
-            if word.startswith("--"):
+            elif word.startswith("--"):
                 name, *value = word.split("=", 1)
                 name = name.replace("_", "-")
                 if name not in self._option_string_actions:
                     self.error(f"there is no option {name}"
                                + _nearest(name, self._option_string_actions))
                 words[number] = "=".join([name, *value])
+                if takes_the_rest and not value and self._option_string_actions[name].nargs is None:
+                    value_of = name
+            elif takes_the_rest:
+                break
         namespace, extra = super().parse_known_args(words, namespace)
         if extra:
             self.error(f"unrecognized arguments: {' '.join(extra)}")

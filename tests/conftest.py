@@ -13,8 +13,8 @@ from slim_resnet.common import environment
 
 
 @pytest.fixture(scope="session", autouse=True)
-def auto_is_float32():
-    """Networks are compared with float32's accuracy, also on CPUs where auto is bfloat16."""
+def no_bfloat16():
+    """bfloat16 is refused alike on every CPU; tests that need it bring it back."""
     from tests.helpers import hardware  # noqa: F401 (sees the CPU as it is)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(environment, "has_bfloat16", lambda flags: False)

@@ -22,11 +22,12 @@ from scripts.peers.engines import GEMM_SIZE
 from slim_resnet import timing
 from slim_resnet.common.environment import (
     FASTEST,
+    check_bfloat16,
     child_environment,
     cpu,
     environment,
-    has_bfloat16,
 )
+from slim_resnet.common.temporary import temporary_folder
 from slim_resnet.errors import SlimResnetError
 
 FORMAT = "slim_resnet peers 1"
@@ -163,15 +164,17 @@ def compare(options: Comparison, announce: Callable[[str], None] = lambda messag
     threads = str(options.threads)
     variables = {"TF_NUM_INTRAOP_THREADS": threads, "TF_NUM_INTEROP_THREADS": threads,
                  "OMP_NUM_THREADS": threads}
-    with tempfile.TemporaryDirectory(prefix="slim_resnet-") as folder:
+    with temporary_folder() as folder:
         announce("writing the network's files")
         files = _make_files(folder, options, variables)
         record["network"] = files
         reference = None
         for precision in ("float32", "bfloat16"):
-            if precision == "bfloat16" and not has_bfloat16(cpu()["flags"]):
-                _unavailable(record, "all engines", precision,
-                             "this CPU has neither avx512_bf16 nor amx_bf16")
+            try:
+                if precision == "bfloat16":
+                    check_bfloat16(onednn=True)  # each engine's process sets its own
+            except SlimResnetError as error:
+                _unavailable(record, "all engines", precision, str(error))
                 break
             with contextlib.ExitStack() as stack:
                 entries = _start(options, precision, files, batch_sizes, variables, record,

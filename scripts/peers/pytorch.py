@@ -48,11 +48,9 @@ def _layers(network, read, dtype):
         return lambda net: torch.addcmul(offset, net, scale).relu_()
 
     def convolution(scope, stride=1, with_norm=False, same=False, dtype=dtype):
-        weights = read(f"{scope}/weights")
-        if with_norm:
-            weights, biases = folding.fold_into(weights, *norm(f"{scope}/BatchNorm"))
-        else:
-            biases = read(f"{scope}/biases")
+        scale, biases = (norm(f"{scope}/BatchNorm") if with_norm else
+                         (1.0, read(f"{scope}/biases")))
+        weights = read(f"{scope}/weights") * scale
         size = weights.shape[0]
         weights = tensor(weights.transpose(3, 2, 0, 1), dtype).contiguous(
             memory_format=torch.channels_last)

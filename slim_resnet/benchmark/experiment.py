@@ -16,7 +16,7 @@ import tensorflow as tf
 from slim_resnet import compat, models, timing
 from slim_resnet.benchmark import records
 from slim_resnet.benchmark.servers import check_device
-from slim_resnet.common.environment import environment
+from slim_resnet.common.environment import check_bfloat16, environment
 from slim_resnet.end_points.costs import forward_cost
 from slim_resnet.errors import SlimResnetError, cause_of
 from slim_resnet.inference.folded.model import InferenceModel
@@ -83,6 +83,7 @@ def session_config(options):
     config = tf1.ConfigProto(intra_op_parallelism_threads=options.intra_op_threads,
                              inter_op_parallelism_threads=options.inter_op_threads)
     if options.precision == "bfloat16":
+        check_bfloat16(compat.onednn_enabled())
         compat.allow_bfloat16(config)
     return config
 
@@ -230,7 +231,7 @@ def run_benchmark(options, images_of_size=None, announce=lambda message: None, t
                 prepared.append(prepare(name, options, images))
                 stack.callback(prepared[-1].run.session.close)
                 if options.optimize:
-                    announce(f"folding {name}")
+                    announce(f"folding {name}, {options.precision}")
                     prepared.append(prepare_optimized(prepared[-1], options))
                     stack.callback(prepared[-1].run.session.close)
             announce(f"{options.burn_in} steps of burn-in, then {options.num_batches} timed ones")

@@ -59,13 +59,14 @@ def run_rows(record: dict) -> tuple[list[str], list[list]]:
         stats = run["statistics"]
         rows.append([
             run["model"] + (" (partial)" if run["partial"] else ""),
+            record["options"]["precision"],
             run["batch_size"], run["image_size_px"], f"{run['parameters'] / 1e6:.1f}",
             f"{run['multiply_adds_per_image'] / 1e9:.2f}", len(run["durations_s"]),
             *(f"{stats[key]:.3f}" for key in ("mean_s", "sd_s", "jitter_s", "p50_s", "p90_s",
                                               "p95_s", "p99_s", "min_s", "max_s")),
             f"{stats['images_per_second']:.2f}"])
-    return ["seconds a batch", "batch", "px", "params M", "GMAC", "steps", "mean", "sd", "jitter",
-            "p50", "p90", "p95", "p99", "min", "max", "images/s"], rows
+    return ["seconds a batch", "precision", "batch", "px", "params M", "GMAC", "steps", "mean",
+            "sd", "jitter", "p50", "p90", "p95", "p99", "min", "max", "images/s"], rows
 
 
 def optimized_lines(record: dict) -> list[str]:

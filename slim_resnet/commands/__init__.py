@@ -7,5 +7,5 @@ help and bad options are answered at once. `options` declares what several of th
 """
 
 # A new command is a name here and a module of that name.
-COMMANDS = ("benchmark", "checkpoint", "classify", "evaluate", "export", "end-points", "pictures",
-            "report", "train", "degradation", "data")
+COMMANDS = ("run", "benchmark", "checkpoint", "classify", "evaluate", "export", "end-points",
+            "pictures", "report", "train", "degradation", "data")

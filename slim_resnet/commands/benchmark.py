@@ -85,6 +85,12 @@ def run(arguments: argparse.Namespace) -> int | None:
             with atomic_write(arguments.trace) as file:
                 file.write(text)
     timed = experiment.BenchmarkOptions(**timed)
+    with progress.written_alone(arguments.json):
+        return _measure(arguments, timed, images_of_size, trace)
+
+
+def _measure(arguments, timed, images_of_size, trace):
+    from slim_resnet.benchmark import experiment
     record = experiment.run_benchmark(timed, images_of_size, _announce, trace,
                                       progress.step_counter("step"))
     if len(record["runs"]) > 1:

@@ -53,6 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise SlimResnetError("--json prints and --output writes; leave one out")
     from slim_resnet.checkpoint.reader import open_checkpoint
     from slim_resnet.images import finding, reading
+    from slim_resnet.images.sources import ImageFiles
     from slim_resnet.inference import classification
     paths = finding.find_images(arguments.images)
     results, shard, skip = None, (0, 1), 0
@@ -60,9 +61,9 @@ def run(arguments: argparse.Namespace) -> int:
         with open_checkpoint(arguments.checkpoint) as opened:
             names = _class_names(arguments, opened)
             if arguments.output:
-                results = keeping.opened(
-                    arguments, "classify", opened, paths, top=arguments.top,
-                    names_sha256=hashlib.sha256(json.dumps(names).encode()).hexdigest())
+                results = stack.enter_context(keeping.opened(
+                    arguments, "classify", opened, ImageFiles(paths), top=arguments.top,
+                    names_sha256=hashlib.sha256(json.dumps(names).encode()).hexdigest()))
                 if results.finished:
                     return keeping.write("classify", results, [], len(paths), None)[1]
                 shard, skip = results.shard, results.batches_done
@@ -84,6 +85,7 @@ def _print(arguments, results, total, network):
         results = progress.with_progress(results, total)
     before = json.dumps({
         "checkpoint": arguments.checkpoint, "num_classes": network.num_classes,
+        "optimized": arguments.optimize, "precision": network.precision,
         "image_size_pixels": arguments.image_size,
         **arguments.preprocessing.as_record()})[:-1] + ', "images": ['
     done, unreadable, interrupted = 0, [], False

@@ -5,9 +5,9 @@
         --model resnet_v2 --blocks 16x1,32x1,64x1 --image-size 32 --augmentation none --steps 400
 
     slim-resnet data photographs photographs
-    slim-resnet train photographs/train --validation photographs/test --output run \\
+    slim-resnet train photographs/train --validation photographs/test --output seen \\
         --model resnet_v2 --blocks 16x2,32x2,64x2,128x2 --image-size 128 --steps 600
-    slim-resnet report run photographs/photographs --image-size 299 --output report.html
+    slim-resnet report seen photographs/photographs --image-size 299 --output report.html
 
 digits       scikit-learn's handwritten digits, as .npz files and as class folders of PNG
 photographs  crops of scikit-image's photographs as class folders of PNG, and the photographs;

@@ -15,7 +15,7 @@ import os
 
 from slim_resnet.commands import options as shared
 from slim_resnet.commands.options import non_negative_int, positive_int
-from slim_resnet.commands.progress import say, with_progress, write_record
+from slim_resnet.commands.progress import say, with_progress, write_record, written_alone
 from slim_resnet.common.environment import cpu
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.experiments import degradation_records as records
@@ -57,11 +57,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     options = _options(arguments)
     shared.check_files(arguments.json, plot=arguments.plot)
-    name = "CIFAR-10" if arguments.cifar10 else "digits"
-    earlier = records.read_record(arguments.json, name, options) if arguments.json else None
+    with written_alone(arguments.json):
+        return _train(arguments, options)
 
+
+def _train(arguments, options):
     # oneDNN's kernels cannot train the least of these networks, see `training_graph`.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    name = "CIFAR-10" if arguments.cifar10 else "digits"
+    earlier = records.read_record(arguments.json, name, options) if arguments.json else None
     from slim_resnet.experiments import degradation
     data_set = (degradation.cifar10(arguments.cifar10) if arguments.cifar10
                 else degradation.digits())

@@ -25,6 +25,7 @@ value, by image) and the mean (mean difference over mean magnitude).
 
 import argparse
 import contextlib
+import hashlib
 import itertools
 import json
 import time
@@ -32,6 +33,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from slim_resnet.commands import keeping, optimize, options, progress
+from slim_resnet.common.environment import PRECISIONS
 from slim_resnet.common.tables import format_table
 from slim_resnet.common.text import printable
 from slim_resnet.images.settings import BATCH_SIZE
@@ -86,8 +88,10 @@ def run(arguments: argparse.Namespace) -> int:
             data = find_data(arguments.data, num_classes, classes, offset,
                              arguments.preprocessing.max_pixels)
             if arguments.output:
-                results = keeping.opened(arguments, "evaluate", opened, data.files,
-                                         labels_offset=offset)
+                labels = json.dumps([data.classes, getattr(data, "labels", None)])
+                results = stack.enter_context(keeping.opened(
+                    arguments, "evaluate", opened, data, labels_offset=offset,
+                    labels_sha256=hashlib.sha256(labels.encode()).hexdigest()))
                 shard, skip = results.shard, results.batches_done
             if not (results and results.finished):
                 network = stack.enter_context(optimize.opened_network(
@@ -133,6 +137,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _document(arguments, result, names, labels_offset, better):
     return {"checkpoint": arguments.checkpoint, "data": arguments.data,
+            "optimized": arguments.optimize, "precision": arguments.precision or PRECISIONS[0],
             "image_size_pixels": arguments.image_size,
             **arguments.preprocessing.as_record(), "labels_offset": labels_offset,
             "better_fit": better and better[1].as_record(), "interrupted": result.interrupted,
@@ -176,7 +181,7 @@ def _compare(arguments):
     from slim_resnet.inference import accuracy
     paths = finding.find_images(arguments.data)
     result = accuracy.measure(
-        arguments.checkpoint, paths, precision=arguments.precision or "auto",
+        arguments.checkpoint, paths, precision=arguments.precision or PRECISIONS[0],
         image_size=arguments.image_size, preprocessing=arguments.preprocessing,
         batch_size=arguments.batch_size or COMPARED_BATCH_SIZE,
         progress=lambda batches: progress.saying(progress.with_progress(

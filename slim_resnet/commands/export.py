@@ -1,4 +1,4 @@
-"""Write a checkpoint in another form, values unchanged.
+"""Write a checkpoint in another form, values unchanged unless --optimize folds them.
 
     slim-resnet export resnet_v2_50_2017_04_14.tar.gz resnet_v2_50 --format saved_model
     slim-resnet export resnet_v2_50.ckpt resnet_v2_50.pb --format frozen
@@ -61,4 +61,6 @@ def run(arguments: argparse.Namespace) -> None:
     classes = record["num_classes"]
     print(printable(arguments.output) + f": {arguments.format} of a {record['variant']} ResNet V2"
           f"{'' if record['depth'] is None else ' ' + str(record['depth'])}, "
-          f"{'no logits' if classes is None else f'{classes} classes'}")
+          f"{'no logits' if classes is None else f'{classes} classes'}"
+          f"{', optimised' if record.get('optimized') else ''}"
+          f"{', ' + record['precision'] if 'precision' in record else ''}")

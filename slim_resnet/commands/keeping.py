@@ -10,9 +10,10 @@ from typing import Any
 from slim_resnet.commands import options
 from slim_resnet.commands.progress import report_busy, say, with_progress
 from slim_resnet.common.cluster import read_cluster
+from slim_resnet.common.environment import PRECISIONS, made_with
 from slim_resnet.common.files import sha256_of
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.inference.results import Results, data_sha256, read_rows
+from slim_resnet.inference.results import Results, data_identity, read_rows
 
 
 def add_arguments(parser: options.Container) -> None:
@@ -34,7 +35,7 @@ def check(arguments: argparse.Namespace) -> None:
         raise SlimResnetError(f"--output {arguments.output}: holds JSON lines; name it .jsonl")
 
 
-def opened(arguments: argparse.Namespace, command: str, checkpoint: Any, files: Iterable[str],
+def opened(arguments: argparse.Namespace, command: str, checkpoint: Any, source: Any,
            **depends_on: Any) -> Results:
     """Returns the `results.Results` that ``--output`` and a cluster ask for.
 
@@ -43,21 +44,27 @@ def opened(arguments: argparse.Namespace, command: str, checkpoint: Any, files: 
         `options.add_batch_size` and `options.add_optimize`.
       command: Name of the subcommand.
       checkpoint: The open `checkpoint.Checkpoint`.
-      files: The files of all tasks' images.
+      source: All tasks' images, see `images.sources`.
       **depends_on: What else the results depend on, plain data by option.
 
     Raises:
       SlimResnetError: See `cluster.read_cluster` and `results.Results`.
     """
+    import tensorflow as tf
+
+    from slim_resnet import compat
     cluster = read_cluster(arguments.cluster, arguments.job, arguments.task)
     shard = cluster.shard if cluster else (0, 1)
+    used = made_with(tf.__version__, compat.onednn_enabled(), arguments.precision or PRECISIONS[0],
+                     "optimized" if arguments.optimize else "plain")
     made_by = {
-        "format": f"slim_resnet {command} 1", "checkpoint_sha256": sha256_of(checkpoint.files),
-        "data_sha256": data_sha256(files),
+        "format": f"slim_resnet {command} 2", "checkpoint_sha256": sha256_of(checkpoint.files),
+        **data_identity(source.files),
         "options": {**{name: getattr(arguments, name) for name in (
-            "image_size", "batch_size", "optimize", "precision")},
-            **arguments.preprocessing.as_record(), **depends_on}}
-    return Results(arguments.output, made_by, arguments.batch_size, shard, arguments.resume)
+            "image_size", "batch_size")}, **arguments.preprocessing.as_record(), **used,
+            **depends_on}}
+    return Results(arguments.output, made_by, arguments.batch_size, shard, arguments.resume,
+                   source.is_called)
 
 
 def write(command: str, results: Results, batches: Iterable[list], total: int | None,
@@ -66,7 +73,7 @@ def write(command: str, results: Results, batches: Iterable[list], total: int | 
 
     Args:
       command: Name of the subcommand.
-      results: A `results.Results`.
+      results: A `results.Results`, within its ``with`` statement.
       batches: Yields lists of results, dataclasses with a ``cause``, a batch each.
       total: How many images all tasks have; None if unknown.
       network: What ``batches`` runs, for its ``busy_s``; None if nothing is left.
@@ -80,18 +87,17 @@ def write(command: str, results: Results, batches: Iterable[list], total: int | 
         total = results.images_of(total)
         of_total = f" of {total}"
     started = time.perf_counter()
-    with results:
-        try:
-            for _ in with_progress(_written(results, batches), total, done=before):
-                pass
-        except KeyboardInterrupt:
-            say(command, f"interrupted after {results.images_done}{of_total} images; the same "
-                "command with --resume goes on")
-            return False, 130
-        if network:
-            report_busy(command, results.images_done - before, time.perf_counter() - started,
-                        network.busy_s)
-        whole = results.finish()
+    try:
+        for _ in with_progress(_written(results, batches), total, done=before):
+            pass
+    except KeyboardInterrupt:
+        say(command, f"interrupted after {results.images_done}{of_total} images; the same "
+            "command with --resume goes on")
+        return False, 130
+    if network:
+        report_busy(command, results.images_done - before, time.perf_counter() - started,
+                    network.busy_s)
+    whole = results.finish()
     if not whole:
         say(command, f"{results.part} is finished; the task that finishes last writes "
             f"{results.path}")

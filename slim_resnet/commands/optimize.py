@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from slim_resnet.commands.progress import say
-from slim_resnet.common.environment import FASTEST
+from slim_resnet.common.environment import FASTEST, PRECISIONS
 from slim_resnet.errors import SlimResnetError
 
 
@@ -23,7 +23,7 @@ def prepare(arguments: argparse.Namespace, command: str) -> dict:
             raise SlimResnetError("--precision goes with --optimize; give both or neither")
         return {}
     turn_onednn_on(arguments.verbose, command)
-    return {"optimize": True, "precision": arguments.precision or "auto"}
+    return {"optimize": True, "precision": arguments.precision or PRECISIONS[0]}
 
 
 def turn_onednn_on(verbose: bool, command: str) -> None:
@@ -45,7 +45,9 @@ def turn_onednn_on(verbose: bool, command: str) -> None:
 @contextlib.contextmanager
 def opened_network(opened: Any, image_size: int, options: dict, arguments: argparse.Namespace,
                    command: str, end_points: Iterable[str] = ()) -> Iterator[Any]:
-    """Yields the network of a checkpoint; with ``--verbose``, says how long it took.
+    """Yields the network of a checkpoint and says what an optimised one computes in.
+
+    With ``--verbose`` it says how long its parts took, too.
 
     Args:
       opened: Anything that `checkpoint.open_checkpoint` opens.
@@ -55,22 +57,13 @@ def opened_network(opened: Any, image_size: int, options: dict, arguments: argpa
       command: Name of the subcommand.
       end_points: Keys that features are wanted of.
     """
-    from slim_resnet.checkpoint.reader import files_of
-    from slim_resnet.inference.folded import cache
+    from slim_resnet import compat
     from slim_resnet.inference.network import open_network
-    if not options:
-        with open_network(opened, image_size, end_points=end_points) as network:
-            yield network
-        return
-    cache_dir = cache.folder_beside(files_of(opened))
-    with open_network(opened, image_size, end_points=end_points, cache_dir=cache_dir,
-                      **options) as model:
-        if options["precision"] == "auto" and model.precision != "float32":
-            say(command, f"precision {model.precision}")
-        yield model
-        if arguments.verbose:
-            say(command, f"{model.precision}, {'from the cache' if model.cached else 'made anew'}")
-            if model.cache_problem:
-                say(command, f"nothing was cached: {model.cache_problem}")
-            for part, seconds in model.parts_s.items():
+    with open_network(opened, image_size, end_points=end_points, **options) as network:
+        if options:
+            say(command, f"optimised, {network.precision}, oneDNN "
+                f"{'on' if compat.onednn_enabled() else 'off'}")
+        yield network
+        if options and arguments.verbose:
+            for part, seconds in network.parts_s.items():
                 print(f"  {seconds:7.3f} s  {part.replace('_', ' ')}", file=sys.stderr)

@@ -163,16 +163,15 @@ def add_optimize(parser: Container, goes_with: str = "--optimize") -> None:
     """Adds ``--optimize`` and ``--precision``, which ``goes_with`` it; see `optimize.prepare`."""
     parser.add_argument("--optimize", action="store_true",
                         help="fold the batch norms and fuse the layers: the same results but for "
-                        "rounding, faster; turns oneDNN on unless TF_ENABLE_ONEDNN_OPTS is "
-                        "set, and keeps the folded network in a folder beside the checkpoint")
+                        "rounding, faster; turns oneDNN on unless TF_ENABLE_ONEDNN_OPTS is set")
     parser.add_argument("--precision", choices=PRECISIONS,
-                        help=f"with {goes_with}; auto takes bfloat16 on CPUs that are faster in "
-                        "it (default: auto)")
+                        help=f"with {goes_with}; bfloat16 has 8 bits for float32's 24, and needs "
+                        f"a CPU that has it (default: {PRECISIONS[0]})")
 
 
 def add_trained_precision(parser: Container, **more: str) -> None:
     """Adds ``--precision`` of a network that is not folded."""
-    parser.add_argument("--precision", choices=("float32", "bfloat16"),
+    parser.add_argument("--precision", choices=PRECISIONS,
                         help="bfloat16: by TensorFlow's own mixed-precision rewrite", **more)
 
 

@@ -1,12 +1,15 @@
 """What commands say on stderr about images that they go through."""
 
 import argparse
+import contextlib
 import json
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 from slim_resnet.common.files import atomic_write
+from slim_resnet.common.locks import locked
 from slim_resnet.common.text import printable
 
 
@@ -121,6 +124,15 @@ def report_interrupted(command: str, done: int, total: int) -> int:
     """Says how far a command came before Ctrl-C; returns the exit status."""
     say(command, f"interrupted after {done} of {total} images")
     return 130
+
+
+def written_alone(path: str | None) -> AbstractContextManager:
+    """Keeps other processes from a record for as long as the ``with`` block lasts, if any.
+
+    Args:
+      path: The record; or None.
+    """
+    return locked(path, "is writing it") if path else contextlib.nullcontext()
 
 
 def write_record(record: dict, path: str | None) -> None:

@@ -1,9 +1,10 @@
 """Train a ResNet V2, or fine-tune a checkpoint.
 
-    slim-resnet train flowers --output run --model resnet_v2_50 --steps 20000
+    slim-resnet train flowers --output flowers-run --model resnet_v2_50 --steps 20000
+    slim-resnet data digits digits
     slim-resnet train digits/train.npz --validation digits/test.npz --output run \\
         --model resnet_v2 --blocks 16x1,32x1,64x1 --image-size 32 --augmentation none --steps 400
-    slim-resnet train flowers --output run --checkpoint resnet_v2_50_2017_04_14.tar.gz \\
+    slim-resnet train flowers --output tuned --checkpoint resnet_v2_50_2017_04_14.tar.gz \\
         --exclude logits --train-only logits block4 --steps 1000
 
 DATA is a folder with one folder of images a class, or TFRecord files in slim's format, or a

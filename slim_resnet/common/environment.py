@@ -3,15 +3,22 @@
 import importlib.metadata
 import os
 import platform
+import re
 
 import slim_resnet
 from slim_resnet.errors import SlimResnetError
 
-# What optimised networks compute in; auto is one of the other two.
-PRECISIONS = ("auto", "float32", "bfloat16")
+# What networks compute in. The first is the default everywhere: which is faster depends on
+# the machine, and so would the numbers.
+PRECISIONS = ("float32", "bfloat16")
 PACKAGES = ("tensorflow", "tf_slim", "numpy")
 # What an optimised network is fastest with; TensorFlow reads it when it is imported. The
 # second has the thread that starts an op of oneDNN do a share of it, and not only wait.
+_ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
+# Environment variables that choose kernels or what they compute in, such as
+# TF_SET_ONEDNN_FPMATH_MODE; and those of their like that change no number.
+_KERNEL_SETTING = re.compile("ONEDNN|DNNL|MKL|XLA|TF32")
+_NO_KERNEL_SETTING = re.compile(f"^{_ONEDNN}$|VERBOSE")
 FASTEST = {"TF_ENABLE_ONEDNN_OPTS": "1", "TF_ONEDNN_THREADPOOL_USE_CALLER_THREAD": "1"}
 
 
@@ -41,12 +48,42 @@ def has_bfloat16(flags: list[str]) -> bool:
     return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(flags)
 
 
-def check_bfloat16() -> None:
-    """Raises `SlimResnetError` if this CPU does not multiply bfloat16 numbers in hardware."""
+def check_bfloat16(onednn: bool | None = None) -> None:
+    """Raises `SlimResnetError` unless bfloat16 is really what networks would compute in.
+
+    It takes a CPU that multiplies bfloat16 numbers, and oneDNN: on others TensorFlow's
+    rewrite does nothing and says nothing, and its own kernels are slower than float32's.
+
+    Args:
+      onednn: Whether TensorFlow runs its kernels through oneDNN; None before it is
+        imported, which goes by what its variable says.
+    """
     machine = cpu()
     if not has_bfloat16(machine["flags"]):
         raise SlimResnetError(f"precision bfloat16: this CPU ({machine['model']}) has neither "
                               "avx512_bf16 nor amx_bf16; use float32")
+    if onednn is None:
+        onednn = os.environ.get(_ONEDNN, "1").lower() not in ("0", "false")
+    if not onednn:
+        raise SlimResnetError(f"precision bfloat16: needs oneDNN, which is off; set {_ONEDNN}=1, "
+                              "or use float32")
+
+
+def made_with(tensorflow: str, onednn: bool, precision: str = PRECISIONS[0],
+              engine: str = "plain") -> dict[str, str]:
+    """Returns what, beside weights, images and options, numbers depend on to the last bit.
+
+    Args:
+      tensorflow: Its version.
+      onednn: Whether it runs its kernels through oneDNN.
+      precision: One of `PRECISIONS`.
+      engine: ``plain`` (the network as it was trained) or ``optimized`` (folded).
+    """
+    settings = [f"{name}={value}" for name, value in sorted(os.environ.items())
+                if _KERNEL_SETTING.search(name) and not _NO_KERNEL_SETTING.search(name)]
+    return {"engine": engine, "precision": precision, "TensorFlow": tensorflow,
+            "slim_resnet": slim_resnet.__version__, "oneDNN": "on" if onednn else "off",
+            "kernel_settings": " ".join(settings) or "none"}
 
 
 def memory_bytes(key: str) -> int:

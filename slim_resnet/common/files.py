@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from typing import IO
 
+from slim_resnet.common import locks
 from slim_resnet.errors import SlimResnetError
 
 
@@ -103,27 +104,33 @@ def check_folder(path: str | os.PathLike) -> None:
 def atomic_write(path: str | os.PathLike, mode: str = "w") -> Iterator[IO]:
     """Opens a temporary file beside ``path`` that takes its place when all went well.
 
+    Its name is always the same, so that the next writer takes what a killed one left.
+
     Args:
       path: File to write.
       mode: ``w`` (UTF-8 text) or ``wb``.
 
     Raises:
-      SlimResnetError: The file cannot be written.
+      SlimResnetError: The file cannot be written, or another process is writing it.
     """
+    temporary = locks.beside(path, "part")
     with writing_errors(path):
-        descriptor, temporary = tempfile.mkstemp(
-            dir=os.path.dirname(os.path.abspath(path)), prefix=f".{os.path.basename(path)}.")
-        try:
-            with open(descriptor, mode, encoding=None if "b" in mode else "utf-8") as file:
+        descriptor = locks.take(temporary)
+        if descriptor is None:
+            raise locks.busy(path, "is writing it")
+        with open(descriptor, mode, encoding=None if "b" in mode else "utf-8") as file:
+            try:
+                file.truncate(0)
                 yield file
-            # mkstemp makes files for their owner only; give what open() would have.
-            umask = os.umask(0)
-            os.umask(umask)
-            os.chmod(temporary, 0o666 & ~umask)
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
+                file.flush()
+                # It is its owner's only until now; give what open() would have.
+                umask = os.umask(0)
+                os.umask(umask)
+                os.chmod(temporary, 0o666 & ~umask)
+                os.replace(temporary, path)
+            except BaseException:
+                os.unlink(temporary)
+                raise
 
 
 @contextlib.contextmanager

@@ -7,148 +7,46 @@ own modules; TensorFlow itself is left as it is. Mended are:
 * names that tf-slim asks of TensorFlow modules which have lost them, ``ops.Tensor``
   first of all;
 * ``slim.batch_norm``, which goes through a Keras layer that TensorFlow no longer
-  ships unless ``updates_collections`` differs from the default;
+  ships: `batch_norm` has one that does the same;
 * ``slim.conv2d``, which on the way through the legacy Keras layer takes half of
   the time that building a deep network takes;
+* ``slim.learning``, ``slim.evaluation`` and ``slim.queues``, whose threads and calls know
+  nothing of ``with tf.Graph().as_default():`` where eager mode is on;
+* ``slim.arg_scope``, whose scopes every thread got of all the others;
+* ``slim.assign_from_checkpoint`` of partitioned variables, which numpy refuses since 1.23;
 * the ``layer.apply`` deprecation warning that every pooling and dense layer prints.
 
 Everything keeps its op names, variables and collections: see
-``tests/compat/test_compat.py``, which compares whole GraphDefs and, where TensorFlow is
-old enough for it, an untouched tf-slim in a process of its own. Not mended is
-``slim.batch_norm(renorm=True)``, which needs the Keras layer and says so.
+``tests/compat/``, which compares whole GraphDefs, values and gradients with those of an
+untouched tf-slim. Not mended is ``slim.batch_norm(is_training=None)``, which asked Keras
+for its learning phase: it says so.
 """
 
 import contextlib
 import functools
-import inspect
+import importlib
 import sys
 import types
 
 import tensorflow as tf
+from tf_slim import evaluation, learning, queues
 from tf_slim.layers import layers as slim_layers
 from tf_slim.layers import utils as slim_utils
+from tf_slim.ops import variables as slim_variables
+from tf_slim.training import evaluation as train_eval
+from tf_slim.training import training
+
+from slim_resnet.compat import threads
+from slim_resnet.compat.batch_norm import BatchNormalization
+from slim_resnet.compat.convolution import Convolution2DChooser
+from slim_resnet.compat.overlay import Overlay, call_not_apply
+from slim_resnet.compat.partitions import with_sliceable_arrays
 
 tf1 = tf.compat.v1
 
 collect_named_outputs = slim_utils.collect_named_outputs
 convert_collection_to_dict = slim_utils.convert_collection_to_dict
 last_dimension = slim_utils.last_dimension
-
-
-class _Overlay(types.ModuleType):
-    """A module seen through a few names of our own.
-
-    Args:
-      module: The module whose attributes show through.
-      wrap: Called as ``wrap(value)`` on every attribute that shows through.
-      **names: Attributes that hide the module's.
-    """
-
-    def __init__(self, module, wrap=lambda value: value, **names):
-        super().__init__(module.__name__, module.__doc__)
-        self.__dict__.update(names, _module=module, _wrap=wrap)
-
-    def __getattr__(self, name):
-        return self._wrap(getattr(self._module, name))
-
-
-class _GraphKeys(tf1.GraphKeys):
-    # slim.batch_norm takes the Keras layer when its updates_collections *is* the
-    # string of GraphKeys. An equal string that is another object sends it down
-    # tf-slim's own path, which creates the same variables and fills the same
-    # collection. test_compat.py::test_batch_norm_* prove it.
-    UPDATE_OPS = "".join(list(tf1.GraphKeys.UPDATE_OPS))
-
-
-def _call_not_apply(value):
-    """Wraps a Keras layer class so that ``apply`` calls the layer unwarned."""
-    if not inspect.isclass(value):
-        return value
-
-    @functools.wraps(value, updated=())
-    def make_layer(*args, **kwargs):
-        layer = value(*args, **kwargs)
-        layer.apply = layer.__call__
-        return layer
-
-    return make_layer
-
-
-def _pair(value):
-    return (value, value) if isinstance(value, int) else tuple(value)
-
-
-class _Convolution2D:
-    """What ``slim.conv2d`` needs of the legacy Keras Conv2D, and no more.
-
-    Keras' ``add_weight`` puts all global variables of the graph into a set for
-    each weight that it adds, and wraps each call in a dozen checks; this builds
-    the same ops under the same names without them.
-    """
-
-    def __init__(self, filters, kernel_size, strides, padding, dilation_rate, use_bias,
-                 kernel_initializer, bias_initializer, kernel_regularizer,
-                 bias_regularizer, trainable, dtype, _scope, _reuse, **_):
-        self.filters = int(filters)
-        self.kernel_size = _pair(kernel_size)
-        self.strides = list(_pair(strides))
-        self.dilations = list(_pair(dilation_rate))
-        self.padding = padding.upper()
-        self.use_bias = use_bias
-        self.kernel_initializer, self.bias_initializer = kernel_initializer, bias_initializer
-        self.kernel_regularizer, self.bias_regularizer = kernel_regularizer, bias_regularizer
-        self.trainable, self.dtype = trainable, dtype
-        self.scope, self.reuse = _scope, _reuse
-        self.kernel = self.bias = None
-
-    def _add_weight(self, name, shape, initializer, regularizer):
-        existing = list(tf1.get_collection_ref(tf1.GraphKeys.GLOBAL_VARIABLES))
-        variable = tf1.get_variable(name, shape, self.dtype, initializer,
-                                    trainable=self.trainable)
-        # A reused variable has its regularisation loss already.
-        if regularizer and not any(v is variable for v in existing):
-            with tf1.name_scope(f"{name}/Regularizer"):
-                loss = regularizer(variable)
-            if loss is not None:
-                tf1.add_to_collection(tf1.GraphKeys.REGULARIZATION_LOSSES, loss)
-        return variable
-
-    def apply(self, inputs):
-        with tf1.variable_scope(self.scope, reuse=self.reuse, auxiliary_name_scope=False), \
-             tf1.name_scope(self.scope.original_name_scope):
-            self.kernel = self._add_weight(
-                "kernel", (*self.kernel_size, inputs.shape.as_list()[-1], self.filters),
-                self.kernel_initializer, self.kernel_regularizer)
-            if self.use_bias:
-                self.bias = self._add_weight(
-                    "bias", (self.filters,), self.bias_initializer, self.bias_regularizer)
-            outputs = tf.nn.convolution(
-                inputs, self.kernel, strides=self.strides, padding=self.padding,
-                dilations=self.dilations, name="Conv2D")
-            if self.use_bias:
-                outputs = tf.nn.bias_add(outputs, self.bias)
-        return outputs
-
-
-class _Convolution2DChooser:
-    """Builds with `_Convolution2D` in a plain graph, with Keras anywhere else."""
-
-    def __init__(self, keras_class, **kwargs):
-        self._keras_class = keras_class
-        self._kwargs = kwargs
-        self._layer = None
-
-    def apply(self, inputs):
-        graph_mode = not tf.executing_eagerly() and not tf1.get_default_graph().building_function
-        plain = (graph_mode and self._kwargs["data_format"] == "channels_last"
-                 and inputs.shape.as_list()[-1] is not None
-                 and self._kwargs["_scope"].partitioner is None)
-        self._layer = (_Convolution2D if plain else _call_not_apply(self._keras_class))(
-            **self._kwargs)
-        return self._layer.apply(inputs)
-
-    def __getattr__(self, name):  # kernel, bias and use_bias, once applied
-        return getattr(self._layer, name)
 
 
 # Names that tf-slim asks of TensorFlow modules which have lost them, by module.
@@ -165,22 +63,47 @@ _LOST_NAMES = {
 _keras_convolutional = slim_layers.convolutional_layers
 
 
+def restore_lost_names(module, lost_names=_LOST_NAMES):
+    """Has a module see the names that it asks of TensorFlow modules which have lost them.
+
+    Args:
+      module: Is changed.
+      lost_names: ``{module's name: {name: value}}``.
+    """
+    for name, value in list(vars(module).items()):
+        if not isinstance(value, types.ModuleType):
+            continue
+        lost = {lost_name: substitute for lost_name, substitute
+                in lost_names.get(value.__name__, {}).items()
+                if not hasattr(value, lost_name)}
+        if lost:
+            setattr(module, name, Overlay(value, **lost))
+
+
 def _mend_tf_slim():
     for slim_module in [module for name, module in sys.modules.items()
                         if name == "tf_slim" or name.startswith("tf_slim.")]:
-        for name, value in list(vars(slim_module).items()):
-            lost = {lost_name: substitute for lost_name, substitute
-                    in _LOST_NAMES.get(getattr(value, "__name__", None), {}).items()
-                    if not hasattr(value, lost_name)}
-            if lost:
-                setattr(slim_module, name, _Overlay(value, **lost))
-    slim_layers.ops = _Overlay(slim_layers.ops, GraphKeys=_GraphKeys)
+        restore_lost_names(slim_module)
+    slim_layers.normalization_layers = Overlay(
+        slim_layers.normalization_layers, BatchNormalization=BatchNormalization)
     for name in ("pooling_layers", "core_layers"):
-        setattr(slim_layers, name, _Overlay(getattr(slim_layers, name), _call_not_apply))
-    slim_layers.convolutional_layers = _Overlay(
-        _keras_convolutional, _call_not_apply,
-        Convolution2D=functools.partial(_Convolution2DChooser,
-                                        _keras_convolutional.Convolution2D))
+        setattr(slim_layers, name, Overlay(getattr(slim_layers, name), call_not_apply))
+    slim_layers.convolutional_layers = Overlay(
+        _keras_convolutional, call_not_apply,
+        Convolution2D=functools.partial(
+            Convolution2DChooser, call_not_apply(_keras_convolutional.Convolution2D)))
+    learning.supervisor = Overlay(learning.supervisor, Supervisor=threads.Supervisor)
+    for module, names in ((learning, ("train",)), (training, ("train",)),
+                          (evaluation, ("evaluate_once", "evaluation_loop",
+                                        "evaluate_repeatedly")),
+                          (train_eval, ("evaluate_once", "evaluate_repeatedly"))):
+        for name in names:
+            setattr(module, name, threads.in_its_graph(getattr(module, name)))
+    slim_variables.tf = with_sliceable_arrays(slim_variables.tf)
+    queues.QueueRunners = threads.queue_runners(queues.QueueRunners)
+    # The package has a function under this module's name.
+    arg_scope = importlib.import_module("tf_slim.ops.arg_scope")
+    arg_scope._get_arg_stack = threads.arg_stack_of_each_thread(arg_scope._get_arg_stack())
 
 
 _mend_tf_slim()
@@ -190,7 +113,7 @@ _mend_tf_slim()
 def keras_convolutions():
     """Within it ``slim.conv2d`` goes through legacy Keras again, to compare with."""
     ours = slim_layers.convolutional_layers
-    slim_layers.convolutional_layers = _Overlay(_keras_convolutional, _call_not_apply)
+    slim_layers.convolutional_layers = Overlay(_keras_convolutional, call_not_apply)
     try:
         yield
     finally:

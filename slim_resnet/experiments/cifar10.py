@@ -5,11 +5,11 @@ says how the files are laid out.
 """
 
 import os
-import tempfile
 
 import numpy as np
 
 from slim_resnet.common import archives
+from slim_resnet.common.temporary import temporary_folder
 from slim_resnet.errors import SlimResnetError
 
 TRAINING_FILES = tuple(f"data_batch_{i}.bin" for i in range(1, 6))
@@ -36,7 +36,7 @@ def read_cifar10(path: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndar
     """
     if not os.path.isfile(path):
         raise SlimResnetError(f"{path}: no such file")
-    with tempfile.TemporaryDirectory(prefix="slim_resnet_cifar10_") as folder:
+    with temporary_folder() as folder:
         archives.extract(path, folder)
         return (*_read_files(path, folder, TRAINING_FILES), *_read_files(path, folder, TEST_FILES))
 

@@ -95,18 +95,29 @@ def read_record(path: str | os.PathLike, data_set: str, options: DegradationOpti
       options: `DegradationOptions`; more layers or seeds than the file's may be asked for.
 
     Raises:
-      SlimResnetError: The file is no such record, or one of other options.
+      SlimResnetError: The file is no such record, or one of other options or versions.
     """
     if not os.path.exists(path):
         return None
     record = read_json(path, FORMAT, "a record of slim-resnet degradation --json")
-    asked = {"data_set": data_set, **dataclasses.asdict(options)}
-    there = {"data_set": record["data_set"]["name"], **record["options"]}
+    asked = {"data_set": data_set, **dataclasses.asdict(options), **_made_with(environment())}
+    try:
+        there = {"data_set": record["data_set"]["name"], **record["options"],
+                 **_made_with(record["environment"])}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise SlimResnetError(f"{path}: is damaged; name another file") from error
     for name, value in asked.items():
-        if name not in ("layers", "seeds") and there[name] != value:
-            raise SlimResnetError(f"{path}: its runs have {name} {there[name]}, not {value}; name "
-                                  "another file, or give the same options to go on with it")
+        if name not in ("layers", "seeds") and there.get(name) != value:
+            raise SlimResnetError(f"{path}: its runs have {name} {there.get(name)}, not {value}; "
+                                  "name another file, or give the same options to go on with it")
     return record
+
+
+def _made_with(made_in):
+    """Returns what else the errors depend on, of an `environment`."""
+    versions, kernels = made_in["versions"], made_in["tf_environment"]
+    return {"TensorFlow": versions["tensorflow"], "slim_resnet": versions["slim_resnet"],
+            "TF_ENABLE_ONEDNN_OPTS": kernels.get("TF_ENABLE_ONEDNN_OPTS")}
 
 
 def errors_by_depth(runs: list[dict], kind: str, error: str) -> dict[int, list[float]]:

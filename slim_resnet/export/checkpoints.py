@@ -45,17 +45,22 @@ def export_v2(checkpoint: CheckpointLike, output: str | os.PathLike) -> dict[str
 def _export(checkpoint, output, rivals, save):
     output = os.fspath(output)
     files.check_writable(output)
-    for rival in rivals(output):
-        if os.path.lexists(rival):
-            raise SlimResnetError(f"{output}: {rival} exists already; choose another name")
+    _check_rivals(output, rivals)
     with open_checkpoint(checkpoint) as opened:
         record = metadata(recognise(opened))
         with temporary_folder(output) as folder:
             _write(os.path.join(folder, "checkpoint"), opened, save)
+            _check_rivals(output, rivals)
             # The index last: it is what makes a checkpoint of the data.
             for part in sorted(os.listdir(folder)):
                 os.replace(os.path.join(folder, part), output + part.removeprefix("checkpoint"))
     return record
+
+
+def _check_rivals(output, rivals):
+    for rival in rivals(output):
+        if os.path.lexists(rival):
+            raise SlimResnetError(f"{output}: {rival} exists already; choose another name")
 
 
 def _write(path: str, opened: Checkpoint, save) -> None:

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from slim_resnet.checkpoint.reader import CheckpointLike, open_checkpoint
 from slim_resnet.common import files
+from slim_resnet.common.environment import PRECISIONS
 from slim_resnet.export.shared import METADATA, chosen_end_points, metadata, network_builder
 from slim_resnet.inference.network import usable
 
@@ -18,7 +19,7 @@ tf1 = tf.compat.v1
 def export_frozen(
         checkpoint: CheckpointLike, output: str | os.PathLike, *,
         end_points: Sequence[str] | None = None, image_size: int | None = None,
-        optimize: bool = False, precision: str = "auto") -> dict[str, Any]:
+        optimize: bool = False, precision: str = PRECISIONS[0]) -> dict[str, Any]:
     """Writes a binary GraphDef with the variables as constants.
 
     Its input node is ``images`` (float32 ``[N, H, W, channels]``, prepared). Its output nodes
@@ -42,9 +43,8 @@ def export_frozen(
     files.check_writable(output)
     with open_checkpoint(checkpoint) as opened, tf.Graph().as_default() as graph, \
          tf1.Session() as session:
-        build, chosen = network_builder(optimize, precision)
-        recognised = usable(opened)
-        record = metadata(recognised, chosen)
+        build, recognised = network_builder(optimize, precision), usable(opened)
+        record = metadata(recognised, optimized=optimize, precision=precision)
         prepared = tf1.placeholder(
             tf.float32, [None, image_size, image_size, recognised.input_channels], "images")
         _, _, known = build(opened, prepared, session)

@@ -10,6 +10,7 @@ import tensorflow as tf
 from slim_resnet.checkpoint.reader import CheckpointLike, open_checkpoint
 from slim_resnet.checkpoint.runs import settings_of
 from slim_resnet.common import files
+from slim_resnet.common.environment import PRECISIONS
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.export.shared import (
     METADATA,
@@ -31,7 +32,7 @@ def export_saved_model(
         checkpoint: CheckpointLike, output: str | os.PathLike, *,
         end_points: Sequence[str] | None = None, image_size: int | None = None,
         preprocessing: str | Preprocessing | None = None, labels: str | None = None,
-        optimize: bool = False, precision: str = "auto", labels_offset: int | None = None
+        optimize: bool = False, precision: str = PRECISIONS[0], labels_offset: int | None = None
         ) -> dict[str, Any]:
     """Writes a SavedModel for ``tf.saved_model.load`` and TensorFlow Serving.
 
@@ -64,17 +65,16 @@ def export_saved_model(
       SlimResnetError: ``output`` exists or cannot be made, or an argument is at fault.
     """
     output = os.path.normpath(output)
-    if os.path.lexists(output):
-        raise SlimResnetError(f"{output}: exists already; name a folder to make")
+    _check_absent(output)
     files.check_writable(output)
     image_size, preprocessing, labels = settings_of(checkpoint, image_size, preprocessing, labels)
     with open_checkpoint(checkpoint) as opened, tf.Graph().as_default(), \
          tf1.Session() as session:
         recognised = usable(opened)
         channels = recognised.input_channels
-        build, chosen = network_builder(optimize, precision)
-        record = dict(metadata(recognised, chosen), image_size_pixels=image_size,
-                      **preprocessing.as_record())
+        build = network_builder(optimize, precision)
+        record = dict(metadata(recognised, optimized=optimize, precision=precision),
+                      image_size_pixels=image_size, **preprocessing.as_record())
         preprocessing.check_size(image_size)
         signatures = _signatures(opened, recognised, session, build, end_points, labels,
                                  labels_offset, lambda contents: preprocess(
@@ -90,8 +90,14 @@ def export_saved_model(
             with open(os.path.join(made, "assets.extra", f"{METADATA}.json"), "w",
                       encoding="utf-8") as file:
                 json.dump(record, file, indent=1)
+            _check_absent(output)
             os.rename(made, output)
     return record
+
+
+def _check_absent(output):
+    if os.path.lexists(output):
+        raise SlimResnetError(f"{output}: exists already; name a folder to make")
 
 
 def _signatures(opened, recognised, session, build, end_points, labels, labels_offset,

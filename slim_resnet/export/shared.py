@@ -3,7 +3,7 @@
 import contextlib
 import functools
 import os
-import tempfile
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -11,6 +11,8 @@ import tensorflow as tf
 
 import slim_resnet
 from slim_resnet.checkpoint.recognition import Recognised
+from slim_resnet.common import locks
+from slim_resnet.common.environment import PRECISIONS
 from slim_resnet.end_points.keys import check_end_points
 from slim_resnet.errors import SlimResnetError, cause_of
 from slim_resnet.inference.folded import network as folded_network
@@ -21,25 +23,32 @@ METADATA = "slim_resnet_metadata"
 _HEAD = ("global_pool", "logits", "predictions")
 
 
-def metadata(recognised: Recognised, precision: str | None = None) -> dict[str, Any]:
+def metadata(recognised: Recognised, **computed: Any) -> dict[str, Any]:
     """Returns what is recorded with an exported network, as a dict for JSON.
 
     Args:
       recognised: `checkpoint.recognise`'s result.
-      precision: Of an optimised network; None for one as it is in the checkpoint.
+      **computed: Of what computes: ``optimized``, whether it is folded, and ``precision``,
+        that of its layers.
     """
-    optimized = {} if precision is None else {"optimized": True, "precision": precision}
-    return {**optimized, "slim_resnet_version": slim_resnet.__version__,
-            "variant": recognised.variant, "depth": recognised.depth, "scope": recognised.scope,
+    return {**computed, "slim_resnet_version": slim_resnet.__version__,
+            "tensorflow_version": tf.__version__, "variant": recognised.variant,
+            "depth": recognised.depth, "scope": recognised.scope,
             "num_classes": recognised.num_classes}
 
 
-def network_builder(optimize: bool, precision: str) -> tuple[Callable[..., tuple], str | None]:
-    """Returns what builds the network, and the precision of an optimised one or None."""
-    if not optimize:
-        return build_network, None
-    chosen = folded_network.choose_precision(precision)
-    return functools.partial(folded_network.build_folded, precision=chosen), chosen
+def network_builder(optimize: bool, precision: str) -> Callable[..., tuple]:
+    """Returns what builds the network.
+
+    Raises:
+      SlimResnetError: ``precision`` is not to be had, see `folded_network.check_precision`.
+    """
+    folded_network.check_precision(precision)
+    if optimize:
+        return functools.partial(folded_network.build_folded, precision=precision)
+    if precision != PRECISIONS[0]:
+        raise SlimResnetError(f"precision {precision} goes with optimize; give both or neither")
+    return build_network
 
 
 def chosen_end_points(keys: Sequence[str] | None, known: dict[str, tf.Tensor]
@@ -53,12 +62,23 @@ def chosen_end_points(keys: Sequence[str] | None, known: dict[str, tf.Tensor]
 
 @contextlib.contextmanager
 def temporary_folder(output: str) -> Iterator[str]:
-    """A folder beside ``output``, gone afterwards, to write what then is renamed."""
-    parent, name = os.path.split(os.path.abspath(output))
-    try:
-        with tempfile.TemporaryDirectory(dir=parent, prefix=f".{name}.") as folder:
-            yield folder
-    except OSError as error:
-        raise SlimResnetError(f"{output}: cannot be written: {error.strerror}") from error
-    except tf.errors.OpError as error:
-        raise SlimResnetError(f"{output}: cannot be written: {cause_of(error.message)}") from error
+    """A folder beside ``output``, gone afterwards, to write what then is renamed.
+
+    Its name is always the same, so that the next export to there removes what a killed one
+    left. Meanwhile no other process writes ``output`` so.
+    """
+    folder = locks.beside(output, "parts")
+    with locks.locked(output, "is writing it"):
+        try:
+            if os.path.lexists(folder):
+                shutil.rmtree(folder)
+            os.mkdir(folder)
+            try:
+                yield folder
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+        except OSError as error:
+            raise SlimResnetError(f"{output}: cannot be written: {error.strerror}") from error
+        except tf.errors.OpError as error:
+            raise SlimResnetError(
+                f"{output}: cannot be written: {cause_of(error.message)}") from error

@@ -100,6 +100,16 @@ class ImageFiles:
         """Returns what an element is called, from its `Opened.key`."""
         return self.files[key]
 
+    def is_called(self, number: int, name: object, previous: object) -> bool:
+        """Tells whether the image of a number, from 0, has this name.
+
+        Args:
+          number: The number.
+          name: The name.
+          previous: The name of the image before it; None if that is not known.
+        """
+        return number < self.num_images and name == self.name(number)
+
     def open(self, channels: int = 3, max_pixels: int = MAX_PIXELS) -> Opened:
         """Adds what reads the images to the default graph.
 
@@ -157,6 +167,8 @@ class Arrays:
         """As `ImageFiles.name`."""
         return f"{self.files[0]}, image {key}"
 
+    is_called = ImageFiles.is_called
+
     def open(self, channels: int = 3, max_pixels: int = MAX_PIXELS) -> Opened:
         """As `ImageFiles.open`."""
         pixels = tf1.placeholder(tf.uint8, [None, *self.pixels.shape[1:]])
@@ -205,6 +217,20 @@ class Records:
     def name(self, key: tuple[int, int]) -> str:
         """As `ImageFiles.name`."""
         return f"{self.files[key[0]]}, record {key[1]}"
+
+    def is_called(self, number: int, name: object, previous: object) -> bool:
+        """As `ImageFiles.is_called`, as far as it can be told without counting records."""
+        file, _, record = str(name).rpartition(", record ")
+        if not (record.isascii() and record.isdigit()):
+            return False
+        if previous is not None and previous == f"{file}, record {int(record) - 1}":
+            return True
+        if file not in self.files:
+            return False
+        if previous is None:
+            return number > 0 or int(record) == 0
+        others = previous.rpartition(", record ")[0] != file or self.files.count(file) > 1
+        return int(record) == 0 and others
 
     def open(self, channels: int = 3, max_pixels: int = MAX_PIXELS) -> Opened:
         """As `ImageFiles.open`."""

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from slim_resnet.checkpoint.reader import CheckpointLike, open_checkpoint
+from slim_resnet.common.environment import PRECISIONS
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.images import reading
 from slim_resnet.images.settings import IMAGE_SIZE, Preprocessing
@@ -79,7 +80,7 @@ class Accuracy:
     unreadable: tuple[tuple[str, str], ...]
 
 
-def measure(checkpoint: CheckpointLike, paths: Sequence[str], *, precision: str = "auto",
+def measure(checkpoint: CheckpointLike, paths: Sequence[str], *, precision: str = PRECISIONS[0],
             image_size: int = IMAGE_SIZE, preprocessing: str | Preprocessing = "inception",
             batch_size: int = BATCH_SIZE,
             progress: Callable[[Iterable[reading.Batch]], Iterable[reading.Batch]] =

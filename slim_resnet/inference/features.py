@@ -26,8 +26,9 @@ def write_features(file: BinaryIO, network: ImageNetwork, end_points: dict[str, 
     """Writes end points of every image to an .npz file, a batch in memory at a time.
 
     Its arrays have a row for every path: one of float32 for each end point, NaN where
-    there is none, ``files``, and ``errors`` (why there is none, else empty). Ctrl-C ends
-    the images, not the file: rows that were not reached have the error "interrupted".
+    there is none, ``files``, and ``errors`` (why there is none, else empty). Beside them
+    is ``precision``, a string: what they were computed in. Ctrl-C ends the images, not the
+    file: rows that were not reached have the error "interrupted".
 
     Args:
       file: Binary file, open for writing.
@@ -66,7 +67,8 @@ def write_features(file: BinaryIO, network: ImageNetwork, end_points: dict[str, 
                 for _ in range(len(paths) - len(errors)):
                     entry.write(absent)
         errors += [INTERRUPTED] * (len(paths) - len(errors))
-        for name, values in (("files", paths), ("errors", errors)):
+        for name, values in (("files", paths), ("errors", errors),
+                             ("precision", network.precision)):
             with archive.open(f"{name}.npy", "w") as entry:
                 np.lib.format.write_array(entry, np.asarray(values, np.str_))
     return errors

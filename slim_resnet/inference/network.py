@@ -10,6 +10,7 @@ import tensorflow as tf
 from slim_resnet.checkpoint.building import build_from_checkpoint, build_recognised
 from slim_resnet.checkpoint.reader import Checkpoint, CheckpointLike, open_checkpoint
 from slim_resnet.checkpoint.recognition import Recognised, recognise
+from slim_resnet.common.environment import PRECISIONS
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.images.settings import IMAGE_SIZE
 from slim_resnet.inference.protocol import ImageNetwork
@@ -71,8 +72,8 @@ def build_network(opened: Checkpoint, images: tf.Tensor, session: tf1.Session) -
 
 
 def open_network(checkpoint: CheckpointLike, image_size: int = IMAGE_SIZE, *,
-                 end_points: Iterable[str] = (), optimize: bool = False, precision: str = "auto",
-                 cache_dir: str | None = None) -> ImageNetwork:
+                 end_points: Iterable[str] = (), optimize: bool = False,
+                 precision: str = PRECISIONS[0]) -> ImageNetwork:
     """Returns a `Network` or an `inference.InferenceModel`.
 
     Args:
@@ -81,15 +82,13 @@ def open_network(checkpoint: CheckpointLike, image_size: int = IMAGE_SIZE, *,
       end_points: Keys that `Network.features` will be asked for.
       optimize: Whether to make an `inference.InferenceModel`.
       precision: See `inference.InferenceModel.from_checkpoint`.
-      cache_dir: See there.
     """
     if not optimize:
         return Network(checkpoint, image_size)
     from slim_resnet.inference.folded.model import InferenceModel
     # Layers need the size for their shapes; the rest is as fast without, for all sizes.
     return InferenceModel.from_checkpoint(
-        checkpoint, precision, end_points, image_size=image_size if end_points else None,
-        cache_dir=cache_dir)
+        checkpoint, precision, end_points, image_size=image_size if end_points else None)
 
 
 def build_without_values(opened: Checkpoint, image_size: int) -> dict[str, tf.Tensor]:
@@ -161,11 +160,14 @@ class Network(BuiltNetwork):
       recognised: What the checkpoint was found to hold, a `recognise.Recognised`.
       num_classes: Number of logits; None for a checkpoint without.
       channels: Of the images.
+      precision: What it computes in.
       busy_s: Seconds that it has been at work on images.
 
     Raises:
       SlimResnetError: The checkpoint cannot be restored.
     """
+
+    precision = PRECISIONS[0]
 
     def __init__(self, checkpoint: CheckpointLike, image_size: int = IMAGE_SIZE) -> None:
         graph = tf.Graph()

@@ -11,11 +11,11 @@ from slim_resnet.images.preparation import preparation, resize
 from slim_resnet.images.settings import Preprocessing
 
 # inception_preprocessing.py: brightness in units of 255, hue as a share of the circle.
-_BRIGHTNESS, _HUE, _SATURATION, _CONTRAST = 32 / 255, 0.2, (0.5, 1.5), (0.5, 1.5)
-_CROPPED_AREA, _CROPPED_ASPECT = (0.05, 1.0), (0.75, 1.33)
+BRIGHTNESS, HUE, SATURATION, CONTRAST = 32 / 255, 0.2, (0.5, 1.5), (0.5, 1.5)
+CROPPED_AREA, CROPPED_ASPECT = (0.05, 1.0), (0.75, 1.33)
 
 # The four orders of inception_preprocessing.distort_color.
-_ORDERS = ("bshc", "sbch", "chbs", "hscb")
+ORDERS = ("bshc", "sbch", "chbs", "hscb")
 
 
 def augment(image: tf.Tensor, image_size: int, preprocessing: str | Preprocessing,
@@ -48,7 +48,7 @@ def augment(image: tf.Tensor, image_size: int, preprocessing: str | Preprocessin
             tf.image.stateless_random_flip_left_right(image, key(0))
     begin, size, _ = tf.image.stateless_sample_distorted_bounding_box(
         tf.shape(image), [[[0.0, 0.0, 1.0, 1.0]]], key(1), min_object_covered=0.1,
-        aspect_ratio_range=_CROPPED_ASPECT, area_range=_CROPPED_AREA, max_attempts=100,
+        aspect_ratio_range=CROPPED_ASPECT, area_range=CROPPED_AREA, max_attempts=100,
         use_image_if_no_bounding_boxes=True)
     image = tf.ensure_shape(tf.slice(image, begin, size), [None, None, 3])
     image = tf.image.convert_image_dtype(image, tf.float32)
@@ -72,10 +72,10 @@ def _vgg(image, image_size, preprocessing, scale, key):
 
 def _distort_colours(image, key):
     distortions = {
-        "b": lambda image: tf.image.stateless_random_brightness(image, _BRIGHTNESS, key(2)),
-        "s": lambda image: tf.image.stateless_random_saturation(image, *_SATURATION, key(3)),
-        "h": lambda image: tf.image.stateless_random_hue(image, _HUE, key(4)),
-        "c": lambda image: tf.image.stateless_random_contrast(image, *_CONTRAST, key(5)),
+        "b": lambda image: tf.image.stateless_random_brightness(image, BRIGHTNESS, key(2)),
+        "s": lambda image: tf.image.stateless_random_saturation(image, *SATURATION, key(3)),
+        "h": lambda image: tf.image.stateless_random_hue(image, HUE, key(4)),
+        "c": lambda image: tf.image.stateless_random_contrast(image, *CONTRAST, key(5)),
     }
 
     def in_order(order):
@@ -84,6 +84,6 @@ def _distort_colours(image, key):
             distorted = distortions[distortion](distorted)
         return distorted
 
-    chosen = tf.random.stateless_uniform([], key(6), 0, len(_ORDERS), tf.int32)
-    image = tf.switch_case(chosen, [lambda order=order: in_order(order) for order in _ORDERS])
+    chosen = tf.random.stateless_uniform([], key(6), 0, len(ORDERS), tf.int32)
+    image = tf.switch_case(chosen, [lambda order=order: in_order(order) for order in ORDERS])
     return tf.clip_by_value(image, 0.0, 1.0)

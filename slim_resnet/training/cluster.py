@@ -166,13 +166,12 @@ def train(cluster: Cluster, options: TrainingOptions, data: Sequence[str | os.Pa
         architecture = training.find_architecture(options)
         run = {**dataclasses.asdict(options), "synchronous": synchronous,
                "classes": source.classes, "number_of_images": source.num_images}
-        folder = contextlib.nullcontext()
-        if task == 0:
-            training.prepare_folder(output, options, source, on_message, _workers(
-                num_tasks, synchronous))
-            folder = training_folder.locked(output)
+        folder = training_folder.locked(output) if task == 0 else contextlib.nullcontext()
         config = session_config(cluster, training.session_config(options))
         with folder, tf.Graph().as_default(), _placement(cluster):
+            if task == 0:
+                training.prepare_folder(output, options, source, on_message, _workers(
+                    num_tasks, synchronous))
             graph, batches, sync = _build(cluster, options, source, architecture, synchronous)
             saver = training.make_saver()
             hooks = [hook]

@@ -5,18 +5,14 @@ import json
 import os
 from collections.abc import Iterator
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
-
 from slim_resnet.checkpoint.runs import FORMAT, LABELS, RECORD
+from slim_resnet.common import locks
 from slim_resnet.common.files import atomic_write
 from slim_resnet.errors import SlimResnetError
 
 
 def write_record(folder: str | os.PathLike, options: dict, classes: list[str],
-                 num_images: int) -> None:
+                 num_images: int, made_with: dict[str, str]) -> None:
     """Writes ``training.json`` and ``labels.txt`` of a run that begins.
 
     Args:
@@ -24,14 +20,37 @@ def write_record(folder: str | os.PathLike, options: dict, classes: list[str],
       options: Dict of its options, fit for JSON.
       classes: Names of its classes.
       num_images: Images of its training data.
+      made_with: See `environment.made_with`.
     """
     with atomic_write(os.path.join(folder, LABELS)) as file:
         file.writelines(f"{number}:{name}\n" for number, name in enumerate(classes))
     # The record comes last: where it is, the rest is.
     with atomic_write(os.path.join(folder, RECORD)) as file:
         json.dump({"format": FORMAT, "options": options, "classes": list(classes),
-                   "num_images": num_images}, file, indent=1)
+                   "num_images": num_images, "made_with": [made_with]}, file, indent=1)
         file.write("\n")
+
+
+def add_made_with(folder: str | os.PathLike, record: dict, made_with: dict[str, str]) -> str | None:
+    """Adds to ``training.json`` what a run goes on with, where that is something else.
+
+    Args:
+      folder: Folder of the run.
+      record: What `read_record` returned.
+      made_with: See `environment.made_with`.
+
+    Returns:
+      What differs from before, for people; None where nothing does.
+    """
+    before = record.get("made_with") or [{}]
+    changes = [f"{name.replace('_', ' ')} {before[-1].get(name, 'unknown')}, now {value}"
+               for name, value in made_with.items() if before[-1].get(name) != value]
+    if not changes:
+        return None
+    with atomic_write(os.path.join(folder, RECORD)) as file:
+        json.dump({**record, "made_with": [*before, made_with]}, file, indent=1)
+        file.write("\n")
+    return "; ".join(changes)
 
 
 def check_same(folder: str | os.PathLike, record: dict, options: dict, classes: list[str]) -> None:
@@ -57,19 +76,16 @@ def check_same(folder: str | os.PathLike, record: dict, options: dict, classes: 
 
 @contextlib.contextmanager
 def locked(folder: str | os.PathLike) -> Iterator[None]:
-    """Keeps other processes from training in a folder for as long as the block lasts.
+    """Makes a folder, if need be, and keeps other processes from training in it meanwhile.
 
     Raises:
-      SlimResnetError: One does already.
+      SlimResnetError: One does already, or the folder cannot be made or written.
     """
-    with open(os.path.join(folder, RECORD), encoding="utf-8") as file:
-        # The system gives the lock free when the process ends, however it does.
-        if fcntl:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise SlimResnetError(f"{folder}: another process is training in it; wait for it, "
-                                      "or name another --output") from error
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        raise SlimResnetError(f"{folder}: cannot be made: {error.strerror}") from error
+    with locks.locked(os.path.join(folder, RECORD), "is training in it", folder):
         yield
 
 

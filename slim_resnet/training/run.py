@@ -27,6 +27,7 @@ from slim_resnet.checkpoint import runs
 from slim_resnet.checkpoint.reader import open_checkpoint
 from slim_resnet.checkpoint.recognition import recognise
 from slim_resnet.checkpoint.restoring import restore
+from slim_resnet.common import environment
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.images.sources import Arrays, ImageFiles, Records
 from slim_resnet.training import folder
@@ -98,9 +99,9 @@ def train(options: TrainingOptions, data: Sequence[str | os.PathLike], output: s
     """
     training_options.check(options)
     source = open_data(data, options.labels_offset, options.max_pixels)
-    architecture = find_architecture(options)
-    prepare_folder(output, options, source, on_message)
+    architecture, config = find_architecture(options), session_config(options)
     with folder.locked(output), tf.Graph().as_default():
+        prepare_folder(output, options, source, on_message)
         tf1.set_random_seed(options.seed)
         batches = Input(source, options)
         graph = build_graph(batches, len(source.classes), architecture, options)
@@ -111,7 +112,7 @@ def train(options: TrainingOptions, data: Sequence[str | os.PathLike], output: s
             step, interrupted = run_session(
                 graph, batches, saver, options, output, step, save_seconds=save_seconds,
                 save_steps=save_steps, log_steps=log_steps, hooks=hooks,
-                on_progress=on_progress)
+                on_progress=on_progress, config=config)
     if interrupted or not evaluate:
         return Outcome(step, interrupted)
     return finished(step, options, architecture, output, source.classes, data, validation)
@@ -142,10 +143,10 @@ def prepare_folder(output: str | os.PathLike, options: TrainingOptions,
                    source: ImageFiles | Arrays | Records,
                    on_message: Callable[[str], None] = lambda line: None,
                    workers: str = "1 worker") -> None:
-    """Makes the folder of a run, or checks that it holds this one.
+    """Begins a run in a folder, or checks that it holds this one.
 
     Args:
-      output: Folder of the run.
+      output: Folder of the run, `folder.locked`.
       options: `TrainingOptions`.
       source: What `data.open_data` returned.
       on_message: Called with a line for people.
@@ -157,23 +158,24 @@ def prepare_folder(output: str | os.PathLike, options: TrainingOptions,
     recorded = json.loads(json.dumps({**dataclasses.asdict(options), "workers": workers}))
     # No number follows from it, and a run that met a larger image is to go on.
     del recorded["max_pixels"]
-    try:
-        os.makedirs(output, exist_ok=True)
-        names = os.listdir(output)
-    except OSError as error:
-        raise SlimResnetError(f"{output}: cannot be made: {error.strerror}") from error
+    names = os.listdir(output)
     record = runs.read_record(output)
+    made_with = environment.made_with(tf.__version__, compat.onednn_enabled(), options.precision)
     begun = any(name.startswith(runs.CHECKPOINT) for name in names)
     if begun and record is None:
         raise SlimResnetError(f"{output}: holds checkpoints and no {runs.RECORD}; name "
                               "another folder")
     if not begun:
-        folder.write_record(output, recorded, source.classes, source.num_images)
+        folder.write_record(output, recorded, source.classes, source.num_images, made_with)
         return
     folder.check_same(output, record, recorded, source.classes)
     if record["num_images"] != source.num_images:
         on_message(f"the data had {record['num_images']} images and has {source.num_images} "
                    "now: from here on their order is another")
+    changes = folder.add_made_with(output, record, made_with)
+    if changes:
+        on_message(f"the run was made with {changes}: from here on its losses may differ in their "
+                   "last digits")
 
 
 def build_graph(batches: Input, num_classes: int, architecture: Architecture,
@@ -226,9 +228,14 @@ def write_first_checkpoint(graph: TrainingGraph, options: TrainingOptions, saver
 
 
 def session_config(options: TrainingOptions) -> tf1.ConfigProto:
-    """Returns the ``ConfigProto`` of a run."""
+    """Returns the ``ConfigProto`` of a run.
+
+    Raises:
+      SlimResnetError: Its precision is not to be had, see `environment.check_bfloat16`.
+    """
     config = tf1.ConfigProto()
     if options.precision == "bfloat16":
+        environment.check_bfloat16(compat.onednn_enabled())
         compat.allow_bfloat16(config)
     return config
 
@@ -253,7 +260,7 @@ def run_session(graph: TrainingGraph, batches: Input, saver: tf1.train.Saver,
         ``on_progress``.
       is_chief: Whether to initialise, log and save; see `training.cluster`.
       target: ``grpc://HOST:PORT`` of this task's server; empty for this process alone.
-      config: The session's ``ConfigProto``; None makes that of the options.
+      config: The session's ``ConfigProto``, of `session_config`.
       stop_grace_seconds: How long threads of the session are waited for at its end.
 
     Returns:
@@ -280,7 +287,7 @@ def run_session(graph: TrainingGraph, batches: Input, saver: tf1.train.Saver,
                 target, is_chief, output, tf1.train.Scaffold(saver=saver), all_hooks,
                 save_checkpoint_secs=None, save_checkpoint_steps=None,
                 save_summaries_steps=None, save_summaries_secs=None, log_step_count_steps=None,
-                config=config or session_config(options),
+                config=config,
                 stop_grace_period_secs=stop_grace_seconds) as session:
             while not session.should_stop():
                 try:

@@ -13,8 +13,9 @@ from tf_slim.layers import layers as slim_layers
 from slim_resnet import cli, compat, models
 from slim_resnet.benchmark import experiment as benchmark
 from slim_resnet.commands import benchmark as command
+from slim_resnet.errors import SlimResnetError
 from tests.helpers import hardware
-from tests.helpers.command_line import one_error_line
+from tests.helpers.command_line import ROOT, one_error_line
 
 tf1 = tf.compat.v1
 SMALL = ["--model", "resnet_v2_50", "--batch-size", "2", "--image-size", "32",
@@ -143,7 +144,8 @@ def test_forward_backward_leaves_out_what_the_logits_do_not_see():
         assert aux and one.run.session.run(one.run.target) is None
 
 
-def test_threads_and_precision_reach_the_session():
+def test_threads_and_precision_reach_the_session(monkeypatch):
+    monkeypatch.setattr(benchmark, "check_bfloat16", lambda onednn: None)
     config = benchmark.session_config(benchmark.BenchmarkOptions(intra_op_threads=3,
                                                                  inter_op_threads=2,
                                                                  precision="bfloat16"))
@@ -154,14 +156,25 @@ def test_threads_and_precision_reach_the_session():
     assert plain.auto_mixed_precision_onednn_bfloat16 == 0
 
 
-def test_bfloat16_runs_or_is_refused_by_what_the_cpu_has(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("slim_resnet.common.environment.has_bfloat16",
-                        lambda flags: hardware.HAS_BFLOAT16)
-    if hardware.HAS_BFLOAT16:
-        assert record_of(tmp_path, "--precision", "bfloat16")["options"]["precision"] == "bfloat16"
-    else:
-        run_cli(*SMALL, "--precision", "bfloat16", status=2)
-        assert "precision bfloat16: this CPU" in one_error_line(capsys)
+@pytest.mark.parametrize("has_bfloat16, message", [
+    (False, "precision bfloat16: this CPU"), (True, "precision bfloat16: needs oneDNN")])
+def test_bfloat16_that_would_not_be_used_is_refused(has_bfloat16, message, capsys, monkeypatch):
+    """TensorFlow's rewrite does nothing then, and says nothing."""
+    monkeypatch.setattr("slim_resnet.common.environment.has_bfloat16", lambda flags: has_bfloat16)
+    run_cli(*SMALL, "--precision", "bfloat16", status=2)
+    assert message in one_error_line(capsys)
+    with pytest.raises(SlimResnetError, match=message):
+        benchmark.session_config(benchmark.BenchmarkOptions(precision="bfloat16"))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hardware.HAS_BFLOAT16, reason="this CPU has no bfloat16")
+def test_bfloat16_is_timed_where_the_cpu_has_it(tmp_path):
+    path = tmp_path / "r.json"
+    subprocess.run([sys.executable, "-m", "slim_resnet", "benchmark", *SMALL, "--precision",
+                    "bfloat16", "--json", str(path)], check=True, cwd=ROOT,
+                   env={**os.environ, "TF_ENABLE_ONEDNN_OPTS": "1"})
+    assert json.loads(path.read_text())["options"]["precision"] == "bfloat16"
 
 
 def test_device_target_fetch_input_and_mode_options(tmp_path):

@@ -1,14 +1,19 @@
 """classify and evaluate on many images: kept, gone on with, shared by tasks, all the same."""
 
 import json
+import os
 import shutil
 
 import pytest
+import tensorflow as tf
 
+from slim_resnet import compat
 from slim_resnet.cli import main
 from slim_resnet.commands import progress
+from slim_resnet.common import environment
 from slim_resnet.inference import network
 from tests.helpers import checkpoints, pictures
+from tests.helpers.results import unfinish
 
 BATCH_SIZE = 2
 
@@ -44,13 +49,6 @@ def run(command, *words):
     return main([command, *map(str, words), "--image-size", "32", "--batch-size", str(BATCH_SIZE)])
 
 
-def unfinished(path, num_bytes):
-    """Leaves of a file and its record what a stop in the middle leaves."""
-    path.write_bytes(path.read_bytes()[:num_bytes])
-    side = path.with_name(f"{path.name}.run.json")
-    side.write_text(json.dumps({**json.loads(side.read_text()), "lines": None}))
-
-
 @pytest.fixture(scope="module")
 def classified(slim, folder, tmp_path_factory):
     path = tmp_path_factory.mktemp("classified") / "f.jsonl"
@@ -82,7 +80,7 @@ def test_a_stopped_run_goes_on(slim, folder, classified, tmp_path, capsys, monke
     out, err = capsys.readouterr()
     assert out == "" and err == ("slim-resnet classify: interrupted after 4 of 10 images; the same "
                                  "command with --resume goes on\n")
-    unfinished(path, -30)
+    path.write_bytes(path.read_bytes()[:-30])
     assert run(*words) == 2
     # Four images again behind what was half written, and none for the unreadable one.
     assert batches == [2, 1, 2, 1, 2, 2, 2]
@@ -111,10 +109,59 @@ def test_other_options_do_not_go_on(slim, folder, classified, tmp_path, capsys):
     assert "f.jsonl: exists already" in capsys.readouterr().err
 
 
+def test_another_precision_version_or_kernel_does_not_go_on(slim, folder, classified, capsys,
+                                                           monkeypatch):
+    """What a file was made with is what was used, not what was asked for."""
+    before, words = classified.read_bytes(), ["classify", slim, folder, "--output", classified]
+    record = json.loads(classified.with_name("f.jsonl.run.json").read_text())
+    assert record["options"]["precision"] == "float32" and record["options"]["oneDNN"] == "off"
+    monkeypatch.setattr(environment, "check_bfloat16", lambda onednn=None: None)
+    for change, message in (
+            (lambda patch: patch.setattr(compat, "onednn_enabled", lambda: True),
+             "another oneDNN (off, now on)"),
+            (lambda patch: patch.setattr(tf, "__version__", "9.9"),
+             f"another TensorFlow ({tf.__version__}, now 9.9)"),
+            (lambda patch: patch.setattr(environment.slim_resnet, "__version__", "9.9"),
+             "another slim resnet ("),
+            (lambda patch: patch.setenv("TF_SET_ONEDNN_FPMATH_MODE", "BF16"),
+             "another kernel settings (none, now TF_SET_ONEDNN_FPMATH_MODE=BF16)")):
+        with monkeypatch.context() as patch:
+            change(patch)
+            assert run(*words, "--resume") == 2
+        err = capsys.readouterr().err
+        assert err.count("\n") == 1 and f"holds results made with {message}" in err
+    assert classified.read_bytes() == before
+
+
+def test_images_that_were_swapped_do_not_go_on(slim, folder, tmp_path, capsys):
+    copy, path = tmp_path / "copy", tmp_path / "f.jsonl"
+    shutil.copytree(folder, copy)
+    assert run("classify", slim, copy, "--output", path) == 2
+    unfinish(path, path.stat().st_size // 2, BATCH_SIZE)
+    picture = copy / "class_1" / "a.png"
+    content = picture.read_bytes()
+    picture.write_bytes(content)  # as large, at another time
+    os.utime(picture, ns=(1, 1))
+    assert run("classify", slim, copy, "--output", path, "--resume") == 2
+    err = capsys.readouterr().err
+    assert "holds results of images that were changed since, as their times say" in err
+
+
+def test_the_precisions_are_not_mixed(slim, folder, tmp_path, capsys, monkeypatch):
+    """A file begun in float32 is not gone on with in bfloat16, nor the other way round."""
+    monkeypatch.setattr(environment, "check_bfloat16", lambda onednn=None: None)
+    path = tmp_path / "f.jsonl"
+    words = ["classify", slim, folder, "--output", path, "--optimize", "--resume"]
+    assert run(*words) == 2
+    capsys.readouterr()
+    assert run(*words, "--precision", "bfloat16") == 2
+    assert "another precision (float32, now bfloat16)" in capsys.readouterr().err
+
+
 def test_the_optimised_network_writes_lines_of_its_own(slim, folder, classified, tmp_path, capsys):
     words = ["classify", slim, folder, "--optimize", "--precision", "float32", "--resume"]
     assert run(*words, "--output", classified) == 2
-    assert "made with another optimize (False, now True)" in capsys.readouterr().err
+    assert "made with another engine (plain, now optimized)" in capsys.readouterr().err
     path = tmp_path / "f.jsonl"
     assert run(*words, "--output", path) == 2
     assert "slim-resnet classify: 10 images in " in capsys.readouterr().err
@@ -191,7 +238,7 @@ def test_evaluation_is_the_same_however_it_was_made(kind, slim, folder, records,
     assert run("evaluate", slim, *data, "--json", "--output", kept) == 2
     assert json.loads(capsys.readouterr().out) == expected
     whole = kept.read_bytes()
-    unfinished(kept, len(whole) // 2)
+    unfinish(kept, len(whole) // 2, BATCH_SIZE)
     assert run("evaluate", slim, *data, "--json", "--output", kept, "--resume") == 2
     assert json.loads(capsys.readouterr().out) == expected and kept.read_bytes() == whole
     rows = [json.loads(line) for line in whole.splitlines()]

@@ -11,6 +11,7 @@ import tensorflow as tf
 import tf_slim as slim
 
 from slim_resnet import cli, resnet_v2
+from slim_resnet.common import locks
 from slim_resnet.experiments import degradation
 from slim_resnet.experiments import degradation_records as records
 
@@ -231,7 +232,7 @@ def one_error_line(capsys):
     return line
 
 
-def test_record_of_other_options_is_not_mixed_in(trained, tmp_path, capsys):
+def test_record_of_other_options_is_not_mixed_in(trained, tmp_path, capsys, monkeypatch):
     record = tmp_path / "r.json"
     run_command("--json", record)
     before = record.read_text()
@@ -240,10 +241,29 @@ def test_record_of_other_options_is_not_mixed_in(trained, tmp_path, capsys):
     assert f"{record}: its runs have width 2, not 3" in one_error_line(capsys)
     assert run_command("--json", record, "--cifar10", "x.tar.gz") == 2
     assert "data_set digits, not CIFAR-10" in one_error_line(capsys)
+    with monkeypatch.context() as patch:
+        patch.setenv("TF_ENABLE_ONEDNN_OPTS", "1")
+        assert run_command("--json", record) == 2
+    assert "its runs have TF_ENABLE_ONEDNN_OPTS 0, not 1" in one_error_line(capsys)
     assert record.read_text() == before
-    record.write_text("{}")
+    changed = json.loads(before)
+    changed["environment"]["versions"]["tensorflow"] = "1.15"
+    record.write_text(json.dumps(changed))
     assert run_command("--json", record) == 2
-    assert "is not a record of slim-resnet degradation" in one_error_line(capsys)
+    assert f"its runs have TensorFlow 1.15, not {tf.__version__}" in one_error_line(capsys)
+    for content, message in (("{}", "is not a record of slim-resnet degradation"),
+                             (json.dumps({"format": records.FORMAT, "data_set": []}),
+                              "is damaged")):
+        record.write_text(content)
+        assert run_command("--json", record) == 2
+        assert message in one_error_line(capsys)
+
+
+def test_a_record_is_one_processs(trained, tmp_path, capsys):
+    record = tmp_path / "r.json"
+    with locks.locked(record, "is writing it"):
+        assert run_command("--json", record) == 2
+    assert "r.json: another process is writing it" in one_error_line(capsys) and not trained
 
 
 @pytest.mark.parametrize("arguments, message", [

@@ -79,7 +79,7 @@ def test_saved_model_in_plain_tf2(slim, readable, tmp_path, capsys):
     assert run(slim.path, tmp_path / "served", "--format", "saved_model", "--image-size", 40,
                "--labels", labels, "--end-points", *keys) == 0
     assert capsys.readouterr().out == (
-        f"{tmp_path / 'served'}: saved_model of a slim ResNet V2, 10 classes\n")
+        f"{tmp_path / 'served'}: saved_model of a slim ResNet V2, 10 classes, float32\n")
     images = np.random.RandomState(3).uniform(-1, 1, [2, 48, 36, 3]).astype(np.float32)
     outputs = load_elsewhere(tmp_path / "served", readable, images, tmp_path)
     assert sorted(outputs) == sorted([

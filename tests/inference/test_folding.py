@@ -20,20 +20,32 @@ def test_epsilon_is_added_to_the_variance():
     assert scale == pytest.approx(1e5 ** 0.5, rel=1e-12)
 
 
-def test_fold_into_scales_the_outputs_and_the_biases():
+def test_a_scale_is_by_output():
     weights = np.arange(1, 5, dtype=np.float32).reshape(1, 1, 2, 2)
-    folded, biases = folding.fold_into(weights, np.array([10, 100]), np.array([1, 2]),
-                                       np.array([3, 4]))
+    folded = folding.rounded(weights, np.float32, np.array([10.0, 100.0]))
     np.testing.assert_array_equal(folded[0, 0], [[10, 200], [30, 400]])
-    np.testing.assert_array_equal(biases, [31, 402])
-    assert folded.dtype == np.float64
+    assert folded.dtype == np.float32
 
 
-def test_folding_does_not_round_to_float32_between():
-    scale, _ = folding.affine(np.float32([1 / 3]), [0], [0], [2])
-    folded, _ = folding.fold_into(np.full([1, 1, 1, 1], 1 / 7, np.float32), scale, 0)
-    exact = np.float64(np.float32(1 / 7)) * np.float64(np.float32(1 / 3)) / np.sqrt(2 + 1e-5)
-    assert folded.item() == pytest.approx(exact, rel=1e-15)
+@pytest.mark.parametrize("dtype", [np.float32, BFLOAT16], ids=["float32", "bfloat16"])
+def test_a_product_is_rounded_once(dtype):
+    """Not its factor first, and in pieces as in one: numpy's buffers hold 8192 numbers."""
+    weights = np.random.default_rng(0).normal(size=[3, 3, 50, 70]).astype(np.float32)
+    scale = np.random.default_rng(1).normal(size=70)
+    exact = weights.astype(np.float64) * scale
+    got = folding.rounded(weights, dtype, scale)
+    np.testing.assert_array_equal(got, folding.rounded(exact, dtype))
+    by_rounded_factor = (weights * scale.astype(np.float32)).astype(dtype)
+    assert (got != by_rounded_factor).any()
+    if dtype == np.float32:
+        np.testing.assert_array_equal(got, exact.astype(np.float32))
+
+
+@pytest.mark.parametrize("shape", [[], [3], [2, 3, 5]])
+def test_memory_is_aligned(shape):
+    for dtype in (np.float32, BFLOAT16):
+        got = folding.rounded(np.ones(shape, np.float32), dtype)
+        assert got.shape == tuple(shape) and got.ctypes.data % 64 == 0 and (got == 1).all()
 
 
 @pytest.mark.parametrize("value, expected", [

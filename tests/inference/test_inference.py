@@ -242,17 +242,20 @@ def test_precision(written, monkeypatch):
         assert model.precision == "float32"
     with pytest.raises(SlimResnetError, match=r"bfloat16: this CPU \(.*\) has neither .*use float"):
         InferenceModel.from_checkpoint(made.path, "bfloat16")
-    with pytest.raises(SlimResnetError, match="no precision 'half'; choose one of auto, float32"):
+    with pytest.raises(SlimResnetError, match="no precision 'half'; choose one of float32, b"):
         InferenceModel.from_checkpoint(made.path, "half")
     monkeypatch.setattr(environment, "has_bfloat16", lambda flags: True)
-    for onednn, chosen in ((False, "float32"), (True, "bfloat16")):
-        monkeypatch.setattr(compat, "onednn_enabled", lambda onednn=onednn: onednn)
-        assert folded_network.choose_precision("auto") == chosen
+    with InferenceModel.from_checkpoint(made.path) as model:
+        assert model.precision == "float32"
+    with pytest.raises(SlimResnetError, match="bfloat16: needs oneDNN, which is off"):
+        InferenceModel.from_checkpoint(made.path, "bfloat16")
+    monkeypatch.setattr(compat, "onednn_enabled", lambda: True)
+    folded_network.check_precision("bfloat16")
 
 
 @needs_bfloat16
 def test_bfloat16_model(written, monkeypatch):
-    monkeypatch.setattr(environment, "has_bfloat16", lambda flags: True)
+    monkeypatch.setattr(environment, "check_bfloat16", lambda onednn=None: None)
     made = written["wide"]
     with InferenceModel.from_checkpoint(made.path, "bfloat16") as model:
         assert 1e-6 < largest_error(made.net[:, 0, 0], model(made.images).logits) < 0.06

@@ -18,6 +18,8 @@ from tests.helpers import checkpoints, hardware, pictures
 tf1 = tf.compat.v1
 
 SIZE = ["--image-size", "32"]
+needs_bfloat16 = pytest.mark.skipif(
+    not hardware.RUNS_BFLOAT16, reason="oneDNN has bfloat16 kernels only for CPUs with it")
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +53,8 @@ def softmax(logits):
 def test_classify(made, paths, expected, capsys):
     assert main(["classify", made.path, *paths, *SIZE, "--optimize", "--json", "--top", "10"]) == 0
     out, err = capsys.readouterr()
-    assert err == ""
+    assert err == "slim-resnet classify: optimised, float32, oneDNN off\n"
+    assert (json.loads(out)["optimized"], json.loads(out)["precision"]) == (True, "float32")
     for image, logits in zip(json.loads(out)["images"], expected[0][:, 0, 0]):
         probabilities = softmax(logits)
         np.testing.assert_allclose(image["probabilities"], probabilities[image["classes"]],
@@ -59,13 +62,18 @@ def test_classify(made, paths, expected, capsys):
 
 
 def test_verbose_says_what_the_first_result_took(made, paths, capsys):
-    arguments = ["classify", made.path, paths[0], *SIZE, "--optimize", "--verbose"]
-    assert main(arguments) == 0
-    assert main(arguments) == 0
+    assert main(["classify", made.path, paths[0], *SIZE, "--optimize", "--verbose"]) == 0
     err = capsys.readouterr().err
-    assert "float32, from the cache" in err
-    for part in ("cache", "load", "first call"):
+    for part in ("read and fold", "fuse", "load", "first call"):
         assert f" s  {part}\n" in err
+
+
+def test_nothing_is_left_beside_the_checkpoint(tmp_path, paths):
+    """A graph found there was run once; weights are folded anew each time."""
+    made = checkpoints.write(str(tmp_path / "net.ckpt"))
+    before = sorted(os.listdir(tmp_path))
+    assert main(["classify", made.path, paths[0], *SIZE, "--optimize"]) == 0
+    assert sorted(os.listdir(tmp_path)) == before
 
 
 def test_features(made, paths, expected, folder):
@@ -96,6 +104,8 @@ def test_evaluate(made, paths, expected, folder, capsys):
     for options in ([], ["--optimize"]):
         assert main(["evaluate", made.path, str(data), *SIZE, "--json", *options]) == 0
         documents.append(json.loads(capsys.readouterr().out))
+        assert documents[-1].pop("precision") == "float32"
+    assert [document.pop("optimized") for document in documents] == [False, True]
     assert documents[0] == documents[1]
     assert documents[0]["top_1_percent"] > 0
 
@@ -120,9 +130,45 @@ def test_what_is_fastest_is_set_unless_the_user_has_set_it(monkeypatch, capsys):
         "slim-resnet classify: TF_ONEDNN_THREADPOOL_USE_CALLER_THREAD=1 is set\n")
 
 
-def test_precision_that_the_cpu_lacks(made, paths, capsys):
-    assert main(["classify", made.path, paths[0], "--optimize", "--precision", "bfloat16"]) == 2
-    assert "has neither avx512_bf16 nor amx_bf16; use float32\n" in capsys.readouterr().err
+@pytest.mark.parametrize("command, extra", [
+    ("classify", ["{image}", "--optimize"]), ("evaluate", ["{image}", "--compare"]),
+    ("export", ["{out}", "--format", "frozen", "--optimize"]),
+    ("end-points", ["--images", "{image}", "--save", "{out}", "--end-points", "*/block2",
+                    "--optimize"])])
+@pytest.mark.parametrize("has_bfloat16, message", [
+    (False, "has neither avx512_bf16 nor amx_bf16; use float32\n"),
+    (True, "precision bfloat16: needs oneDNN, which is off; set TF_ENABLE_ONEDNN_OPTS=1, or use "
+           "float32\n")])
+def test_bfloat16_that_would_not_be_used_is_refused(made, paths, command, extra, has_bfloat16,
+                                                    message, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(environment, "has_bfloat16", lambda flags: has_bfloat16)
+    words = [word.format(image=paths[0], out=tmp_path / "out.npz") for word in extra]
+    assert main([command, made.path, *words, "--precision", "bfloat16"]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1 and err.endswith(message)
+    assert os.listdir(tmp_path) == []
+
+
+@needs_bfloat16
+def test_float32_is_the_default_on_every_cpu(made, paths, folder, capsys, monkeypatch):
+    """Where bfloat16 is to be had, it is taken when it is asked for and said to be."""
+    monkeypatch.setattr(environment, "has_bfloat16", lambda flags: True)
+    monkeypatch.setattr(environment, "check_bfloat16", lambda onednn=None: None)
+    for asked, precision in (([], "float32"), (["--precision", "bfloat16"], "bfloat16")):
+        words = ["--optimize", *asked]
+        assert main(["classify", made.path, paths[0], *SIZE, "--json", *words]) == 0
+        out, err = capsys.readouterr()
+        assert json.loads(out)["precision"] == precision and f"optimised, {precision}, " in err
+        output = str(folder / f"{precision}.pb")
+        assert main(["export", made.path, output, "--format", "frozen", *words]) == 0
+        assert f"optimised, {precision}" in capsys.readouterr().out
+        graph_def = tf1.GraphDef.FromString(open(output, "rb").read())
+        kinds = {tf.as_dtype(node.attr["T"].type).name for node in graph_def.node
+                 if node.op == "DepthwiseConv2dNative" or node.name.endswith("conv2/Conv2D")}
+        assert kinds == {precision}
+        with tf.Graph().as_default(), tf1.Session() as session:
+            text, = tf.import_graph_def(graph_def, return_elements=["slim_resnet_metadata:0"])
+            assert json.loads(session.run(text))["precision"] == precision
 
 
 def test_frozen(made, paths, expected, folder):
@@ -141,7 +187,9 @@ def test_frozen(made, paths, expected, folder):
              "slim_resnet_metadata:0"], {"images:0": batch})
     np.testing.assert_allclose(logits, expected[0], atol=1e-4)
     np.testing.assert_allclose(block2, expected[1], atol=1e-4)
-    assert json.loads(metadata)["optimized"] and json.loads(metadata)["precision"] == "float32"
+    metadata = json.loads(metadata)
+    assert metadata["optimized"] and metadata["precision"] == "float32"
+    assert metadata["tensorflow_version"] == tf.__version__
 
 
 def test_saved_model(made, paths, expected, folder):
@@ -172,7 +220,11 @@ def test_benchmark(tmp_path, capsys):
     plain["durations_s"], optimized["durations_s"] = [2.0, 6.0, 5.0], [1.0, 2.0, 2.0]
     assert records.optimized_lines(record) == [
         "resnet_v2_50: plain / optimized = 2.500 (median step by step; 2.000 to 3.000)"]
-    assert "resnet_v2_50: plain / optimized = " in capsys.readouterr().out
+    out, err = capsys.readouterr()
+    assert "resnet_v2_50: plain / optimized = " in out
+    table = [line.split() for line in out.splitlines() if line.startswith("resnet_v2_50")]
+    assert [cells[1 + (cells[1] == "optimized")] for cells in table[:2]] == ["float32"] * 2
+    assert "folding resnet_v2_50, float32\n" in err
 
 
 @pytest.mark.parametrize("arguments, message", [
@@ -224,10 +276,9 @@ def test_compare(made, paths, folder, capsys):
     assert lines[-1].startswith("global_pool")
 
 
-@pytest.mark.skipif(not hardware.RUNS_BFLOAT16,
-                    reason="oneDNN has bfloat16 kernels only for CPUs with it")
+@needs_bfloat16
 def test_compare_tells_bfloat16_apart(made, paths, capsys, monkeypatch):
-    monkeypatch.setattr(environment, "has_bfloat16", lambda flags: True)
+    monkeypatch.setattr(environment, "check_bfloat16", lambda onednn=None: None)
     assert main(["evaluate", made.path, *paths, *SIZE, "--compare", "--precision", "bfloat16",
                  "--json"]) == 0
     record = json.loads(capsys.readouterr().out)

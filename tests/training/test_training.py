@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import tensorflow as tf
 
 from slim_resnet.checkpoint import open_checkpoint
 from slim_resnet.cli import main
+from slim_resnet.common import environment
 from slim_resnet.common.environment import child_environment
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.training import folder as training_folder
@@ -221,3 +223,34 @@ def test_one_process_trains_in_a_folder(data, straight):
     with training_folder.locked(straight), \
             pytest.raises(SlimResnetError, match="another process is training in it"):
         train(data, straight)
+
+
+def test_what_a_run_goes_on_with_is_said_and_kept(data, straight, tmp_path):
+    output, messages = tmp_path / "run", []
+    shutil.copytree(straight, output)
+    path = output / "training.json"
+    record = json.loads(path.read_text())
+    now, = record["made_with"]
+    assert (now["precision"], now["TensorFlow"]) == ("float32", tf.__version__)
+    train(data, output, on_message=messages.append)
+    assert messages == [f"going on from step {STEPS}"] and json.loads(path.read_text()) == record
+    before = {**now, "TensorFlow": "2.12.1", "oneDNN": "on"}
+    path.write_text(json.dumps({**record, "made_with": [before]}))
+    del messages[:]
+    train(data, output, on_message=messages.append)
+    assert messages[0] == (
+        f"the run was made with TensorFlow 2.12.1, now {tf.__version__}; oneDNN on, now off: from "
+        "here on its losses may differ in their last digits")
+    assert json.loads(path.read_text())["made_with"] == [before, now]
+
+
+@pytest.mark.parametrize("has_bfloat16, message", [
+    (False, "bfloat16: this CPU"), (True, "bfloat16: needs oneDNN")])
+def test_bfloat16_that_would_not_be_used_is_refused(data, tmp_path, has_bfloat16, message,
+                                                    monkeypatch):
+    """From Python too: TensorFlow's rewrite would do nothing and say nothing."""
+    monkeypatch.setattr(environment, "has_bfloat16", lambda flags: has_bfloat16)
+    with pytest.raises(SlimResnetError, match=f"precision {message}"):
+        train(data, tmp_path / "run", TrainingOptions(**{**OPTIONS.__dict__,
+                                                         "precision": "bfloat16"}))
+    assert not (tmp_path / "run").exists()

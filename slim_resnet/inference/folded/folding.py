@@ -6,6 +6,8 @@ Pure numpy. Everything is computed in float64 and rounded once, by `rounded`.
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
+# Of tensors' memory, in bytes; TensorFlow copies arrays that are not aligned so.
+_ALIGNMENT = 64
 # Of slim's and the blog's resnet_arg_scope; checkpoints do not record it.
 EPSILON = 1e-5
 
@@ -24,35 +26,39 @@ def affine(gamma: ArrayLike, beta: ArrayLike, moving_mean: ArrayLike, moving_var
     return scale, beta - mean * scale
 
 
-def fold_into(weights: ArrayLike, scale: np.ndarray, offset: np.ndarray, biases: ArrayLike = 0.0
-              ) -> tuple[np.ndarray, np.ndarray]:
-    """Folds ``x * scale + offset`` behind a convolution into it.
+def rounded(values: ArrayLike, dtype: DTypeLike, scale: ArrayLike = 1.0) -> np.ndarray:
+    """Returns ``values * scale``, by float64, rounded to nearest, ties to even, in one step.
 
-    Args:
-      weights: ``[height, width, in, out]``.
-      scale, offset: ``[out]``.
-      biases: The convolution's own, ``[out]``.
-
-    Returns:
-      ``(weights, biases)``, float64.
-    """
-    return np.asarray(weights, np.float64) * scale, biases * scale + offset
-
-
-def rounded(values: ArrayLike, dtype: DTypeLike) -> np.ndarray:
-    """Returns float64 values rounded to nearest, ties to even, in one step.
+    A batch norm ``x * scale + offset`` behind a convolution is folded into it so: the
+    weights ``[height, width, in, out]`` are scaled by output, and ``offset`` is the biases.
 
     Args:
       values: An array.
       dtype: numpy's float32, or TensorFlow's bfloat16 as a numpy dtype.
+      scale: What is broadcast to the values.
+
+    Returns:
+      An array at an address where TensorFlow takes its memory as it is.
     """
-    values = np.asarray(values, np.float64)
-    if np.dtype(dtype) == np.float32:
-        with np.errstate(over="ignore"):
-            return values.astype(np.float32)
+    values = np.asarray(values)
+    result = _aligned(values.shape, dtype)
+    with np.errstate(over="ignore"):
+        if np.dtype(dtype) == np.float32:
+            # In small pieces: no float64 array as large as the weights is made.
+            np.multiply(values, scale, out=result, dtype=np.float64, casting="unsafe")
+            return result
+        values = np.multiply(values, scale, dtype=np.float64)
     # numpy's cast goes through float32 and so rounds twice. bfloat16 keeps 7 of the
     # 52 bits behind the point; adding half of what is dropped carries into them.
     bits = values.view(np.uint64)
     dropped = np.uint64(45)
     half = np.uint64((1 << 44) - 1) + ((bits >> dropped) & np.uint64(1))
-    return (((bits + half) >> dropped) << dropped).view(np.float64).astype(np.float32).astype(dtype)
+    result[...] = (((bits + half) >> dropped) << dropped).view(np.float64).astype(np.float32)
+    return result
+
+
+def _aligned(shape, dtype):
+    size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+    memory = np.empty(size + _ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % _ALIGNMENT
+    return memory[start:start + size].view(dtype).reshape(shape)

@@ -25,8 +25,6 @@ IMAGES, RAW_IMAGES, SCALED_IMAGES = "images", "raw_images", "scaled_images"
 _MAX_BYTES = 2 ** 31 - 1
 # What is smaller is a constant in any case: a variable costs two ops more.
 _MIN_VARIABLE_BYTES = 2 ** 14
-# Of tensors' memory, in bytes; TensorFlow copies arrays that are not aligned so.
-_ALIGNMENT = 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,24 +84,25 @@ class _Writer:
         tensor.tensor_content = values.tobytes()
         return name
 
-    def rounded(self, name, values, dtype=None):
-        """Adds float64 values, rounded to the network's dtype or another."""
-        values = folding.rounded(values, (dtype or self.dtype).as_numpy_dtype)
+    def rounded(self, name, values, dtype=None, scale=1.0):
+        """Adds ``values * scale``, rounded to the network's dtype or another."""
+        values = folding.rounded(values, (dtype or self.dtype).as_numpy_dtype, scale)
         if not np.isfinite(values).all():
             raise ValueError(f"{name}, folded, is beyond the range of {values.dtype}")
         if self.variables is None or values.nbytes < _MIN_VARIABLE_BYTES:
             return self.constant(name, values)
-        self.variables[name] = _aligned(values)
+        self.variables[name] = values
         dtype = tf.as_dtype(values.dtype)
         handle = self.op("VarHandleOp", f"{name}/handle", [], dtype=dtype, shared_name=name,
                          shape=tf.TensorShape(values.shape))
         return self.op("ReadVariableOp", name, [handle], dtype=dtype)
 
     def convolution(self, name, net, weights, biases, *, stride=1, rate=1, padding="SAME",
-                    relu=False, dtype=None):
+                    relu=False, dtype=None, scale=1.0):
         """Adds a convolution with biases, and ReLU behind it if wanted.
 
         Args:
+          scale: What to multiply the weights with, by output.
           padding: ``SAME``, or the pixels before and after, in height and in width.
         """
         dtype = dtype or self.dtype
@@ -112,7 +111,7 @@ class _Writer:
             explicit = {"explicit_paddings": [0, 0, *padding, *padding, 0, 0]}
             padding = "EXPLICIT"
         conv = self.op("Conv2D", f"{name}/Conv2D",
-                       [net, self.rounded(f"{name}/weights", weights, dtype)], T=dtype,
+                       [net, self.rounded(f"{name}/weights", weights, dtype, scale)], T=dtype,
                        strides=[1, stride, stride, 1], dilations=[1, rate, rate, 1],
                        padding=padding, **explicit)
         biased = self.op("BiasAdd", f"{name}/BiasAdd" if relu else name,
@@ -145,15 +144,6 @@ class _Writer:
 
     def cast(self, name, net, source, target):
         return self.op("Cast", name, [net], SrcT=source, DstT=target)
-
-
-def _aligned(values):
-    """Returns a copy at an address where TensorFlow takes an array's memory as it is."""
-    memory = np.empty(values.nbytes + _ALIGNMENT, np.uint8)
-    start = -memory.ctypes.data % _ALIGNMENT
-    copy = memory[start:start + values.nbytes].view(values.dtype).reshape(values.shape)
-    copy[...] = values
-    return copy
 
 
 def folded_graph(network: Recognised, read: Callable[[str], np.ndarray], *,
@@ -219,14 +209,15 @@ class _Builder:
           norm: Whether it has the former.
           scale: What its input has yet to be multiplied with, by channel, or None.
         """
-        weights = np.asarray(self.read(f"{scope}/weights"), np.float64)
+        weights, by_output = self.read(f"{scope}/weights"), 1.0
         if scale is not None:
-            weights = weights * scale[:, np.newaxis]
+            weights = np.asarray(weights, np.float64) * scale[:, np.newaxis]
         if norm:
-            weights, biases = folding.fold_into(weights, *self.norm(f"{scope}/BatchNorm"))
+            by_output, biases = self.norm(f"{scope}/BatchNorm")
         else:
             biases = self.read(f"{scope}/biases")
-        net = self.writer.convolution(scope, net, weights, biases, relu=norm, **options)
+        net = self.writer.convolution(scope, net, weights, biases, relu=norm, scale=by_output,
+                                      **options)
         self.collect(scope, net)
         return net
 

@@ -23,15 +23,15 @@ import numpy as np
 import tensorflow as tf
 
 from slim_resnet import compat
-from slim_resnet.checkpoint.reader import CheckpointLike, files_of, open_checkpoint
+from slim_resnet.checkpoint.reader import CheckpointLike, open_checkpoint
 from slim_resnet.checkpoint.recognition import recognise
+from slim_resnet.common.environment import PRECISIONS
 from slim_resnet.end_points.keys import check_end_points
 from slim_resnet.errors import SlimResnetError, cause_of
-from slim_resnet.inference.folded import cache
 from slim_resnet.inference.folded.graph import IMAGES, RAW_IMAGES, SCALED_IMAGES
 from slim_resnet.inference.folded.live import live_network
-from slim_resnet.inference.folded.network import checked_values, choose_precision, fold, with_blocks
-from slim_resnet.resnet_utils import Block, unit_arguments
+from slim_resnet.inference.folded.network import check_precision, checked_values, fold, with_blocks
+from slim_resnet.resnet_utils import Block
 
 tf1 = tf.compat.v1
 
@@ -95,16 +95,14 @@ class InferenceModel:
       end_points: Maps the keys that were asked for to tensors; their shapes are known as
         far as that of the images is.
       parts_s: Seconds that reading, folding, fusing, loading and the first call took, by
-        name; looking into the cache and writing it too.
+        name.
       busy_s: Seconds that it has been at work on images, all threads' together.
-      cached: Whether it came from a cache.
-      cache_problem: Why the cache could not be written, one line, or None.
     """
 
-    def __init__(self, path, precision, fused, parts_s, cached=False):
-        self.path, self.precision, self.cached = path, precision, cached
+    def __init__(self, path, precision, fused, parts_s):
+        self.path, self.precision = path, precision
         self.num_classes = fused.record["num_classes"]
-        self.parts_s, self.cache_problem, self.busy_s = parts_s, None, 0.0
+        self.parts_s, self.busy_s = parts_s, 0.0
         self.channels = fused.record["channels"]
         self._lock = threading.Condition()
         self._running, self._closed = 0, False
@@ -137,16 +135,16 @@ class InferenceModel:
 
     @classmethod
     def from_checkpoint(
-            cls, path: CheckpointLike, precision: str = "auto", end_points: Iterable[str] = (), *,
-            image_size: int | None = None, output_stride: int | None = None,
-            blocks: Sequence[Block] | None = None, cache_dir: str | None = None
+            cls, path: CheckpointLike, precision: str = PRECISIONS[0],
+            end_points: Iterable[str] = (), *, image_size: int | None = None,
+            output_stride: int | None = None, blocks: Sequence[Block] | None = None
             ) -> "InferenceModel":
         """Reads and folds a checkpoint's network.
 
         Args:
           path: Anything that `checkpoint.open_checkpoint` opens.
-          precision: One of `environment.PRECISIONS`. ``bfloat16`` needs a CPU that has it; ``auto``
-            takes it where it is faster, and `precision` says what was taken.
+          precision: One of `environment.PRECISIONS`. ``bfloat16`` needs a CPU that has it, and
+            oneDNN.
           end_points: Keys to give beside logits and predictions: those of the unfolded
             network, and ``global_pool``.
           image_size: Height and width, in pixels, of all images to come; None takes any.
@@ -154,29 +152,12 @@ class InferenceModel:
           blocks: Table of blocks to take strides and rates from, which no checkpoint
             records; None takes slim's, a stride of 2 in the last unit of every block
             but the last.
-          cache_dir: Folder to keep the result in for the next process, and to find it in;
-            see `inference_cache.folder_beside`. None keeps nothing.
 
         Raises:
           SlimResnetError: The checkpoint cannot be used, or an argument is at fault.
         """
-        precision, end_points = choose_precision(precision), list(end_points)
-        parts_s, key = {}, None
-        if cache_dir is not None:
-            with _part(parts_s, "cache"):
-                table = blocks and [[block.scope, *map(unit_arguments, block.args)]
-                                    for block in blocks]
-                key = cache.key_of(files_of(path), [
-                    precision, end_points, image_size, output_stride, table])
-                entry = cache.read(cache_dir, key)
-            if entry:
-                shown = getattr(path, "path", path)
-                fused = _Fused(entry.graph_def, entry.names, entry.tensor, entry.record)
-                try:
-                    return cls(shown, precision, fused, parts_s, cached=True)
-                except (tf.errors.OpError, ValueError, KeyError):
-                    pass  # Damaged; the next lines make it anew.
-            cache.discard(cache_dir, key)
+        check_precision(precision)
+        end_points, parts_s = list(end_points), {}
         with open_checkpoint(path) as opened, _part(parts_s, "read_and_fold"):
             network = recognise(opened)
             if blocks is not None:
@@ -187,20 +168,10 @@ class InferenceModel:
                           with_variables=True)
         with _part(parts_s, "fuse"):
             fused = _fuse(network, folded, end_points)
-        model = cls(shown, precision, fused, parts_s)
-        if cache_dir is not None:
-            try:
-                with _part(parts_s, "write_cache"):
-                    model.cache_problem = cache.write(
-                        cache_dir, key, fused.graph_def, model._session, fused.names,
-                        fused.record)
-            except BaseException:
-                model.close()
-                raise
-        return model
+        return cls(shown, precision, fused, parts_s)
 
     @classmethod
-    def from_session(cls, session: tf1.Session, precision: str = "auto",
+    def from_session(cls, session: tf1.Session, precision: str = PRECISIONS[0],
                      end_points: Iterable[str] = (), *, image_size: int | None = None
                      ) -> "InferenceModel":
         """Folds the network of a live session as it is now; later changes do not count.
@@ -215,7 +186,8 @@ class InferenceModel:
         Raises:
           SlimResnetError: The session's network cannot be used.
         """
-        precision, end_points, parts_s = choose_precision(precision), list(end_points), {}
+        check_precision(precision)
+        end_points, parts_s = list(end_points), {}
         live, path = live_network(session), "the session"
         with _part(parts_s, "read_and_fold"):
             values = checked_values(path, live.dtypes, live.read)

@@ -17,22 +17,17 @@ from slim_resnet.models import VARIANTS
 from slim_resnet.resnet_utils import Block, unit_arguments
 
 
-def choose_precision(precision: str) -> str:
-    """Returns ``float32`` or ``bfloat16`` for one of `environment.PRECISIONS`.
+def check_precision(precision: str) -> None:
+    """Raises `SlimResnetError` unless networks can be folded for a precision here.
 
-    Raises:
-      SlimResnetError: There is no such precision, or this CPU lacks it.
+    Args:
+      precision: One of `environment.PRECISIONS`.
     """
     if precision not in environment.PRECISIONS:
         raise SlimResnetError(f"there is no precision {precision!r}; choose one of "
                               f"{', '.join(environment.PRECISIONS)}")
     if precision == "bfloat16":
-        environment.check_bfloat16()
-    if precision == "auto":
-        able = environment.has_bfloat16(environment.cpu()["flags"])
-        # Without oneDNN, TensorFlow widens every bfloat16 number and is slower than in float32.
-        return "bfloat16" if able and compat.onednn_enabled() else "float32"
-    return precision
+        environment.check_bfloat16(compat.onednn_enabled())
 
 
 def checked_values(path: str, dtypes: dict[str, str], read: Callable[[str], np.ndarray]

@@ -1,0 +1,1 @@
+"""research/slim's data sets: TFRecord files as its converters wrote them."""

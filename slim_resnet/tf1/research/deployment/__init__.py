@@ -1,0 +1,1 @@
+"""research/slim's training on several devices."""

@@ -1,0 +1,1 @@
+"""research/slim's networks, as far as this package and tf_slim have them."""

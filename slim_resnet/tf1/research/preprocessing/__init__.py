@@ -1,0 +1,1 @@
+"""research/slim's preparation of images."""

@@ -1,0 +1,206 @@
+"""Jobs that are started twice, and jobs that are killed: real processes, at the same moment."""
+
+import contextlib
+import io
+import json
+import multiprocessing
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from slim_resnet.checkpoint.reader import open_checkpoint
+from slim_resnet.inference.results import read_rows
+from tests.helpers import checkpoints, clusters, pictures
+from tests.helpers.command_line import ROOT
+
+pytestmark = pytest.mark.slow
+STARTS, KILLS, NUM_IMAGES = 10, 20, 24
+SIZE = ["--image-size", "32", "--batch-size", "2"]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return checkpoints.write(tmp_path_factory.mktemp("net") / "net.ckpt").path
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pictures")
+    for i in range(NUM_IMAGES):
+        pictures.write_png(folder / f"class_{i % 10}" / f"{i:02}.png", i)
+    return folder
+
+
+def _starts(queue, answers, barrier):
+    from slim_resnet.cli import main
+    for words in iter(queue.get, None):
+        err = io.StringIO()
+        barrier.wait()
+        with contextlib.redirect_stderr(err), contextlib.redirect_stdout(io.StringIO()):
+            status = main(words)
+        answers.put((status, err.getvalue()))
+
+
+@pytest.fixture(scope="module")
+def start_twice():
+    """Returns a function that runs a command in two processes at once: ``[(status, stderr)]``."""
+    context = multiprocessing.get_context("spawn")
+    queues, answers, barrier = [context.Queue(), context.Queue()], context.Queue(), \
+        context.Barrier(2)
+    processes = [context.Process(target=_starts, args=(queue, answers, barrier), daemon=True)
+                 for queue in queues]
+    for process in processes:
+        process.start()
+
+    def run(*words):
+        for queue in queues:
+            queue.put(list(map(str, words)))
+        return sorted((answers.get(timeout=300) for _ in queues), key=lambda answer: answer[0])
+
+    yield run
+    for queue, process in zip(queues, processes):
+        queue.put(None)
+        process.join()
+
+
+def check_one_won(answers, *said):
+    (won, _), (lost, err) = answers
+    assert (won, lost) == (0, 2), answers
+    assert any(text in err for text in said) and "Traceback" not in err, err
+    assert len([line for line in err.splitlines() if ": error: " in line]) == 1
+
+
+@pytest.mark.parametrize("command", ["classify", "evaluate"])
+def test_results(command, made, folder, start_twice, tmp_path):
+    names = sorted(str(path) for path in folder.glob("*/*"))
+    for number in range(STARTS):
+        path = tmp_path / f"{number}.jsonl"
+        check_one_won(start_twice(command, made, folder, *SIZE, "--output", path),
+                      "another process is writing it", "exists already")
+        assert [row["path"] for row in read_rows(path)] == names
+        # Both go on with what is there; who comes second waits or finds nothing left to do.
+        whole = path.read_bytes()
+        for left in tmp_path.glob(f"{number}.jsonl*"):
+            left.unlink()
+        answers = start_twice(command, made, folder, *SIZE, "--output", path, "--resume")
+        assert answers[0][0] == 0
+        assert answers[1][0] == 0 or "another process is writing it" in answers[1][1]
+        assert path.read_bytes() == whole
+        assert sorted(os.listdir(tmp_path)) == sorted(
+            f"{k}.jsonl{end}" for k in range(number + 1) for end in ("", ".run.json"))
+
+
+def test_the_same_task_of_a_cluster(made, folder, start_twice, tmp_path):
+    spec = tmp_path / "spec.json"
+    spec.write_text(json.dumps({"worker": ["h:1", "h:2"]}))
+    names = sorted(str(path) for path in folder.glob("*/*"))
+    for number in range(STARTS):
+        path = tmp_path / f"{number}.jsonl"
+        for task in (0, 1):
+            check_one_won(
+                start_twice("classify", made, folder, *SIZE, "--output", path, "--cluster", spec,
+                            "--job", "worker", "--task", task),
+                "another process is writing it", "exists already")
+        assert [row["path"] for row in read_rows(path)] == names
+
+
+@pytest.mark.parametrize("format", ["saved_model", "frozen", "v1", "v2", "npz"])
+def test_exports(format, made, start_twice, tmp_path):
+    for number in range(STARTS):
+        output = tmp_path / f"{number}.{'npz' if format == 'npz' else 'out'}"
+        answers = start_twice("export", made, output, "--format", format)
+        assert answers[0][0] == 0
+        # Whole files may take each other's place, one after the other.
+        if answers[1][0]:
+            check_one_won(answers, "another process is writing it", "exists already")
+        if format in ("v1", "v2", "frozen"):
+            with open_checkpoint(output) as opened:
+                assert len(opened.shapes) > 20
+    assert not [name for name in os.listdir(tmp_path) if name.startswith(".")]
+
+
+def test_features(made, folder, start_twice, tmp_path):
+    for number in range(STARTS):
+        output = tmp_path / f"{number}.npz"
+        answers = start_twice("end-points", made, "--images", folder, *SIZE, "--save", output,
+                              "--end-points", "*/block2")
+        assert answers[0][0] == 0
+        assert answers[1][0] == 0 or "another process is writing it" in answers[1][1]
+        assert len(set(np.load(output)["files"])) == NUM_IMAGES
+    assert len(os.listdir(tmp_path)) == STARTS
+
+
+def test_training(start_twice, tmp_path):
+    data = clusters.write_data(tmp_path)
+    for number in range(STARTS):
+        run = tmp_path / f"run{number}"
+        answers = start_twice(
+            "train", data, "--output", run, "--model", "resnet_v2", "--blocks", "1x1,2x1",
+            "--no-root-block", "--image-size", "8", "--augmentation", "none", "--steps", "40",
+            "--batch-size", "4", "--save-steps", "20")
+        assert answers[0][0] == 0
+        assert answers[1][0] == 0 or "another process is training in it" in answers[1][1]
+        steps = [row["step"] for row in read_rows(run / "metrics.jsonl")]
+        assert steps == [10, 20, 30, 40]
+        assert not (run / ".training.json.lock").exists()
+
+
+def test_degradation(start_twice, tmp_path):
+    pytest.importorskip("sklearn")
+    path = tmp_path / "errors.json"
+    for number in range(1, STARTS + 1):
+        answers = start_twice("degradation", "--json", path, "--layers", "7", "--seeds", number,
+                              "--steps", "2", "--warmup-steps", "0", "--jobs", "1")
+        assert answers[0][0] == 0
+        assert answers[1][0] == 0 or "another process is writing it" in answers[1][1]
+        runs = json.loads(path.read_text())["runs"]
+        assert len(runs) == len({(run["kind"], run["seed"]) for run in runs}) == 2 * number
+    assert os.listdir(tmp_path) == ["errors.json"]
+
+
+def kill_at_random(words, when, clock):
+    """Starts a command and kills it some time after ``when()``; returns whether it was."""
+    process = subprocess.Popen([sys.executable, "-m", "slim_resnet", *map(str, words)], cwd=ROOT,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while process.poll() is None and not when():
+        time.sleep(0.001)
+    time.sleep(clock.random() * 0.2)
+    with contextlib.suppress(ProcessLookupError):
+        process.send_signal(signal.SIGKILL)
+    return process.wait() == -signal.SIGKILL
+
+
+def test_killed_classify_goes_on(made, folder, tmp_path):
+    clock, path, whole = random.Random(0), tmp_path / "f.jsonl", tmp_path / "whole.jsonl"
+    words = ["classify", made, folder, *SIZE, "--output"]
+    module = [sys.executable, "-m", "slim_resnet"]
+    subprocess.run([*module, *map(str, words), whole], cwd=ROOT, check=True)
+    for _ in range(KILLS):
+        before = path.stat().st_size if path.exists() else -1
+        if not kill_at_random([*words, path, "--resume"], lambda before=before: (
+                path.exists() and path.stat().st_size > before), clock):
+            break
+    subprocess.run([*module, *map(str, words), path, "--resume"], cwd=ROOT, check=True)
+    assert path.read_bytes() == whole.read_bytes()
+    assert sorted(os.listdir(tmp_path)) == ["f.jsonl", "f.jsonl.run.json", "whole.jsonl",
+                                            "whole.jsonl.run.json"]
+
+
+@pytest.mark.parametrize("format", ["saved_model", "frozen", "v2"])
+def test_killed_export_leaves_nothing_behind_the_next(format, made, tmp_path):
+    clock, output = random.Random(1), tmp_path / "out"
+    words = ["export", made, output, "--format", format]
+    for _ in range(KILLS // 3):
+        kill_at_random(words, lambda: any(
+            name.startswith(".out") for name in os.listdir(tmp_path)), clock)
+        for name in os.listdir(tmp_path):
+            if not name.startswith("."):  # it was too late
+                subprocess.run(["rm", "-r", tmp_path / name], check=True)
+    subprocess.run([sys.executable, "-m", "slim_resnet", *map(str, words)], cwd=ROOT, check=True)
+    assert not [name for name in os.listdir(tmp_path) if name.startswith(".")]
