@@ -85,8 +85,9 @@ def find_data(data: Iterable[str | os.PathLike], num_classes: int,
                          if pair[0] != pair[1])
         raise SlimResnetError(f"{data[0]}: has the class {mine} where the checkpoint has {own}; "
                               "give data of the same classes in the same order")
-    return dataclasses.replace(
-        source, classes=source.classes or classes or [None] * num_classes)
+    names = source.classes or classes or []
+    # An .npz file may name fewer classes than there are.
+    return dataclasses.replace(source, classes=names + [None] * (num_classes - len(names)))
 
 
 def assumed_offset(data: Iterable[str | os.PathLike], num_classes: int,

@@ -301,7 +301,7 @@ class Records:
         path = os.path.join(os.path.dirname(self.files[0]), "labels.txt")
         if not os.path.exists(path):
             return [str(number) for number in range(least)]
-        names = read_labels(path, labels_offset=self.labels_offset)
+        names = read_labels(path, labels_offset=self.labels_offset or None)
         if len(names) < least:
             raise SlimResnetError(f"{path}: has {len(names)} labels, and {self.files[0]} needs "
                                   f"{least}")
