@@ -95,6 +95,9 @@ def _arrays(path, max_pixels):
             # is opened: of a damaged name nobody would know that it is wanted.
             for info in archive.infolist():
                 archive.open(info).close()
+            # A damaged length lets an entry of the directory take the next one for its own.
+            if len(archive.infolist()) != _entries(path):
+                raise ValueError("its directory has not as many entries as it says")
             members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
             arrays = {}
             for name in ("images", "labels", "classes"):
@@ -113,6 +116,15 @@ def _arrays(path, max_pixels):
     except Exception as error:
         raise SlimResnetError(f"{path}: is damaged or no .npz file: "
                               f"{str(error) or type(error).__name__}") from error
+
+
+def _entries(path):
+    """Returns how many entries the directory of a zip file says that it has."""
+    with open(path, "rb") as file:
+        file.seek(-min(os.path.getsize(path), 1 << 16), os.SEEK_END)
+        end = file.read()
+    # Signature, numbers of disks, entries of this disk, entries.
+    return int.from_bytes(end[end.rindex(b"PK\5\6"):][10:12], "little")
 
 
 def _check_header(path: str, name: str, member: IO[bytes], size: int, max_pixels: int) -> None:
