@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 
 import slim_resnet
 from slim_resnet.commands import COMMANDS
+from slim_resnet.common.text import printable
 from slim_resnet.compat.import_hooks import around_import
 from slim_resnet.errors import SlimResnetError
 
@@ -77,7 +78,7 @@ class Parser(argparse.ArgumentParser):
         return namespace, extra
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+        self.exit(2, printable(f"{self.prog}: error: {message} (see {self.prog} --help)") + "\n")
 
 
 def _nearest(word, known):
@@ -137,7 +138,7 @@ def run(parser: Parser, argv: Sequence[str] | None = None) -> int:
             arguments.complete(arguments)
         return arguments.run(arguments) or 0
     except SlimResnetError as error:
-        print(f"{arguments.prog}: error: {error}", file=sys.stderr)
+        print(printable(f"{arguments.prog}: error: {error}"), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"{arguments.prog}: interrupted", file=sys.stderr)

@@ -2,6 +2,8 @@
 
 import re
 
+from slim_resnet.common.text import printable
+
 
 class SlimResnetError(Exception):
     """A mistake that the user can mend; its text is one line that says how.
@@ -18,4 +20,7 @@ def cause_of(message):
     """Returns the one line of a ``tf.errors.OpError``'s message that says what happened."""
     text = message.split("\n\t [[")[0].rsplit("\n", 1)[-1]
     text = re.sub(r"^Error in user-defined function.*?Iterator::\S+: ", "", text)[:200]
-    return "".join(character if character.isprintable() else "?" for character in text)
+    # What `Assert` puts around its one string, in graphs and eagerly.
+    text = re.sub(r"^.*?assertion failed: \[(.*)\]$|^Expected .* Summarized data: b['\"](.*)['\"]$",
+                  lambda match: match[1] or match[2], text)
+    return printable(text)

@@ -17,6 +17,7 @@ from slim_resnet.commands import optimize, options, progress
 from slim_resnet.commands.options import non_negative_int, positive_int
 from slim_resnet.common.environment import check_bfloat16
 from slim_resnet.common.files import atomic_write
+from slim_resnet.common.text import printable
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.models import MODELS
 
@@ -186,7 +187,8 @@ def _image_batches(folder, batch_size, image_sizes):
 def _show(paths):
     shown = [records.read_record(path) for path in paths]
     for path, record in zip(paths, shown):
-        print("\n".join([f"{path}: {records.heading(record)}", *records.run_table(record), ""]))
+        print("\n".join([printable(f"{path}: {records.heading(record)}"),
+                         *records.run_table(record), ""]))
     table = records.claim_table(shown)
     if table:
         print("\n".join(table))

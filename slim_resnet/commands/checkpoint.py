@@ -13,6 +13,7 @@ import math
 
 from slim_resnet.commands import options
 from slim_resnet.commands.progress import with_progress
+from slim_resnet.common.text import printable
 
 HELP = "describe a checkpoint, or compare two"
 
@@ -56,7 +57,7 @@ def _describe(arguments):
                          **(description.value_statistics(value) if arguments.stats else {})})
         record = description.description(checkpoint, recognised, rows)
     print(json.dumps(record, indent=1, allow_nan=False) if arguments.json
-          else "\n".join(description.description_lines(record)))
+          else "\n".join(map(printable, description.description_lines(record))))
 
 
 def _diff(arguments):
@@ -74,5 +75,5 @@ def _diff(arguments):
                 row["largest"] = "infinity"
         print(json.dumps(dict(record, same=equal), indent=1, allow_nan=False))
     else:
-        print("\n".join(description.difference_lines(record)))
+        print("\n".join(map(printable, description.difference_lines(record))))
     return 0 if equal else 1

@@ -26,6 +26,7 @@ from typing import Any
 
 from slim_resnet.checkpoint.runs import settings_of
 from slim_resnet.commands import keeping, optimize, options, progress
+from slim_resnet.common.text import printable
 from slim_resnet.errors import SlimResnetError
 
 HELP = "classify images"
@@ -71,7 +72,9 @@ def run(arguments: argparse.Namespace) -> int:
                 opened, arguments.image_size, network_options, arguments, "classify"))
         batches = classification.classify_batches(network, reading.read_images(
             paths, arguments.image_size, arguments.preprocessing, arguments.batch_size,
-            shard=shard, skip=skip), names, arguments.top)
+            shard=shard, skip=skip, channels=network.channels), names, arguments.top)
+        batches = progress.saying(batches, "classify", arguments.prepared,
+                                  when=progress.any_read)
         if results:
             return keeping.write("classify", results, batches, len(paths), network)[1]
         return _print(arguments, itertools.chain.from_iterable(batches), len(paths), network,
@@ -86,7 +89,7 @@ def _print(arguments, results, total, network, moving_averages):
         **options.checkpoint_record(arguments), "num_classes": network.num_classes,
         "optimized": arguments.optimize, "precision": network.precision,
         "image_size_pixels": arguments.image_size,
-        "preprocessing": arguments.preprocessing,
+        **arguments.preprocessing.as_record(),
         "moving_averages": moving_averages})[:-1] + ', "images": ['
     done, unreadable, interrupted = 0, [], False
     try:
@@ -112,14 +115,14 @@ def _class_names(arguments, opened):
     from slim_resnet.inference.network import classes_of
     labels = settings_of(arguments.checkpoint, arguments.image_size,
                          arguments.preprocessing, arguments.labels).labels
-    return class_names(classes_of(opened), labels)
+    return class_names(classes_of(opened), labels, arguments.labels_offset)
 
 
 def table_lines(result: Any) -> list[str]:
     """Returns what is printed for one `classification.Result`."""
-    path = progress.printable(result.path)
+    path = printable(result.path)
     if result.cause:
         return [f"{path}: unreadable"]
     return [f"{path}:"] + [
-        f"  {probability:8.6f}  {number:4d}  {name or ''}".rstrip() for number, name, probability
-        in zip(result.classes, result.names, result.probabilities)]
+        f"  {probability:8.6f}  {number:4d}  {printable(name or '')}".rstrip()
+        for number, name, probability in zip(result.classes, result.names, result.probabilities)]

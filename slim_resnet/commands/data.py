@@ -20,6 +20,7 @@ checkpoint   a checkpoint that research/slim released, downloaded (what is there
 import argparse
 
 from slim_resnet.commands import progress
+from slim_resnet.common.text import printable
 from slim_resnet.released import PLACE, RELEASED
 
 HELP = "digits or photographs to train on (extra: experiments), released checkpoints"
@@ -52,8 +53,8 @@ def run(arguments: argparse.Namespace) -> None:
         from slim_resnet.experiments.photographs import write_photographs
         counts = write_photographs(arguments.folder)
         what = "crops", "as class folders of PNG, and the photographs"
-    print(f"{arguments.folder}: {counts['train']} {what[0]} to train on and {counts['test']} to "
-          f"test on, {what[1]}")
+    print(printable(f"{arguments.folder}: {counts['train']} {what[0]} to train on and "
+                    f"{counts['test']} to test on, {what[1]}"))
 
 
 def _fetch(arguments):
@@ -65,5 +66,5 @@ def _fetch(arguments):
     path = fetch(arguments.name, arguments.folder, arguments.place, progress=megabytes,
                  verifying=lambda names, total: progress.with_progress(names, total, "variables"))
     one = RELEASED[arguments.name]
-    print(f"{path}: {one.name}, {one.num_classes} classes, published top-1 {one.top_1} % and top-5 "
-          f"{one.top_5} %")
+    print(printable(f"{path}: {one.name}, {one.num_classes} classes, published top-1 {one.top_1} % "
+                    f"and top-5 {one.top_5} %"))

@@ -92,7 +92,8 @@ def _complete(arguments):
         options.refuse(arguments, ("num-classes",),
                        "goes with the name of a model; a checkpoint has its own")
     if not arguments.images:
-        options.refuse(arguments, ("save", "preprocessing", "batch-size"), "goes with --images")
+        options.refuse(arguments, ("save", "preprocessing", "batch-size",
+                                   *map(options.dashed, options.DETAILS)), "goes with --images")
     if not (arguments.images or arguments.logdir):
         options.refuse_moving_averages(arguments, "goes with --images or --logdir; the table is "
                                        "the same with other values")
@@ -128,7 +129,8 @@ def _save(arguments):
         started = time.perf_counter()
         with atomic_write(arguments.save, "wb") as file:
             errors = features.write_features(file, network, {key: key for key in keys}, paths,
-                                             progress.batches_with_progress(arguments, paths))
+                                             progress.batches_with_progress(
+                                                 arguments, paths, network.channels))
     reached = [error != features.INTERRUPTED for error in errors]
     progress.report_busy("end-points", sum(reached), time.perf_counter() - started, network.busy_s)
     status = progress.report_unreadable(
@@ -223,7 +225,7 @@ def _statistics(arguments):
          Network(opened, arguments.image_size) as network, \
          contextlib.ExitStack() as stack:
         keys = [row.key for row in _rows(arguments, network.end_points)]
-        batches = progress.readable_batches(arguments, paths, unreadable)
+        batches = progress.readable_batches(arguments, paths, network.channels, unreadable)
         if arguments.logdir:
             run = stack.enter_context(tensorboard.Run(arguments.logdir, network.session.graph))
             run.add_weights(network)

@@ -16,6 +16,7 @@ import contextlib
 
 from slim_resnet.commands import optimize, options
 from slim_resnet.commands.progress import say
+from slim_resnet.common.text import printable
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.export.formats import FORMATS, export_checkpoint
 
@@ -37,8 +38,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_moving_averages(parser, "saved_model and frozen: ")
     options.add_optimize(parser)
     options.add_selection(parser)
-    # What is not given is what the checkpoint was trained with, and `formats` knows it.
-    parser.set_defaults(complete=options.select)
+    parser.set_defaults(complete=_complete)
+
+
+def _complete(arguments):
+    if "preprocessing" in FORMATS[arguments.format].options:
+        options.complete(arguments)
+    else:
+        options.refuse(arguments, map(options.dashed, options.DETAILS),
+                       f"has no effect on --format {arguments.format}; leave it out")
+        # What is not given is what the checkpoint was trained with, and `formats` knows it.
+        options.select(arguments)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -58,11 +68,13 @@ def run(arguments: argparse.Namespace) -> None:
     with averages as opened:
         record = export_checkpoint(opened or arguments.checkpoint, arguments.output,
                                    arguments.format, **given)
+    if "resize" in record:
+        say("export", arguments.prepared)
     if opened is None:
         for what, text in record["assumed"].items():
             say("export", f"{what}: {text}")
     classes = record["num_classes"]
-    print(f"{arguments.output}: {arguments.format} of {record['title']}"
+    print(printable(arguments.output) + f": {arguments.format} of {record['title']}"
           f"{'' if record['depth'] is None else ' ' + str(record['depth'])}, "
           f"{'no logits' if classes is None else f'{classes} classes'}"
           f"{', optimised' if record.get('optimized') else ''}"

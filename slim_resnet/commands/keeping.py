@@ -62,7 +62,7 @@ def opened(arguments: argparse.Namespace, command: str, checkpoint: Any, source:
         "format": f"slim_resnet {command} 2", "checkpoint_sha256": sha256_of(checkpoint.files),
         **data_identity(source.files),
         "options": {**{name: getattr(arguments, name) for name in (
-            "image_size", "preprocessing", "batch_size")}, **used,
+            "image_size", "batch_size")}, **arguments.preprocessing.as_record(), **used,
             **{name: chosen.get(name) for name in (
                 "scope", "exclude", "allow_missing", "output_stride", "blocks")},
             "moving_averages": checkpoint.use_moving_averages, **depends_on}}

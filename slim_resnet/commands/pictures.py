@@ -24,6 +24,7 @@ from typing import Any
 from slim_resnet.checkpoint.runs import settings_of
 from slim_resnet.commands import options, progress
 from slim_resnet.common.files import atomic_write, check_folder
+from slim_resnet.common.text import printable
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.models import MODELS
 from slim_resnet.pictures.themes import THEMES
@@ -68,7 +69,8 @@ def _complete(arguments):
         why = f"a checkpoint, and {model.name} has no values"
         if arguments.images:
             raise SlimResnetError(f"images need {why}")
-        options.refuse(arguments, ("preprocessing", "labels"), f"needs {why}")
+        options.refuse(arguments, ("preprocessing", *map(options.dashed, options.DETAILS), "labels",
+                                   "labels-offset"), f"needs {why}")
         options.refuse_selection(arguments, model.name)
         options.refuse_moving_averages(arguments, f"needs {why}")
         arguments.image_size = model.checked_image_size(arguments.image_size)
@@ -114,7 +116,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.labels or "evidence" in kinds:
             labels = settings_of(arguments.checkpoint, arguments.image_size,
                                  arguments.preprocessing, arguments.labels).labels
-            names = class_names(classes_of(opened), labels)
+            names = class_names(classes_of(opened), labels, arguments.labels_offset)
         described = diagram.of_recognised(found) if "diagram" in kinds else None
         network = Network(opened, arguments.image_size) if kinds != ["diagram"] else None
     causes, status = [], 0
@@ -156,11 +158,14 @@ def _draw_images(arguments, network, paths, names, keys, causes):
     from slim_resnet.images import display
     from slim_resnet.pictures import class_activation, class_evidence, feature_maps, inspection
     place = class_activation.placement(network) if names is not None else None
-    found = display.read_displayed(paths, arguments.image_size, arguments.preprocessing)
+    found = display.read_displayed(paths, arguments.image_size, arguments.preprocessing,
+                                   network.channels)
     done = 0
     try:
         for inspected in inspection.inspect_images(
-                network, progress.with_progress(found, len(paths)), keys, names,
+                network, progress.saying(progress.with_progress(found, len(paths)), "pictures",
+                                         arguments.prepared,
+                                         when=lambda image: not image.cause), keys, names,
                 evidence=names is not None):
             if inspected.image.cause:
                 causes.append((inspected.image.path, inspected.image.cause))
@@ -183,7 +188,7 @@ def _draw_depth(arguments, network, paths, causes):
     from slim_resnet.pictures import depth_profile
     # The same files are read once more, so the same are unreadable.
     causes.clear()
-    batches = progress.readable_batches(arguments, paths, causes)
+    batches = progress.readable_batches(arguments, paths, network.channels, causes)
     rows = activations.layer_statistics(network, batches)
     if rows:
         _write(arguments, "depth", depth_profile.draw(
@@ -219,4 +224,4 @@ def _written(arguments: argparse.Namespace, name: str, mode: str) -> Iterator[An
     path = os.path.join(arguments.output, name)
     with atomic_write(path, mode) as file:
         yield file
-    print(progress.printable(path), flush=True)
+    print(printable(path), flush=True)

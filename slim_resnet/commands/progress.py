@@ -10,16 +10,12 @@ from typing import Any
 
 from slim_resnet.common.files import atomic_write
 from slim_resnet.common.locks import locked
+from slim_resnet.common.text import printable
 
 
 def say(command: str, line: str) -> None:
     """Prints a line on stderr, with the name of the subcommand before it."""
-    print(f"slim-resnet {command}: {line}", file=sys.stderr, flush=True)
-
-
-def printable(text: str) -> str:
-    """Returns text that any stdout in UTF-8 takes; names of files may not be."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+    print(printable(f"slim-resnet {command}: {line}"), file=sys.stderr, flush=True)
 
 
 def with_progress(items: Iterable, total: int | None = None, noun: str = "images", done: int = 0,
@@ -46,6 +42,27 @@ def with_progress(items: Iterable, total: int | None = None, noun: str = "images
         print(file=sys.stderr)
 
 
+def any_read(results: Iterable) -> bool:
+    """Whether any of some images' results, dataclasses with a ``cause``, is of one read."""
+    return any(result.cause is None for result in results)
+
+
+def saying(items: Iterable, command: str, *lines: str,
+           when: Callable[[Any], bool] = lambda item: True) -> Iterator:
+    """Yields ``items``, and says lines before the first of those ``when`` is true of.
+
+    So what is said of all of them comes when there is something to say it of, and an error
+    before that stands alone.
+    """
+    said = False
+    for item in items:
+        if not said and when(item):
+            for line in lines:
+                say(command, line)
+            said = True
+        yield item
+
+
 def step_counter(noun: str) -> Callable[[int, int], None] | None:
     """Returns what counts steps of measuring on stderr; None if that is no terminal."""
     def count(done, total):
@@ -55,24 +72,28 @@ def step_counter(noun: str) -> Callable[[int, int], None] | None:
     return count if sys.stderr.isatty() else None
 
 
-def batches_with_progress(arguments: argparse.Namespace, paths: Collection[str]) -> Iterator:
+def batches_with_progress(arguments: argparse.Namespace, paths: Collection[str],
+                          channels: int) -> Iterator:
     """Yields the `images.Batch`es of files as `options.add_preparation` says, counted."""
     from slim_resnet.images import reading
     batches = reading.read_images(paths, arguments.image_size, arguments.preprocessing,
-                                  arguments.batch_size)
+                                  arguments.batch_size, channels=channels)
+    batches = saying(batches, arguments.command, arguments.prepared,
+                     when=lambda batch: len(batch.images) > 0)
     return with_progress(batches, len(paths), size=lambda batch: len(batch.names))
 
 
-def readable_batches(arguments: argparse.Namespace, paths: Collection[str],
+def readable_batches(arguments: argparse.Namespace, paths: Collection[str], channels: int,
                      unreadable: list) -> Iterator:
     """Yields the readable images of files as arrays, with progress.
 
     Args:
       arguments: With those of `options.add_preparation` and ``batch_size``.
       paths: Image files.
+      channels: As many as the network takes.
       unreadable: A list that ``(name, cause)`` of each unreadable image is added to.
     """
-    for batch in batches_with_progress(arguments, paths):
+    for batch in batches_with_progress(arguments, paths, channels):
         unreadable += [(name, cause) for name, cause in zip(batch.names, batch.causes) if cause]
         if len(batch.images):
             yield batch.images
@@ -95,7 +116,7 @@ def report_unreadable(command: str, causes: Collection[tuple[str, str]]) -> int:
       The exit status: 2 if there is any, else 0.
     """
     for name, cause in causes:
-        say(command, f"{printable(name)}: cannot be read: {cause}")
+        say(command, f"{name}: cannot be read: {cause}")
     return 2 if causes else 0
 
 

@@ -47,9 +47,11 @@ def run(arguments: argparse.Namespace) -> int:
             opened, arguments.images, arguments.labels,
             image_size=arguments.image_size, preprocessing=arguments.preprocessing,
             batch_size=arguments.batch_size, end_points=arguments.end_points,
-            max_images=arguments.max_images, benchmark=benchmark, progress=progress.with_progress)
+            max_images=arguments.max_images, benchmark=benchmark,
+            labels_offset=arguments.labels_offset, progress=progress.with_progress)
     with atomic_write(arguments.output) as file:
         file.write(page.html)
+    progress.say("report", arguments.prepared)
     status = progress.report_unreadable("report", page.unreadable)
     if page.interrupted:
         return progress.report_interrupted("report", page.shown, page.total)

@@ -32,6 +32,7 @@ from slim_resnet.common.cluster import PS, check_training_cluster, read_cluster
 from slim_resnet.common.environment import check_bfloat16
 from slim_resnet.common.tables import format_table
 from slim_resnet.errors import SlimResnetError
+from slim_resnet.images.settings import PREPROCESSING
 from slim_resnet.models import FROM_BLOCKS, TRAINABLE
 from slim_resnet.training import options as training_options
 
@@ -87,12 +88,17 @@ def _add_network(group):
 def _add_images(group):
     group.add_argument("--image-size", type=positive_int, metavar="PIXELS",
                        help="(default: the network's own, 224 for ResNets)")
-    group.add_argument("--preprocessing", choices=("inception", "none"),
-                       help="inception: values from -1 to 1; none: from 0 to 255 "
+    group.add_argument("--preprocessing", choices=PREPROCESSING,
+                       help="inception: values from -1 to 1; vgg: from 0 to 255, less --mean; "
+                       "none: from 0 to 255 "
                        "(default: as the network's released checkpoint was trained)")
+    shared.add_preparation_details(group)
+    shared.add_labels_offset(group, "the label of class 0 in DATA")
     group.add_argument("--augmentation", choices=training_options.AUGMENTATIONS,
-                       help="inception: random crop, flip and colours; flip: prepared as for "
-                       "evaluation, and flip; none, for digits say (default: %(default)s)")
+                       help="inception: random crop, flip and colours; vgg: shorter side from "
+                       "--resize-side to twice that at random, random crop, and flip; flip: "
+                       "prepared as for evaluation, and flip; none, for digits say (default: vgg "
+                       "for --preprocessing vgg, else inception)")
     group.add_argument("--batch-size", type=positive_int, metavar="N",
                        help="(default: %(default)s)")
     group.add_argument("--seed", type=int, metavar="N",

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator
 from typing import IO, Any
@@ -25,6 +26,34 @@ def sha256_of(paths: Iterable[str | os.PathLike]) -> str:
     return digest.hexdigest()
 
 
+def irregularity_of(path: str | bytes | os.PathLike, max_bytes: int | None = None) -> str | None:
+    """Returns why a file is not to be opened: it is no regular file, or too large; or None.
+
+    A pipe or a device can keep whoever opens it for ever, or feed him without end. A file
+    that is missing is left to be found missing when it is opened.
+
+    Args:
+      path: The file; links are followed.
+      max_bytes: The largest size, in bytes; None takes any.
+    """
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    if not stat.S_ISREG(status.st_mode):
+        return "is not a regular file"
+    if max_bytes is not None and status.st_size > max_bytes:
+        return f"has {status.st_size} bytes, and {max_bytes} are the most"
+    return None
+
+
+def check_regular(path: str | os.PathLike, max_bytes: int | None = None) -> None:
+    """Raises `SlimResnetError` for what `irregularity_of` finds."""
+    why = irregularity_of(path, max_bytes)
+    if why:
+        raise SlimResnetError(f"{path}: cannot be read: {why}")
+
+
 def read_json(path: str | os.PathLike, format: str, what: str, shape: Any = dict) -> dict:
     """Reads a JSON document of ours, an object whose ``format`` says what it is.
 
@@ -37,6 +66,7 @@ def read_json(path: str | os.PathLike, format: str, what: str, shape: Any = dict
     Raises:
       SlimResnetError: The file cannot be read or is something else.
     """
+    check_regular(path)
     try:
         with open(path, "rb") as file:
             document = parse_json(file.read(), path)

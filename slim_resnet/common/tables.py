@@ -3,6 +3,8 @@
 import re
 from collections.abc import Sequence
 
+from slim_resnet.common.text import printable
+
 _NUMERIC = re.compile(r"[-+?\d.,/ ]*|\d\S*e[-+]\d+")
 
 
@@ -11,7 +13,7 @@ def format_table(headers: Sequence[str], rows: Sequence[Sequence]) -> list[str]:
 
     Args:
       headers: Column names.
-      rows: Rows of cells, None for an empty one. Columns of numbers go to
+      rows: Rows of cells, whatever they hold, None for an empty one. Columns of numbers go to
         the right, others to the left.
     """
     columns = _columns(rows)
@@ -34,7 +36,8 @@ def format_markdown(headers: Sequence[str], rows: Sequence[Sequence]) -> list[st
 
 
 def _columns(rows):
-    return [["" if cell is None else str(cell) for cell in column] for column in zip(*rows)]
+    return [["" if cell is None else printable(str(cell)) for cell in column]
+            for column in zip(*rows)]
 
 
 def _is_numeric(column):

@@ -34,7 +34,7 @@ class Format:
 
 FORMATS = {format.name: format for format in (
     Format("saved_model", "saved_model", "export_saved_model",
-           ("end_points", "image_size", "preprocessing", "labels", "optimize",
+           ("end_points", "image_size", "preprocessing", "labels", "labels_offset", "optimize",
             "use_moving_averages")),
     Format("frozen", "frozen", "export_frozen",
            ("end_points", "image_size", "optimize", "use_moving_averages")),

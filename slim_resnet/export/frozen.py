@@ -23,7 +23,7 @@ def export_frozen(
         use_moving_averages: bool | None = None) -> dict[str, Any]:
     """Writes a binary GraphDef with the variables as constants.
 
-    Its input node is ``images`` (float32 ``[N, H, W, 3]``, prepared). Its output nodes
+    Its input node is ``images`` (float32 ``[N, H, W, channels]``, prepared). Its output nodes
     are ``end_points/<key>`` for every end point chosen, and ``slim_resnet_metadata``,
     a constant string.
 
@@ -52,7 +52,8 @@ def export_frozen(
                           moving_averages=opened.use_moving_averages)
         if recognised.variant is None:
             image_size = image_size or recognised.row.evaluated_image_size
-        prepared = tf1.placeholder(tf.float32, [None, image_size, image_size, 3], "images")
+        prepared = tf1.placeholder(
+            tf.float32, [None, image_size, image_size, recognised.input_channels], "images")
         _, _, known = build(opened, prepared, session)
         outputs = [tf.identity(tensor, f"end_points/{key}")
                    for key, tensor in chosen_end_points(end_points, known).items()]

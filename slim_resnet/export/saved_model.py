@@ -20,9 +20,10 @@ from slim_resnet.export.shared import (
     network_builder,
     temporary_folder,
 )
-from slim_resnet.images.decoding import decode
+from slim_resnet.images.decoding import CHANNELS, decode
 from slim_resnet.images.labels import read_labels
 from slim_resnet.images.preparation import preprocess
+from slim_resnet.images.settings import Preprocessing
 
 tf1 = tf.compat.v1
 
@@ -30,8 +31,9 @@ tf1 = tf.compat.v1
 def export_saved_model(
         checkpoint: CheckpointLike, output: str | os.PathLike, *,
         end_points: str | Sequence[str] | None = None, image_size: int | None = None,
-        preprocessing: str | None = None, labels: str | None = None, optimize: bool = False,
-        precision: str = PRECISIONS[0], use_moving_averages: bool | None = None
+        preprocessing: str | Preprocessing | None = None, labels: str | None = None,
+        optimize: bool = False, precision: str = PRECISIONS[0],
+        use_moving_averages: bool | None = None, labels_offset: int | None = None
         ) -> dict[str, Any]:
     """Writes a SavedModel for ``tf.saved_model.load`` and TensorFlow Serving.
 
@@ -39,8 +41,9 @@ def export_saved_model(
 
     * ``serving_default``: ``image_bytes`` (string ``[N]``, files as `images.decode` takes
       them) to ``probabilities`` (``[N, classes]``) and, with labels, ``classes`` (string
-      ``[N, classes]``, the names in the same order). Without logits there is none.
-    * ``end_points``: ``images`` (float32 ``[N, H, W, 3]``, prepared) to end points by key.
+      ``[N, classes]``, the names in the same order). Without logits, or for images of other
+      channels than files have, there is none.
+    * ``end_points``: ``images`` (float32 ``[N, H, W, channels]``, prepared) to end points by key.
 
     Args:
       checkpoint: Anything that `open_checkpoint` opens.
@@ -49,11 +52,13 @@ def export_saved_model(
         pooled features, logits and predictions.
       image_size: Height and width that ``serving_default`` resizes to, in pixels; None
         takes what the checkpoint was trained with, see `runs.settings_of`.
-      preprocessing: How it prepares images; one of `images.PREPROCESSING`, or None.
+      preprocessing: How it prepares images: a `images.settings.Preprocessing`, the name of
+        one, or None.
       labels: Labels file, see `labels.read_labels`, or None.
       optimize: Whether to write the folded network, all values constants.
       precision: Of the folded network, one of `environment.PRECISIONS`.
       use_moving_averages: See `checkpoint.open_checkpoint`.
+      labels_offset: See `labels.read_labels`.
 
     Returns:
       The `metadata`, which is in ``assets.extra/slim_resnet_metadata.json`` too.
@@ -68,15 +73,18 @@ def export_saved_model(
     with open_checkpoint(checkpoint, use_moving_averages) as opened, tf.Graph().as_default(), \
          tf1.Session() as session:
         recognised = recognise(opened)
+        channels = recognised.input_channels
         build = network_builder(optimize, precision)
         record = dict(metadata(recognised, optimized=optimize, precision=precision,
                                moving_averages=opened.use_moving_averages),
-                      image_size_pixels=image_size, preprocessing=preprocessing)
+                      image_size_pixels=image_size, **preprocessing.as_record())
+        preprocessing.check_size(image_size)
         # Without residual units a network is built for one size.
         size = None if recognised.variant else image_size
         signatures = _signatures(opened, recognised, size, session, build, end_points, labels,
-                                 lambda contents: preprocess(
-                                     decode(contents), image_size, preprocessing))
+                                 labels_offset, lambda contents: preprocess(
+                                     decode(contents, channels, preprocessing.max_pixels),
+                                     image_size, preprocessing))
         with temporary_folder(output) as folder:
             made = os.path.join(folder, "saved_model")
             builder = tf1.saved_model.Builder(made)
@@ -97,17 +105,19 @@ def _check_absent(output):
         raise SlimResnetError(f"{output}: exists already; name a folder to make")
 
 
-def _signatures(opened, recognised, size, session, build, end_points, labels, prepare):
+def _signatures(opened, recognised, size, session, build, end_points, labels, labels_offset,
+                prepare):
     """Builds the graph of a SavedModel; returns its signatures by name."""
-    shape = [None, size, size, 3]
-    if recognised.num_classes is None:
-        if labels is not None:
-            raise SlimResnetError(f"{labels}: names classes, but {opened.path} has no logits")
+    shape = [None, size, size, recognised.input_channels]
+    if recognised.num_classes is None and labels is not None:
+        raise SlimResnetError(f"{labels}: names classes, but {opened.path} has no logits")
+    if recognised.num_classes is None or recognised.input_channels not in CHANNELS:
         prepared = tf1.placeholder(tf.float32, shape, "images")
         _, _, known = build(opened, prepared, session)
         return {"end_points": _signature({"images": prepared},
                                          chosen_end_points(end_points, known))}
-    names = None if labels is None else read_labels(labels, recognised.num_classes)
+    names = None if labels is None else read_labels(
+        labels, recognised.num_classes, labels_offset)
     image_bytes = tf1.placeholder(tf.string, [None], "image_bytes")
     decoded = tf.map_fn(prepare, image_bytes, fn_output_signature=tf.float32)
     # One network for both: what is fed here takes the place of what was decoded.

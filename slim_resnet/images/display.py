@@ -12,6 +12,8 @@ from slim_resnet.common.listing import Paths, listed
 from slim_resnet.errors import cause_of
 from slim_resnet.images.decoding import decode
 from slim_resnet.images.preparation import preparation
+from slim_resnet.images.settings import Preprocessing, most_bytes
+from slim_resnet.images.sources import read_regular
 
 tf1 = tf.compat.v1
 
@@ -24,7 +26,7 @@ class DisplayedImage(typing.NamedTuple):
 
     Attributes:
       path: The file.
-      prepared: float32 ``[image_size, image_size, 3]``, as `images.preprocess` gives
+      prepared: float32 ``[image_size, image_size, channels]``, as `images.preprocess` gives
         it; None if unreadable.
       shown: uint8 ``[height, width, 3]``: all of the image, its longer side at most
         `SHOWN_SIZE`; None if unreadable.
@@ -41,23 +43,30 @@ class DisplayedImage(typing.NamedTuple):
 
 
 def read_displayed(paths: Paths, image_size: int,
-                   preprocessing: str = "inception") -> Iterator[DisplayedImage]:
+                   preprocessing: str | Preprocessing = "inception", channels: int = 3
+                   ) -> Iterator[DisplayedImage]:
     """Reads image files, one after the other.
 
     Args:
       paths: Image files, as `images.find_images` returns them.
       image_size: Height and width of what the network is given, in pixels.
       preprocessing: See `images.preprocess`.
+      channels: Of what the network is given: 1, 3 or 4.
 
     Yields:
       A `DisplayedImage` for every path, in order. One that cannot be read has its cause.
     """
-    prepare, _, seen = preparation(preprocessing)
+    preprocessing = Preprocessing.of(preprocessing)
+    preprocessing.check_size(image_size)
+    prepare, _, seen = preparation(preprocessing, channels)
+    largest, max_pixels = most_bytes(preprocessing.max_pixels), preprocessing.max_pixels
     graph = tf.Graph()
     with graph.as_default():
         file = tf1.placeholder(tf.string, [])
-        image = decode(tf.io.read_file(file))
-        read = prepare(image, image_size), _shown(image), tf.shape(image)[:2]
+        contents = read_regular(file, largest)
+        image = decode(contents, max_pixels=max_pixels)
+        given = image if channels == 3 else decode(contents, channels, max_pixels)
+        read = prepare(given, image_size), _shown(image), tf.shape(image)[:2]
     # As in `reading`: the caller's default graph stays its own.
     with contextlib.closing(tf1.Session(graph=graph)) as session:
         for path in map(os.fspath, listed(paths)):
@@ -72,7 +81,7 @@ def read_displayed(paths: Paths, image_size: int,
                                      cause=cause_of(error.object.decode("utf-8", "replace")))
                 continue
             prepared, shown, (height, width) = values
-            yield DisplayedImage(path, prepared, shown, seen(height, width))
+            yield DisplayedImage(path, prepared, shown, seen(height, width, image_size))
 
 
 def _shown(image: tf.Tensor) -> tf.Tensor:

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Iterator
 
+from slim_resnet.common.files import check_regular
 from slim_resnet.common.listing import Paths, listed
 from slim_resnet.errors import SlimResnetError
 
@@ -115,6 +116,8 @@ def kind_of_data(data: Paths) -> tuple[str, str | list[str]]:
       SlimResnetError: A path does not exist, or they do not go together.
     """
     data = [os.fspath(path) for path in listed(data)]
+    if not data:
+        raise SlimResnetError("the list of data is empty; name a folder or files")
     for path in data:
         if not os.path.exists(path):
             raise SlimResnetError(f"{path}: no such file or folder")
@@ -128,6 +131,7 @@ def kind_of_data(data: Paths) -> tuple[str, str | list[str]]:
     if not records:
         return "folders", data[0]
     for file in records:
+        check_regular(file)
         try:
             with open(file, "rb"):
                 pass

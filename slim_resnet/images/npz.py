@@ -1,47 +1,54 @@
 """Labelled images in .npz files."""
 
+import math
+import os
 import zipfile
+from typing import IO
 
 import numpy as np
 
+from slim_resnet.common.files import check_regular
 from slim_resnet.errors import SlimResnetError
+from slim_resnet.images.settings import MAX_PIXELS, MOST_CLASSES
+
+# Arrays that are larger than this, and than so many times the file, are no images.
+_FREE_BYTES, _MOST_EXPANSION = 1 << 30, 200
 
 
-def read_arrays(path: str) -> tuple[np.ndarray, np.ndarray, list[str] | None]:
+def read_arrays(path: str, labels_offset: int = 0, max_pixels: int = MAX_PIXELS
+                ) -> tuple[np.ndarray, np.ndarray, list[str] | None]:
     """Reads labelled images from an .npz file.
 
     Args:
-      path: Its arrays are ``images`` (``[N, H, W]`` or ``[N, H, W, 1 or 3]``, uint8, or
+      path: Its arrays are ``images`` (``[N, H, W]`` or ``[N, H, W, channels]``, uint8, or
         floats from 0 to 1, which are rounded to 8 bits as image files have), ``labels``
-        (integers ``[N]``) and perhaps ``classes`` (names).
+        (integers ``[N]``) and perhaps ``classes`` (a name for every label from 0).
+      labels_offset: The label of class 0.
+      max_pixels: Images of more are refused.
 
     Returns:
-      ``(images, labels, classes)``: uint8 ``[N, H, W, 1 or 3]``, int64 ``[N]``, and
+      ``(images, labels, classes)``: uint8 ``[N, H, W, channels]``, int64 ``[N]``, and
       names of classes or None.
 
     Raises:
       SlimResnetError: The file cannot be read or an array is another.
     """
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in ("images", "labels", "classes")
-                      if name in archive.files}
-    except OSError as error:
-        raise SlimResnetError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except (ValueError, zipfile.BadZipFile, AttributeError) as error:
-        raise SlimResnetError(f"{path}: is damaged or no .npz file: {error}") from error
+    arrays = _arrays(path, max_pixels)
     for name in ("images", "labels"):
         if name not in arrays:
             raise SlimResnetError(f"{path}: has no array {name}; it needs images and labels")
     pixels, labels = arrays["images"], arrays["labels"]
     if pixels.ndim == 3:
         pixels = pixels[..., np.newaxis]
-    if pixels.ndim != 4 or pixels.shape[-1] not in (1, 3) or not pixels.size:
+    if pixels.ndim != 4 or not pixels.size:
         raise SlimResnetError(f"{path}: images have the shape {list(arrays['images'].shape)}; it "
-                              "must be [N, H, W] or [N, H, W, 1 or 3]")
+                              "must be [N, H, W] or [N, H, W, channels]")
     if labels.shape != pixels.shape[:1] or labels.dtype.kind not in "iu" or labels.min() < 0:
         raise SlimResnetError(f"{path}: labels must be {len(pixels)} whole numbers from 0, one an "
                               f"image, not {labels.dtype} {list(labels.shape)}")
+    check_label(path, int(labels.max()))
+    labels = labels.astype(np.int64) - labels_offset
+    check_label(path, int(labels.min()), labels_offset)
     if pixels.dtype.kind == "f":
         if not (pixels.min() >= 0 and pixels.max() <= 1):
             raise SlimResnetError(f"{path}: images of floats must be between 0 and 1; they go "
@@ -49,8 +56,92 @@ def read_arrays(path: str) -> tuple[np.ndarray, np.ndarray, list[str] | None]:
         pixels = np.round(pixels * 255).astype(np.uint8)
     if pixels.dtype != np.uint8:
         raise SlimResnetError(f"{path}: images are {pixels.dtype}; they must be uint8 or floats")
+    return pixels, labels, _names(path, arrays.get("classes"), labels, labels_offset)
+
+
+def check_label(name: str, label: int, labels_offset: int = 0) -> None:
+    """Raises `SlimResnetError` if a label cannot be the number of a class.
+
+    Args:
+      name: The file.
+      label: A class number: the label in the file less the offset.
+      labels_offset: The label of class 0.
+    """
+    if label < 0:
+        raise SlimResnetError(f"{name}: has the label {label + labels_offset}; classes count from "
+                              f"{labels_offset}{', as --labels-offset says' * bool(labels_offset)}")
+    if label >= MOST_CLASSES:
+        raise SlimResnetError(f"{name}: has the label {label + labels_offset}, which is no number "
+                              f"of a class; there may be {MOST_CLASSES} classes")
+
+
+def _names(path, names, labels, labels_offset):
+    if names is None:
+        return None
+    names = [str(name) for name in names.ravel()]
+    # A label above 0 for class 0 leaves the first names over; below, they are missing.
+    names = [None] * -labels_offset + names[max(0, labels_offset):]
     least = int(labels.max()) + 1
-    classes = [str(name) for name in arrays["classes"].ravel()] if "classes" in arrays else None
-    if classes is not None and len(classes) < least:
-        raise SlimResnetError(f"{path}: has {len(classes)} classes, and labels up to {least - 1}")
-    return pixels, labels.astype(np.int64), classes
+    if len(names) < least:
+        raise SlimResnetError(f"{path}: has {len(names)} classes, and labels up to {least - 1}")
+    return names
+
+
+def _arrays(path, max_pixels):
+    check_regular(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            # A name that differs from the one in front of the array itself is found when it
+            # is opened: of a damaged name nobody would know that it is wanted.
+            for info in archive.infolist():
+                archive.open(info).close()
+            # A damaged length lets an entry of the directory take the next one for its own.
+            if len(archive.infolist()) != _entries(path):
+                raise ValueError("its directory has not as many entries as it says")
+            members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+            arrays = {}
+            for name in ("images", "labels", "classes"):
+                if name in members:
+                    with archive.open(members[name]) as member:
+                        _check_header(path, name, member, members[name].file_size, max_pixels)
+                    with archive.open(members[name]) as member:
+                        arrays[name] = np.lib.format.read_array(member, allow_pickle=False)
+            return arrays
+    except OSError as error:
+        raise SlimResnetError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except SlimResnetError:
+        raise
+    # Whatever these libraries raise over foreign bytes: zlib.error, MemoryError, struct.error,
+    # RuntimeError, NotImplementedError and more.
+    except Exception as error:
+        raise SlimResnetError(f"{path}: is damaged or no .npz file: "
+                              f"{str(error) or type(error).__name__}") from error
+
+
+def _entries(path):
+    """Returns how many entries the directory of a zip file says that it has."""
+    with open(path, "rb") as file:
+        file.seek(-min(os.path.getsize(path), 1 << 16), os.SEEK_END)
+        end = file.read()
+    # Signature, numbers of disks, entries of this disk, entries.
+    return int.from_bytes(end[end.rindex(b"PK\5\6"):][10:12], "little")
+
+
+def _check_header(path: str, name: str, member: IO[bytes], size: int, max_pixels: int) -> None:
+    """Checks the shape of an array before memory is taken for it."""
+    read_header = {(1, 0): np.lib.format.read_array_header_1_0,
+                   (2, 0): np.lib.format.read_array_header_2_0}
+    version = np.lib.format.read_magic(member)
+    if version not in read_header:
+        raise ValueError(f"{name} is of version {version} of the .npy format")
+    shape, _, dtype = read_header[version](member)
+    if dtype.hasobject:
+        raise ValueError(f"{name} holds Python objects")
+    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize > size:
+        raise ValueError(f"{name} says that it has the shape {shape}, and holds {size} bytes")
+    if size > max(_FREE_BYTES, _MOST_EXPANSION * os.path.getsize(path)):
+        raise SlimResnetError(f"{path}: {name} would take {size} bytes, more than "
+                              f"{_MOST_EXPANSION} times the file")
+    if name == "images" and len(shape) > 2 and shape[1] * shape[2] > max_pixels:
+        raise SlimResnetError(f"{path}: images have {shape[1]} x {shape[2]} pixels, more than "
+                              f"{max_pixels} in all; --max-pixels takes more")

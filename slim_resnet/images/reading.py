@@ -21,7 +21,7 @@ from slim_resnet.common.listing import Paths, listed
 from slim_resnet.errors import SlimResnetError, cause_of
 from slim_resnet.images.given import sources_of
 from slim_resnet.images.preparation import preparation
-from slim_resnet.images.settings import BATCH_SIZE, IMAGE_SIZE
+from slim_resnet.images.settings import BATCH_SIZE, IMAGE_SIZE, Preprocessing
 from slim_resnet.images.sources import Arrays, ImageFiles, Records
 
 tf1 = tf.compat.v1
@@ -35,7 +35,7 @@ class Batch(typing.NamedTuple):
 
     Attributes:
       names: Path of each, or file and number of its record.
-      images: float32 ``[readable, image_size, image_size, 3]``: those that could be
+      images: float32 ``[readable, image_size, image_size, channels]``: those that could be
         read, in order.
       causes: For each, why it is unreadable, one line; None if it was read.
       labels: For each, its class number where the data set has one and it was read,
@@ -49,9 +49,9 @@ class Batch(typing.NamedTuple):
 
 
 def read_images(paths: Paths, image_size: int,
-                preprocessing: str = "inception", batch_size: int = BATCH_SIZE,
+                preprocessing: str | Preprocessing = "inception", batch_size: int = BATCH_SIZE,
                 labels: Iterable[int] | None = None, shard: tuple[int, int] = (0, 1),
-                skip: int = 0) -> Iterator[Batch]:
+                skip: int = 0, channels: int = 3) -> Iterator[Batch]:
     """Reads image files; as `read_source`.
 
     Args:
@@ -62,18 +62,20 @@ def read_images(paths: Paths, image_size: int,
       labels: Class number of each path, or None.
       shard: As `read_source`'s, as is ``skip``.
       skip: See there.
+      channels: See there.
 
     Yields:
       A `Batch` after the other, in the order of paths.
     """
     source = ImageFiles([os.fspath(path) for path in listed(paths)],
                         None if labels is None else list(labels))
-    return read_source(source, image_size, preprocessing, batch_size, shard, skip)
+    return read_source(source, image_size, preprocessing, batch_size, shard, skip, channels)
 
 
 def read_source(source: ImageFiles | Arrays | Records, image_size: int = IMAGE_SIZE,
-                preprocessing: str = "inception", batch_size: int = BATCH_SIZE,
-                shard: tuple[int, int] = (0, 1), skip: int = 0) -> Iterator[Batch]:
+                preprocessing: str | Preprocessing = "inception", batch_size: int = BATCH_SIZE,
+                shard: tuple[int, int] = (0, 1), skip: int = 0, channels: int = 3
+                ) -> Iterator[Batch]:
     """Reads, decodes and prepares images in parallel, ahead of their use.
 
     It runs in a graph and a session of its own. An image that cannot be read neither
@@ -86,28 +88,32 @@ def read_source(source: ImageFiles | Arrays | Records, image_size: int = IMAGE_S
       batch_size: Images a batch; the last may be smaller.
       shard: ``(index, count)``: read only batches ``index``, ``index + count``, ...
       skip: How many of those to leave out at the start.
+      channels: Of the results: as many as the network takes.
 
     Yields:
       A `Batch` after the other, in the order of the source.
 
     Raises:
       SlimResnetError: A TFRecord file is damaged, or is none; or there is no such
-        preprocessing.
+        preprocessing, or it does not go with the size or the channels.
     """
-    prepare = preparation(preprocessing).prepare
+    preprocessing = Preprocessing.of(preprocessing)
+    preprocessing.check_size(image_size)
+    prepare = preparation(preprocessing, channels).prepare
+    shape = [image_size, image_size, channels]
     graph = tf.Graph()
     with graph.as_default():
-        opened = source.open()
+        opened = source.open(channels, preprocessing.max_pixels)
 
         def prepared(element):
             image, label = opened.read(element)
             image = tf.ensure_shape(prepare(image, image_size),
-                                    [None] * source.reads_batches + [image_size, image_size, 3])
+                                    [None] * source.reads_batches + shape)
             return image, tf.cast(label, tf.int64)
 
         def attempt(_, element):
             # A data set of one element, and behind it what stands for it where it failed.
-            failed = (tf.zeros([image_size, image_size, 3]), tf.constant(0, tf.int64), False)
+            failed = (tf.zeros(shape), tf.constant(0, tf.int64), False)
             image, label, good = (
                 tf.data.Dataset.from_tensors((element,))
                 .map(lambda element: (*prepared(element), True)).ignore_errors()
@@ -148,7 +154,7 @@ def read_source(source: ImageFiles | Arrays | Records, image_size: int = IMAGE_S
                 return
             except tf.errors.OpError as error:
                 if isinstance(source, Records):
-                    raise source.damage(error) from error
+                    raise source.damage(error, preprocessing.max_pixels) from error
                 raise
             causes = [None] * len(keys)
             for k in np.flatnonzero(~good):
@@ -169,24 +175,25 @@ def read_source(source: ImageFiles | Arrays | Records, image_size: int = IMAGE_S
                          for label, known in zip(labels.tolist(), good)])
 
 
-def load_images(images: Any, image_size: int,
-                preprocessing: str = "inception") -> np.ndarray:
+def load_images(images: Any, image_size: int, preprocessing: str | Preprocessing = "inception",
+                channels: int = 3) -> np.ndarray:
     """Reads images into one array, all or nothing.
 
     Args:
       images: At least one: files, folders or pixels, see `given.sources_of`.
       image_size: Height and width of the result, in pixels.
       preprocessing: See `images.preprocess`.
+      channels: 1, 3 or 4.
 
     Returns:
-      float32 ``[N, image_size, image_size, 3]``.
+      float32 ``[N, image_size, image_size, channels]``.
 
     Raises:
       SlimResnetError: There is none, or one is no readable image.
     """
     loaded = []
     for source in sources_of(images):
-        for batch in read_source(source, image_size, preprocessing):
+        for batch in read_source(source, image_size, preprocessing, channels=channels):
             for name, cause in zip(batch.names, batch.causes):
                 if cause:
                     raise SlimResnetError(f"{name}: cannot be read: {cause}")

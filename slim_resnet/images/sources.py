@@ -13,9 +13,14 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
+from slim_resnet.common.files import irregularity_of
 from slim_resnet.errors import SlimResnetError, cause_of
+from slim_resnet.images import decoding
 from slim_resnet.images.decoding import decode
 from slim_resnet.images.labels import read_labels
+from slim_resnet.images.npz import check_label
+from slim_resnet.images.records import fault_of
+from slim_resnet.images.settings import MAX_PIXELS, most_bytes
 
 tf1 = tf.compat.v1
 
@@ -41,6 +46,20 @@ class Opened(typing.NamedTuple):
     read: Callable[..., tuple[tf.Tensor, tf.Tensor]]
     key: Callable[..., tf.Tensor]
     feed: dict[tf.Tensor, typing.Any]
+
+
+def read_regular(file: tf.Tensor, largest: int) -> tf.Tensor:
+    """Returns a tensor of the bytes of a file, which fails for pipes, devices and large files."""
+    return tf.io.read_file(_without(lambda path: irregularity_of(path, largest), file))
+
+
+def _without(fault, file):
+    """Returns the path that it is given; running it fails where ``fault(path)`` is a text."""
+    # By Python, as TensorFlow cannot look at a file without opening it, which may hang.
+    said = tf.numpy_function(lambda path: (fault(path) or "").encode(), [file], tf.string)
+    checked = tf.debugging.Assert(tf.equal(said, ""), [said])
+    with tf.control_dependencies([checked] if checked is not None else []):
+        return tf.identity(file)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -91,8 +110,17 @@ class ImageFiles:
         """
         return number < self.num_images and name == self.name(number)
 
-    def open(self) -> Opened:
-        """Adds what reads the images to the default graph."""
+    def open(self, channels: int = 3, max_pixels: int = MAX_PIXELS) -> Opened:
+        """Adds what reads the images to the default graph.
+
+        Args:
+          channels: Of the images that are read.
+          max_pixels: Images of more are refused.
+
+        Raises:
+          SlimResnetError: There is nothing that makes such channels.
+        """
+        decoding.check_channels(channels)
         files, labels = tf1.placeholder(tf.string, [None]), tf1.placeholder(tf.int64, [None])
 
         def elements(numbers):
@@ -100,7 +128,7 @@ class ImageFiles:
 
         def read(element):
             _, file, label = element
-            return decode(tf.io.read_file(file)), label
+            return decode(read_regular(file, most_bytes(max_pixels)), channels, max_pixels), label
 
         return Opened(elements, read, lambda element: element[0], {
             files: np.array([os.fsencode(file) for file in self.files], object),
@@ -111,7 +139,7 @@ class ImageFiles:
 class Arrays:
     """Images of an .npz file, see `npz.read_arrays`; each is a part.
 
-    Attributes as `ImageFiles`', and ``pixels``: uint8 ``[N, height, width, 1 or 3]``.
+    Attributes as `ImageFiles`', and ``pixels``: uint8 ``[N, height, width, channels]``.
     """
 
     files: list[str]
@@ -141,18 +169,22 @@ class Arrays:
 
     is_called = ImageFiles.is_called
 
-    def open(self) -> Opened:
+    def open(self, channels: int = 3, max_pixels: int = MAX_PIXELS) -> Opened:
         """As `ImageFiles.open`."""
-        if self.pixels.shape[-1] not in (1, 3):
-            raise SlimResnetError(f"{self.files[0]}: images have {self.pixels.shape[-1]} channels, "
-                                  "and the network takes 3")
         pixels = tf1.placeholder(tf.uint8, [None, *self.pixels.shape[1:]])
         labels = tf1.placeholder(tf.int64, [None])
 
+        have = self.pixels.shape[-1]
+        conversions = {(1, 3): tf.image.grayscale_to_rgb, (3, 1): tf.image.rgb_to_grayscale,
+                       (have, have): tf.identity}
+        if (have, channels) not in conversions:
+            raise SlimResnetError(f"{self.files[0]}: images have {have} channels, and the network "
+                                  f"takes {channels}")
+        converted = conversions[have, channels]
+
         def read(index):
             image = tf.gather(pixels, index)
-            return (tf.image.grayscale_to_rgb(image) if image.shape[-1] == 1 else image,
-                    tf.gather(labels, index))
+            return converted(image), tf.gather(labels, index)
 
         return Opened(lambda numbers: numbers, read, lambda index: index,
                       {pixels: self.pixels, labels: np.array(self.labels, np.int64)})
@@ -164,12 +196,13 @@ class Records:
 
     They hold ``tf.train.Example`` records with ``image/encoded`` (see `images.decode`) and
     ``image/class/label``. Attributes as `ImageFiles`'; ``num_images`` is None until the
-    records are `counted`.
+    records are `counted`, and ``labels_offset`` is the label of class 0.
     """
 
     files: list[str]
     classes: list[str] | None = None
     num_images: int | None = None
+    labels_offset: int = 0
     reads_batches: typing.ClassVar[bool] = False
     is_labelled: typing.ClassVar[bool] = True
 
@@ -199,24 +232,31 @@ class Records:
         others = previous.rpartition(", record ")[0] != file or self.files.count(file) > 1
         return int(record) == 0 and others
 
-    def open(self) -> Opened:
+    def open(self, channels: int = 3, max_pixels: int = MAX_PIXELS) -> Opened:
         """As `ImageFiles.open`."""
+        decoding.check_channels(channels)
         files = tf1.placeholder(tf.string, [None])
+        largest = most_bytes(max_pixels)
 
         def records_of(index):
-            return tf.data.TFRecordDataset(files[index]).enumerate().map(
+            file = _without(lambda path: fault_of(path, largest), files[index])
+            return tf.data.TFRecordDataset(file).enumerate().map(
                 lambda number, record: (index, number, record))
 
         def read(element):
             parsed = tf.io.parse_single_example(element[2], _RECORD_FEATURES)
-            return decode(parsed["image/encoded"]), parsed["image/class/label"]
+            return (decode(parsed["image/encoded"], channels, max_pixels),
+                    parsed["image/class/label"] - self.labels_offset)
 
         return Opened(lambda numbers: numbers.flat_map(records_of), read,
                       lambda element: tf.stack(element[:2]),
                       {files: np.array([os.fsencode(file) for file in self.files], object)})
 
-    def counted(self) -> "Records":
+    def counted(self, max_pixels: int = MAX_PIXELS) -> "Records":
         """Reads the files through, without decoding the images, and counts them.
+
+        Args:
+          max_pixels: See `open`.
 
         Returns:
           The same with ``num_images`` and ``classes``: the lines of ``labels.txt`` beside
@@ -234,6 +274,7 @@ class Records:
             labels = tf.io.parse_example(iterator.get_next(),
                                          _RECORD_FEATURES)["image/class/label"]
             for file in self.files:
+                self._check(file, max_pixels)
                 session.run(iterator.initializer, {name: os.fsencode(file)})
                 number = 0
                 while True:
@@ -247,12 +288,12 @@ class Records:
                             f"{file}: a record from number {number} on is not in slim's format, "
                             "with image/encoded and image/class/label") from error
                     except tf.errors.OpError as error:
-                        raise self.damage(error) from error
-                    if values.min() < 0:
-                        raise SlimResnetError(f"{file}: has the label {values.min()}; classes "
-                                              "count from 0")
+                        raise self.damage(error, max_pixels) from error
+                    # Python's numbers, which do not run over.
+                    for value in (int(values.min()), int(values.max())):
+                        check_label(file, value - self.labels_offset, self.labels_offset)
                     number += len(values)
-                    num_classes = max(num_classes, int(values.max()) + 1)
+                    num_classes = max(num_classes, int(values.max()) - self.labels_offset + 1)
                 count += number
         return dataclasses.replace(self, num_images=count, classes=self._names(num_classes))
 
@@ -260,16 +301,30 @@ class Records:
         path = os.path.join(os.path.dirname(self.files[0]), "labels.txt")
         if not os.path.exists(path):
             return [str(number) for number in range(least)]
-        names = read_labels(path)
+        names = read_labels(path, labels_offset=self.labels_offset or None)
         if len(names) < least:
             raise SlimResnetError(f"{path}: has {len(names)} labels, and {self.files[0]} needs "
                                   f"{least}")
         return names
 
-    def damage(self, error: tf.errors.OpError) -> SlimResnetError:
-        """Returns the error that says which file is damaged where, after reading failed."""
+    def _check(self, file, max_pixels):
+        fault = fault_of(file, most_bytes(max_pixels))
+        if fault:
+            raise SlimResnetError(f"{file}: {fault}")
+
+    def damage(self, error: tf.errors.OpError, max_pixels: int = MAX_PIXELS) -> SlimResnetError:
+        """Returns the error that says which file is damaged where, after reading failed.
+
+        Args:
+          error: What reading raised.
+          max_pixels: What was given to `open`.
+
+        Raises:
+          SlimResnetError: What is damaged must not be read by TensorFlow.
+        """
         where = "a TFRecord file"
         for file in self.files:
+            self._check(file, max_pixels)
             number = 0
             try:
                 for _ in tf1.io.tf_record_iterator(file):

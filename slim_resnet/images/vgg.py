@@ -6,40 +6,53 @@ functions work in graphs, tf.data and eagerly.
 """
 
 import typing
+from collections.abc import Sequence
 
 import tensorflow as tf
 
+from slim_resnet.images import settings
+
 # Red, green and blue of ImageNet's average pixel.
-MEANS = (123.68, 116.78, 103.94)
+MEANS = settings.MEAN
 # The shorter side in evaluation, and its bounds in training, in pixels.
-RESIZE_SIDE = 256
-RESIZE_SIDES = (256, 512)
+RESIZE_SIDE = settings.RESIZE_SIDE
+RESIZE_SIDES = (RESIZE_SIDE, 2 * RESIZE_SIDE)
 
 
 def prepare_for_evaluation(image: tf.Tensor, height: int, width: int,
-                           resize_side: int = RESIZE_SIDE) -> tf.Tensor:
+                           resize_side: int = RESIZE_SIDE,
+                           mean: Sequence[float] = MEANS) -> tf.Tensor:
     """Prepares one decoded image: the centre of it.
 
     Args:
-      image: ``[height, width, 3]``, or a batch of images of one size, values in [0, 255].
+      image: ``[height, width, channels]``, or a batch of images of one size, values in
+        [0, 255].
       height: Height of the result, in pixels.
       width: Width of the result.
       resize_side: What the shorter side is resized to first.
+      mean: What is subtracted of each channel.
 
     Returns:
-      float32 ``[height, width, 3]``, or a batch of it.
+      float32 ``[height, width, channels]``, or a batch of it.
 
     Raises:
       tf.errors.InvalidArgumentError: When it runs, if the result does not fit into the
         resized image.
     """
+    return central_window(image, height, width, resize_side) - tf.constant(mean, tf.float32)
+
+
+def central_window(image: tf.Tensor, height: int, width: int, resize_side: int = RESIZE_SIDE
+                   ) -> tf.Tensor:
+    """Returns what `prepare_for_evaluation` subtracts the mean from; the same arguments."""
     image = resize_shorter_side(image, resize_side)
     spare = _spare(image, height, width)
-    return _crop(image, spare // 2, height, width) - tf.constant(MEANS)
+    return _crop(image, spare // 2, height, width)
 
 
 def prepare_for_training(image: tf.Tensor, height: int, width: int, draw: typing.Callable,
-                         resize_sides: tuple[int, int] = RESIZE_SIDES) -> tf.Tensor:
+                         resize_sides: tuple[int, int] = RESIZE_SIDES,
+                         mean: Sequence[float] = MEANS) -> tf.Tensor:
     """Prepares one decoded image: a window of it at a random scale, half of them mirrored.
 
     Args:
@@ -50,6 +63,7 @@ def prepare_for_training(image: tf.Tensor, height: int, width: int, draw: typing
         ``[low, high)``. It is called for numbers 0 (side), 1 (row), 2 (column) and
         3 (mirrored if 1); ``high`` may be a tensor.
       resize_sides: Least and largest shorter side, both included.
+      mean: What is subtracted of each channel.
 
     Returns:
       As `prepare_for_evaluation`.
@@ -63,7 +77,8 @@ def prepare_for_training(image: tf.Tensor, height: int, width: int, draw: typing
     offsets = tf.stack([draw(1, 0, spare[0] + 1), draw(2, 0, spare[1] + 1)])
     image = _crop(image, offsets, height, width)
     mirrored = tf.reverse(image, axis=[-2])
-    return tf.where(tf.equal(draw(3, 0, 2), 1), mirrored, image) - tf.constant(MEANS)
+    image = tf.where(tf.equal(draw(3, 0, 2), 1), mirrored, image)
+    return image - tf.constant(mean, tf.float32)
 
 
 def resize_shorter_side(image: tf.Tensor, side: int | tf.Tensor) -> tf.Tensor:

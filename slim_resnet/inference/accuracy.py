@@ -15,7 +15,7 @@ from slim_resnet.checkpoint.reader import CheckpointLike, open_checkpoint
 from slim_resnet.common.environment import PRECISIONS
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.images import reading
-from slim_resnet.images.settings import IMAGE_SIZE
+from slim_resnet.images.settings import IMAGE_SIZE, Preprocessing
 from slim_resnet.inference.classification import top_classes
 from slim_resnet.inference.folded.model import InferenceModel
 from slim_resnet.inference.network import Network, classes_of
@@ -81,7 +81,7 @@ class Accuracy:
 
 
 def measure(checkpoint: CheckpointLike, paths: Sequence[str], *, precision: str = PRECISIONS[0],
-            image_size: int = IMAGE_SIZE, preprocessing: str = "inception",
+            image_size: int = IMAGE_SIZE, preprocessing: str | Preprocessing = "inception",
             batch_size: int = BATCH_SIZE, use_moving_averages: bool | None = None,
             progress: Callable[[Iterable[reading.Batch]], Iterable[reading.Batch]] =
             lambda batches: batches) -> Accuracy:
@@ -92,7 +92,7 @@ def measure(checkpoint: CheckpointLike, paths: Sequence[str], *, precision: str 
       paths: Image files, see `images.find_images`.
       precision: One of `environment.PRECISIONS`.
       image_size: Height and width that images are resized to, in pixels.
-      preprocessing: One of `images.PREPROCESSING`.
+      preprocessing: A `images.settings.Preprocessing`, or the name of one.
       batch_size: Images in a run; the layers are compared on the first such batch.
       use_moving_averages: See `checkpoint.open_checkpoint`.
       progress: Called with the iterable of `images.Batch`es; returns what to go through.
@@ -107,7 +107,8 @@ def measure(checkpoint: CheckpointLike, paths: Sequence[str], *, precision: str 
         classes_of(opened)
         network = Network(opened, image_size)
         with network, InferenceModel.from_checkpoint(opened, precision) as model:
-            batches = progress(reading.read_images(paths, image_size, preprocessing, batch_size))
+            batches = progress(reading.read_images(paths, image_size, preprocessing, batch_size,
+                                                   channels=network.channels))
             logits, agree, unreadable, first = Error(), np.zeros(2, np.int64), [], None
             num_images = 0
             for batch in batches:

@@ -20,7 +20,7 @@ from slim_resnet.checkpoint.runs import settings_of
 from slim_resnet.images import reading
 from slim_resnet.images.given import sources_of
 from slim_resnet.images.labels import class_names
-from slim_resnet.images.settings import BATCH_SIZE
+from slim_resnet.images.settings import BATCH_SIZE, Preprocessing
 from slim_resnet.inference.network import Network, classes_of
 from slim_resnet.inference.protocol import ImageNetwork
 
@@ -90,8 +90,9 @@ def classify_batches(network: ImageNetwork, batches: Iterable[reading.Batch],
 
 def classify(checkpoint: CheckpointLike, images: Any,
              labels: str | None = None, top: int = 5, *, batch_size: int = BATCH_SIZE,
-             image_size: int | None = None, preprocessing: str | None = None,
-             use_moving_averages: bool | None = None) -> Iterator[Result]:
+             image_size: int | None = None, preprocessing: str | Preprocessing | None = None,
+             labels_offset: int | None = None, use_moving_averages: bool | None = None
+             ) -> Iterator[Result]:
     """Classifies images with a checkpoint.
 
     Args:
@@ -103,8 +104,10 @@ def classify(checkpoint: CheckpointLike, images: Any,
       top: Classes an image.
       batch_size: Images in a run of the network.
       image_size: Height and width that images are resized to, in pixels; None takes
-        what the checkpoint was trained with, see `settings.settings_of`.
-      preprocessing: One of `images.PREPROCESSING`; None as for ``image_size``.
+        what the checkpoint was trained with, see `runs.settings_of`.
+      preprocessing: A `images.settings.Preprocessing` or the name of one; None as for
+        ``image_size``.
+      labels_offset: See `read_labels`.
       use_moving_averages: See `checkpoint.open_checkpoint`.
 
     Yields:
@@ -116,10 +119,11 @@ def classify(checkpoint: CheckpointLike, images: Any,
     image_size, preprocessing, labels = settings_of(checkpoint, image_size, preprocessing, labels)
     sources = sources_of(images)
     with open_checkpoint(checkpoint, use_moving_averages) as opened:
-        names = class_names(classes_of(opened), labels)
+        names = class_names(classes_of(opened), labels, labels_offset)
         network = Network(opened, image_size)
     with network:
         for source in sources:
-            batches = reading.read_source(source, image_size, preprocessing, batch_size)
+            batches = reading.read_source(source, image_size, preprocessing, batch_size,
+                                          channels=network.channels)
             for results in classify_batches(network, batches, names, top):
                 yield from results

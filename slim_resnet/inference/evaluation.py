@@ -16,13 +16,14 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from slim_resnet.checkpoint.reader import CheckpointLike, open_checkpoint
-from slim_resnet.checkpoint.runs import classes_of_run, settings_of
+from slim_resnet.checkpoint.runs import classes_of_run, labels_offset_of_run, settings_of
 from slim_resnet.common.listing import Paths
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.images import reading
-from slim_resnet.images.labelled import find_data
+from slim_resnet.images.labelled import assumed_offset, find_data
 from slim_resnet.images.reading import read_source
-from slim_resnet.images.settings import BATCH_SIZE
+from slim_resnet.images.settings import BATCH_SIZE, Preprocessing
+from slim_resnet.inference.fit import Fit, better_fit
 from slim_resnet.inference.network import Network, classes_of
 from slim_resnet.inference.protocol import ScoringNetwork
 
@@ -58,6 +59,8 @@ class Evaluation:
         probable class (column).
       unreadable: `Judgement`s of images that could not be read; they count nowhere else.
       interrupted: Whether Ctrl-C came before the last image.
+      better: What `fit.better_fit` found: how the labels fit as images were prepared, and as
+        they fit far better; None if nothing does.
     """
 
     num_images: int
@@ -66,6 +69,7 @@ class Evaluation:
     confusion: np.ndarray
     unreadable: tuple[Judgement, ...]
     interrupted: bool
+    better: tuple[Fit, Fit] | None = None
 
     def most_confused(self, pairs: int = 10) -> list[tuple[int, int, int]]:
         """Returns ``(label, class, images)`` of the most frequent mistakes."""
@@ -109,7 +113,8 @@ def judge_batches(network: ScoringNetwork, batches: Iterable[reading.Batch]
         for name, label in rows:
             if not 0 <= label < network.num_classes:
                 raise SlimResnetError(f"{name}: has label {label}, but the checkpoint's classes "
-                                      f"are 0 to {network.num_classes - 1}")
+                                      f"are 0 to {network.num_classes - 1}; where labels count "
+                                      "otherwise, say how by --labels-offset")
         judged = iter(())
         if rows:
             logits = network.logits(batch.images)
@@ -158,7 +163,8 @@ def count(judgements: Iterable[Judgement], num_classes: int) -> Evaluation:
 
 def evaluate(checkpoint: CheckpointLike, data: Paths, *,
              batch_size: int = BATCH_SIZE, image_size: int | None = None,
-             preprocessing: str | None = None, use_moving_averages: bool | None = None
+             preprocessing: str | Preprocessing | None = None,
+             labels_offset: int | None = None, use_moving_averages: bool | None = None
              ) -> Evaluation:
     """Evaluates a checkpoint on labelled images.
 
@@ -167,8 +173,10 @@ def evaluate(checkpoint: CheckpointLike, data: Paths, *,
       data: One or several paths, see `labelled.find_data`.
       batch_size: Images in a run of the network.
       image_size: Height and width that images are resized to, in pixels; None takes
-        what the checkpoint was trained with, see `settings.settings_of`.
-      preprocessing: One of `images.PREPROCESSING`; None as for ``image_size``.
+        what the checkpoint was trained with, see `runs.settings_of`.
+      preprocessing: A `images.settings.Preprocessing` or the name of one; None as for
+        ``image_size``.
+      labels_offset: The label of class 0 in the data; None takes `labelled.assumed_offset`.
       use_moving_averages: See `checkpoint.open_checkpoint`.
 
     Returns:
@@ -179,9 +187,15 @@ def evaluate(checkpoint: CheckpointLike, data: Paths, *,
     """
     image_size, preprocessing, _ = settings_of(checkpoint, image_size, preprocessing)
     with open_checkpoint(checkpoint, use_moving_averages) as opened:
-        source = find_data(data, classes_of(opened), classes_of_run(checkpoint))
+        num_classes = classes_of(opened)
+        if labels_offset is None:
+            labels_offset = assumed_offset(data, num_classes, labels_offset_of_run(checkpoint))
+        source = find_data(data, num_classes, classes_of_run(checkpoint), labels_offset,
+                           preprocessing.max_pixels)
         network = Network(opened, image_size)
     with network:
+        better = better_fit(network, source, image_size, preprocessing, labels_offset)
         judged = judge_batches(network, read_source(
-            source, image_size, preprocessing, batch_size))
-        return count(itertools.chain.from_iterable(judged), network.num_classes)
+            source, image_size, preprocessing, batch_size, channels=network.channels))
+        result = count(itertools.chain.from_iterable(judged), network.num_classes)
+    return dataclasses.replace(result, better=better)

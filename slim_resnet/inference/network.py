@@ -40,7 +40,7 @@ def build_network(opened: Checkpoint, images: tf.Tensor, session: tf1.Session) -
 
     Args:
       opened: An open `checkpoint.Checkpoint`.
-      images: Tensor of prepared images ``[N, H, W, 3]``.
+      images: Tensor of prepared images ``[N, H, W, channels]``.
       session: A session of their graph.
 
     Returns:
@@ -178,6 +178,7 @@ class Network(BuiltNetwork):
         None for a network without one.
       recognised: What the checkpoint was found to hold, a `recognise.Recognised`.
       num_classes: Number of logits; None for a checkpoint without.
+      channels: Of the images.
       precision: What it computes in.
       moving_averages: Whether it has the averages of its weights.
       busy_s: Seconds that it has been at work on images.
@@ -196,7 +197,9 @@ class Network(BuiltNetwork):
             self.image_size = image_size
             self.moving_averages = opened.use_moving_averages
             self.path, self.recognised = opened.path, recognise(opened)
-            images = tf1.placeholder(tf.float32, [None, image_size, image_size, 3], "images")
+            self.channels = self.recognised.input_channels
+            images = tf1.placeholder(
+                tf.float32, [None, image_size, image_size, self.channels], "images")
             session = tf1.Session(graph=graph)
             try:
                 self._logits, self._probabilities, end_points = build_network(
@@ -217,15 +220,15 @@ class Network(BuiltNetwork):
         self.session.close()
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
-        """Returns class probabilities ``[N, classes]`` of images ``[N, size, size, 3]``."""
+        """Returns class probabilities ``[N, classes]`` of images ``[N, size, size, channels]``."""
         return self._finite(self._probabilities, images)
 
     def logits(self, images: np.ndarray) -> np.ndarray:
-        """Returns logits ``[N, classes]`` of images ``[N, size, size, 3]``."""
+        """Returns logits ``[N, classes]`` of images ``[N, size, size, channels]``."""
         return self._finite(self._logits, images)
 
     def features(self, end_points: Any, images: np.ndarray) -> Any:
-        """Returns end points for images ``[N, size, size, 3]``.
+        """Returns end points for images ``[N, size, size, channels]``.
 
         Args:
           end_points: An end point, see `keys.choose_one`, or a list or dict of them, for which
@@ -245,7 +248,7 @@ class Network(BuiltNetwork):
         Args:
           images: What `images.load_images` takes: files, folders, pixels.
         """
-        return load_images(images, self.image_size, self.preprocessing)
+        return load_images(images, self.image_size, self.preprocessing, self.channels)
 
     def variable(self, name: str) -> np.ndarray:
         """Returns the value of a variable, named without the network's scope."""
@@ -261,7 +264,7 @@ class Network(BuiltNetwork):
         """Returns what `class_activation.contributions` explains logits with.
 
         Args:
-          images: ``[N, size, size, 3]``.
+          images: ``[N, size, size, channels]``.
 
         Returns:
           ``(last_maps, logits, probabilities)`` of one run; the first is None for a network

@@ -25,7 +25,7 @@ class ScoringNetwork(Protocol):
                  traceback: TracebackType | None) -> None: ...
 
     def logits(self, images: np.ndarray) -> np.ndarray:
-        """Returns logits ``[N, classes]`` of prepared images ``[N, size, size, 3]``."""
+        """Returns logits ``[N, classes]`` of prepared images ``[N, size, size, channels]``."""
         ...
 
 
@@ -38,16 +38,18 @@ class ImageNetwork(ScoringNetwork, Protocol):
       end_points: Maps keys to tensors: all of an unfolded network's, those that were
         asked for of a folded one's.
       precision: What it computes in, one of `environment.PRECISIONS`.
+      channels: Of the images.
       busy_s: Seconds that it has been at work on images.
     """
 
     path: str
     precision: str
     end_points: dict[str, Any]
+    channels: int
     busy_s: float
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
-        """Returns class probabilities ``[N, classes]`` of images ``[N, size, size, 3]``."""
+        """Returns class probabilities ``[N, classes]`` of images ``[N, size, size, channels]``."""
         ...
 
     def features(self, end_points: Any, images: np.ndarray) -> Any:
@@ -56,6 +58,6 @@ class ImageNetwork(ScoringNetwork, Protocol):
         Args:
           end_points: An end point, see `keys.choose_one`, or a list or dict of them, for which
             its like is returned.
-          images: ``[N, size, size, 3]``.
+          images: ``[N, size, size, channels]``.
         """
         ...

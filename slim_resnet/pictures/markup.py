@@ -3,10 +3,7 @@
 import html
 import unicodedata
 
-
-def printable(text: str) -> str:
-    """Returns a text with "?" for what a document cannot hold: controls, lone surrogates."""
-    return "".join(character if character.isprintable() else "?" for character in text)
+from slim_resnet.common.text import printable
 
 
 def escaped(text: str | float) -> str:

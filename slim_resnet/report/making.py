@@ -26,7 +26,7 @@ from slim_resnet.errors import SlimResnetError
 from slim_resnet.images import finding
 from slim_resnet.images.display import read_displayed
 from slim_resnet.images.labels import class_names
-from slim_resnet.images.settings import BATCH_SIZE
+from slim_resnet.images.settings import BATCH_SIZE, Preprocessing
 from slim_resnet.inference.network import Network, classes_of
 from slim_resnet.pictures import (
     class_activation,
@@ -66,9 +66,10 @@ class Report(typing.NamedTuple):
 
 def make(checkpoint: str | os.PathLike | Checkpoint, paths: Iterable[str | os.PathLike],
          labels: str | os.PathLike | None = None, *, image_size: int | None = None,
-         preprocessing: str | None = None, batch_size: int = BATCH_SIZE,
+         preprocessing: str | Preprocessing | None = None, batch_size: int = BATCH_SIZE,
          end_points: str | Iterable[str] | None = None, max_images: int = MAX_IMAGES,
-         benchmark: dict | None = None, use_moving_averages: bool | None = None,
+         benchmark: dict | None = None, labels_offset: int | None = None,
+         use_moving_averages: bool | None = None,
          progress: Callable[[Iterable, int], Iterable] = lambda items, total: items) -> Report:
     """Makes the page.
 
@@ -79,13 +80,14 @@ def make(checkpoint: str | os.PathLike | Checkpoint, paths: Iterable[str | os.Pa
         wrote the checkpoint, if there is one.
       image_size: Height and width that images are resized to, in pixels; None takes
         what the checkpoint was trained with, see `runs.settings_of`.
-      preprocessing: One of `images.PREPROCESSING`, or None, likewise.
+      preprocessing: A `images.settings.Preprocessing`, the name of one, or None, likewise.
       batch_size: Images in a run of the network, for the statistics.
       end_points: Those whose maps are shown, see `keys.choose`, the first `MOST_KEYS` of
         them; None takes conv1 and the blocks.
       max_images: Images to show; the page says how many were left out.
       benchmark: A record of ``slim-resnet benchmark --json``, see
         `records.read_record`, or None.
+      labels_offset: See `labels.read_labels`.
       use_moving_averages: See `checkpoint.open_checkpoint`.
       progress: Called with the images to come and their number; yields them.
 
@@ -101,13 +103,14 @@ def make(checkpoint: str | os.PathLike | Checkpoint, paths: Iterable[str | os.Pa
     timings = None if benchmark is None else _timings(benchmark)
     paths = finding.find_images(paths)
     with open_checkpoint(checkpoint, use_moving_averages) as opened:
-        names = class_names(classes_of(opened), labels)
+        names = class_names(classes_of(opened), labels, labels_offset)
         network = Network(opened, image_size)
         described = description(opened, network.recognised, [
             variable_row(opened, network.recognised, name) for name in opened.shapes])
     with network:
         chosen = inspection.chosen_keys(network, end_points)
-        images = progress(read_displayed(paths[:max_images], image_size, preprocessing),
+        images = progress(read_displayed(paths[:max_images], image_size, preprocessing,
+                                         network.channels),
                           min(len(paths), max_images))
         entries, prepared, interrupted = [], [], False
         place = class_activation.placement(network) if network.last_maps is not None else None
@@ -124,7 +127,8 @@ def make(checkpoint: str | os.PathLike | Checkpoint, paths: Iterable[str | os.Pa
                       for at in range(0, len(prepared), batch_size)))
     page = report_page.Contents(
         description=described, recognised=network.recognised, image_size=image_size,
-        preprocessing=preprocessing, entries=entries, keys_left_out=len(chosen[MOST_KEYS:]),
+        preprocessing=preprocessing.described(), entries=entries,
+        keys_left_out=len(chosen[MOST_KEYS:]),
         images_left_out=len(paths) - len(entries), summary=summary, statistics=rows,
         doubts=activations.doubts(rows), timings=timings,
         depth=_picture(lambda theme: depth_profile.draw(rows, summary, theme=theme),

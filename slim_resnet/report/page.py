@@ -65,7 +65,7 @@ class Contents:
       description: Of the checkpoint, see `description.description`.
       recognised: Its `recognition.Recognised`.
       image_size: Height and width of the images in pixels.
-      preprocessing: One of `images.PREPROCESSING`.
+      preprocessing: How they are prepared, in words.
       entries: A list of `Entry`.
       images_left_out: How many more images were given.
       keys_left_out: Of how many more end points the maps would have been shown.

@@ -6,7 +6,9 @@ thing: images are resized bilinearly always, not by one of four methods at rando
 
 import tensorflow as tf
 
+from slim_resnet.images import vgg
 from slim_resnet.images.preparation import preparation, resize
+from slim_resnet.images.settings import Preprocessing
 
 # inception_preprocessing.py: brightness in units of 255, hue as a share of the circle.
 BRIGHTNESS, HUE, SATURATION, CONTRAST = 32 / 255, 0.2, (0.5, 1.5), (0.5, 1.5)
@@ -16,16 +18,17 @@ CROPPED_AREA, CROPPED_ASPECT = (0.05, 1.0), (0.75, 1.33)
 ORDERS = ("bshc", "sbch", "chbs", "hscb")
 
 
-def augment(image: tf.Tensor, image_size: int, preprocessing: str, augmentation: str, seed: int,
-            position: tf.Tensor) -> tf.Tensor:
+def augment(image: tf.Tensor, image_size: int, preprocessing: str | Preprocessing,
+            augmentation: str, seed: int, position: tf.Tensor) -> tf.Tensor:
     """Prepares one decoded image for training.
 
     Args:
       image: uint8 ``[height, width, 3]``.
       image_size: Height and width of the result, in pixels.
       preprocessing: See `images.preprocess`.
-      augmentation: ``inception`` (distorted crop, flip, colours), ``flip`` (prepared as
-        for evaluation and mirrored at random) or ``none``.
+      augmentation: ``inception`` (distorted crop, flip, colours), ``vgg`` (see
+        `vgg.prepare_for_training`; sides up to twice the evaluation's), ``flip`` (prepared as for
+        evaluation and mirrored at random) or ``none``.
       seed: Seed of the run, an int.
       position: Number of the image in the whole run, an int64 scalar.
 
@@ -35,7 +38,10 @@ def augment(image: tf.Tensor, image_size: int, preprocessing: str, augmentation:
     def key(use):
         return tf.stack([tf.constant(seed * 16 + use, tf.int64), position])
 
+    preprocessing = Preprocessing.of(preprocessing)
     prepare, scale, _ = preparation(preprocessing)
+    if augmentation == "vgg":
+        return _vgg(image, image_size, preprocessing, scale, key)
     if augmentation != "inception":
         image = prepare(image, image_size)
         return image if augmentation == "none" else \
@@ -51,6 +57,17 @@ def augment(image: tf.Tensor, image_size: int, preprocessing: str, augmentation:
     image = _distort_colours(image, key)
     image = tf.ensure_shape(image, [image_size, image_size, 3])
     return scale(image)
+
+
+def _vgg(image, image_size, preprocessing, scale, key):
+    def draw(number, low, high):
+        return tf.random.stateless_uniform([], key(7 + number), low, high, tf.int32)
+
+    # In [0, 1] only for those who do not take units of 255, as vgg itself does.
+    mean = preprocessing.means(3) if preprocessing.name == "vgg" else (0.0, 0.0, 0.0)
+    image = vgg.prepare_for_training(
+        image, image_size, image_size, draw, (preprocessing.side, 2 * preprocessing.side), mean)
+    return image if preprocessing.name == "vgg" else scale(image / 255.0)
 
 
 def _distort_colours(image, key):

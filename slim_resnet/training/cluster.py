@@ -175,7 +175,7 @@ def train(cluster: Cluster, options: TrainingOptions, data: Paths,
             control.end(num_tasks - 1, finished=step >= options.steps)
 
     def work(control):
-        source = open_data(data)
+        source = open_data(data, options.labels_offset, options.max_pixels)
         architecture = training.find_architecture(options)
         run = {**dataclasses.asdict(options), "synchronous": synchronous,
                "classes": source.classes, "number_of_images": source.num_images}

@@ -16,6 +16,7 @@ import tensorflow as tf
 from slim_resnet.common.listing import Paths, listed
 from slim_resnet.errors import SlimResnetError, cause_of
 from slim_resnet.images import labelled
+from slim_resnet.images.settings import MAX_PIXELS
 from slim_resnet.images.sources import Arrays, ImageFiles, Opened, Records
 from slim_resnet.training.augmentation import augment
 from slim_resnet.training.options import TrainingOptions
@@ -27,11 +28,14 @@ SHUFFLE_BUFFER = 2048
 _PREFETCHED_BATCHES = 2
 
 
-def open_data(paths: Paths) -> ImageFiles | Arrays | Records:
+def open_data(paths: Paths, labels_offset: int = 0,
+              max_pixels: int = MAX_PIXELS) -> ImageFiles | Arrays | Records:
     """Opens training data of any of the three kinds.
 
     Args:
       paths: See `finding.kind_of_data`.
+      labels_offset: The label of class 0.
+      max_pixels: Images of more are refused.
 
     Returns:
       A source whose images are counted and whose classes have names, numbers if need be.
@@ -41,9 +45,12 @@ def open_data(paths: Paths) -> ImageFiles | Arrays | Records:
         folders, or no image.
     """
     paths = listed(paths)
-    source = labelled.open_data(paths, _check_folders)
+    source = labelled.open_data(paths, _check_folders, labels_offset, max_pixels)
+    if isinstance(source, Arrays) and source.pixels.shape[-1] not in (1, 3):
+        raise SlimResnetError(f"{paths[0]}: images have the shape {list(source.pixels.shape)}; to "
+                              "train on it must be [N, H, W] or [N, H, W, 1 or 3]")
     if isinstance(source, Records):
-        source = source.counted()
+        source = source.counted(max_pixels)
     if not source.num_images:
         raise SlimResnetError(f"{paths[0]}: holds no image")
     if source.classes is None:
@@ -86,7 +93,7 @@ class Input:
         self._first_step = tf1.placeholder(tf.int64, [])
         batch_size = options.batch_size
         elements, opened = _elements(
-            source, options.seed, self._first_step * batch_size * num_tasks)
+            source, options.seed, self._first_step * batch_size * num_tasks, options.max_pixels)
         self._feed = opened.feed
         if num_tasks > 1:
             elements = elements.filter(
@@ -94,7 +101,7 @@ class Input:
 
         def prepare(position, element):
             image, label = opened.read(element)
-            return augment(image, options.image_size, options.preprocessing,
+            return augment(image, options.image_size, options.prepared,
                            options.augmentation, options.seed, position), label
 
         # Arrays that are not augmented are prepared a batch at a time, at a fraction of the
@@ -118,7 +125,8 @@ class Input:
         count = self._options.batch_size * self._num_tasks
         with tf.Graph().as_default(), tf1.Session() as session:
             elements, opened = _elements(self._source, self._options.seed,
-                                         tf.constant(step * count, tf.int64))
+                                         tf.constant(step * count, tf.int64),
+                                         self._options.max_pixels)
             iterator = tf1.data.make_initializable_iterator(
                 elements.take(count).map(lambda _, element: element))
             element = iterator.get_next()
@@ -139,13 +147,13 @@ class Input:
 
 
 def _elements(source: ImageFiles | Arrays | Records, seed: int,
-              first: tf.Tensor) -> tuple[tf.data.Dataset, Opened]:
+              first: tf.Tensor, max_pixels: int) -> tuple[tf.data.Dataset, Opened]:
     """Returns the elements of a run from number ``first`` on, without end.
 
     Returns:
       A dataset of ``(position, element)``, and what the source's ``open`` returned.
     """
-    opened = source.open()
+    opened = source.open(max_pixels=max_pixels)
     size = source.num_images
     seed = tf.constant(seed, tf.int64)
 

@@ -102,10 +102,11 @@ def evaluate_run(options: TrainingOptions, architecture: Architecture,
     Raises:
       KeyboardInterrupt: Ctrl-C came; figures of a part would be taken for those of all.
     """
-    source = find_data(data, len(classes), classes).shuffled(seed=0)
+    source = find_data(data, len(classes), classes, options.labels_offset,
+                       options.max_pixels).shuffled(seed=0)
     results = []
     for how in ways or (MOVING, BATCH, AVERAGED)[:2 if options.ema_decay is None else 3]:
-        batches = read_source(source, options.image_size, options.preprocessing,
+        batches = read_source(source, options.image_size, options.prepared,
                               options.batch_size)
         if most_images is not None:
             batches = itertools.islice(batches, -(-most_images // options.batch_size))

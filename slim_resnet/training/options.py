@@ -4,11 +4,12 @@ import dataclasses
 import re
 
 from slim_resnet.errors import SlimResnetError
+from slim_resnet.images.settings import MAX_PIXELS, Preprocessing
 from slim_resnet.models import FROM_BLOCKS, TRAINABLE
 
 SCHEDULES = ("constant", "piecewise", "cosine", "polynomial")
 OPTIMIZERS = ("momentum", "sgd", "adam")
-AUGMENTATIONS = ("inception", "flip", "none")
+AUGMENTATIONS = ("inception", "vgg", "flip", "none")
 UPDATES = ("collected", "in-place")
 
 # Share of the run's steps that the longest memory of the moving averages is.
@@ -33,7 +34,14 @@ class TrainingOptions:
       image_size: Height and width in pixels; None takes the network's own, see
         `run.completed`.
       preprocessing: How images are prepared, see `images.preprocess`, or None, likewise.
-      augmentation: ``inception`` (random crop, flip and colours), ``flip`` or ``none``.
+      mean: As `images.settings.Preprocessing`'s, as are ``resize`` and ``resize_side``.
+      resize: See there.
+      resize_side: See there.
+      max_pixels: See there; no number follows from it, and a run may go on with another.
+      labels_offset: The label of class 0 in the data, as slim's flag of the same name.
+      augmentation: ``inception`` (random crop, flip and colours), ``vgg`` (random side, crop
+        and flip), ``flip`` or ``none``; None takes ``vgg`` for that preprocessing, else
+        ``inception``.
       batch_size: Images a step.
       seed: Of initial weights, order of images and augmentation.
       optimizer: One of `OPTIMIZERS`.
@@ -69,7 +77,12 @@ class TrainingOptions:
     root_block: bool = True
     image_size: int | None = None
     preprocessing: str | None = None
-    augmentation: str = "inception"
+    mean: tuple | None = None
+    resize: str | None = None
+    resize_side: int | None = None
+    max_pixels: int = MAX_PIXELS
+    labels_offset: int = 0
+    augmentation: str | None = None
     batch_size: int = 32
     seed: int = 0
     optimizer: str = "momentum"
@@ -93,6 +106,21 @@ class TrainingOptions:
     exclude: tuple = ()
     train_only: tuple = ()
     precision: str = "float32"
+
+    def __post_init__(self) -> None:
+        if self.augmentation is None and self.preprocessing is not None:
+            object.__setattr__(self, "augmentation",
+                               "vgg" if self.preprocessing == "vgg" else "inception")
+
+    @property
+    def prepared(self) -> Preprocessing:
+        """How images are prepared.
+
+        Raises:
+          SlimResnetError: What is said of it does not go together.
+        """
+        return Preprocessing(self.preprocessing, self.mean, self.resize, self.resize_side,
+                             self.max_pixels)
 
 
 def batch_norm_decay_for(options: TrainingOptions) -> float:
@@ -132,6 +160,8 @@ def check(options: TrainingOptions) -> None:
                                  f"--blocks goes with --model {' or '.join(FROM_BLOCKS)} only"))
     if not options.root_block and options.model not in FROM_BLOCKS:
         raise SlimResnetError("--no-root-block goes with --blocks only")
+    if None not in (options.image_size, options.preprocessing):
+        check_preparation(options)
     _check_schedule(options)
     for name, least, below in (("momentum", 0, 1), ("label_smoothing", 0, 1), ("ema_decay", 0, 1),
                                ("batch_norm_decay", 0, 1)):
@@ -156,6 +186,18 @@ def check(options: TrainingOptions) -> None:
             if getattr(options, name) is not None:
                 raise SlimResnetError(f"{_option(name)} has no effect with --freeze-batch-norm; "
                                       "leave it out")
+
+
+def check_preparation(options: TrainingOptions) -> None:
+    """Raises `SlimResnetError` where a known size and preparation do not go together."""
+    prepared = options.prepared
+    prepared.check_size(options.image_size)
+    if prepared.name == "vgg":
+        prepared.means(3)
+    if options.augmentation == "vgg" and options.image_size > prepared.side:
+        raise SlimResnetError(f"--augmentation vgg: crops {options.image_size} pixels of a shorter "
+                              f"side from {prepared.side} on; give a smaller --image-size or "
+                              "another augmentation")
 
 
 def _check_schedule(options):

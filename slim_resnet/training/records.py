@@ -65,7 +65,8 @@ def write_evaluation(folder: str | os.PathLike, step: int, options: TrainingOpti
     document = {
         "format": FORMAT, "checkpoint": f"{runs.CHECKPOINT}-{step}", "step": step,
         "steps": options.steps, "measured_on": on, "data": list(map(os.fspath, paths)),
-        "image_size_pixels": options.image_size, "preprocessing": options.preprocessing,
+        "image_size_pixels": options.image_size, **options.prepared.as_record(),
+        "labels_offset": options.labels_offset,
         "batch_size": options.batch_size, "trained_in": options.precision,
         "made_with": made_with(tf.__version__, compat.onednn_enabled()),
         "results": [as_record(one) for one in results]}

@@ -104,7 +104,7 @@ def train(options: TrainingOptions, data: Paths, output: str | os.PathLike, *,
     """
     training_options.check(options)
     options = completed(options)
-    source = open_data(data)
+    source = open_data(data, options.labels_offset, options.max_pixels)
     architecture, config = find_architecture(options), session_config(options)
     with folder.locked(output), tf.Graph().as_default():
         prepare_folder(output, options, source, on_message)
@@ -157,10 +157,14 @@ def completed(options: TrainingOptions) -> TrainingOptions:
     known = {"image_size": row.image_size, "preprocessing": row.preprocessing}
     if record is not None:
         known = {name: record["options"][name] for name in known}
+        if options.preprocessing in (None, known["preprocessing"]):
+            known.update({name: record["options"].get(name)
+                          for name in ("mean", "resize", "resize_side")})
     options = dataclasses.replace(options, **{
         name: value for name, value in known.items() if getattr(options, name) is None})
     if row.network:
         row.checked_image_size(options.image_size)
+    training_options.check_preparation(options)
     return options
 
 
@@ -181,6 +185,8 @@ def prepare_folder(output: str | os.PathLike, options: TrainingOptions,
       SlimResnetError: It holds something else, or cannot be written to.
     """
     recorded = json.loads(json.dumps({**dataclasses.asdict(options), "workers": workers}))
+    # No number follows from it, and a run that met a larger image is to go on.
+    del recorded["max_pixels"]
     names = os.listdir(output)
     record = runs.read_record(output)
     made_with = environment.made_with(tf.__version__, compat.onednn_enabled(), options.precision)

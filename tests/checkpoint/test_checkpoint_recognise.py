@@ -23,9 +23,9 @@ def shapes_of(build, channels=3, size=32):
         return {v.op.name: tuple(v.shape.as_list()) for v in tf1.global_variables()}
 
 
-def found(shapes, selection=Selection("net.ckpt")):
+def found(shapes, selection=None):
     return recognise(types.SimpleNamespace(
-        path="net.ckpt", shapes=shapes, selection=selection))
+        path="net.ckpt", shapes=shapes, selection=selection or Selection("net.ckpt")))
 
 
 @pytest.fixture(scope="module")

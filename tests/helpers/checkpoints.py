@@ -88,7 +88,7 @@ def distinct_value(name, shape, dtype):
 
 
 def write(path, build=None, version=V2, extra=(), change=None, also=None,
-          **saver_options):
+          channels=3, **saver_options):
     """Writes a network with distinct values.
 
     Args:
@@ -98,13 +98,14 @@ def write(path, build=None, version=V2, extra=(), change=None, also=None,
       extra: Arrays by name that the file holds besides.
       change: Called with the dict of values before they are written.
       also: More prefixes by version, to write the same to.
+      channels: Of its images.
       **saver_options: For ``tf.compat.v1.train.Saver``.
 
     Returns:
       A `Written`.
     """
     with tf.Graph().as_default(), tf1.Session() as session:
-        images = np.random.RandomState(1).uniform(-1, 1, [1, 32, 32, 3]).astype(np.float32)
+        images = np.random.RandomState(1).uniform(-1, 1, [1, 32, 32, channels]).astype(np.float32)
         net, end_points = (build or slim_builder())(tf.constant(images))
         extra = {name: np.asarray(value) for name, value in dict(extra).items()}
         for name, value in extra.items():

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from slim_resnet.images import preparation, reading
+from slim_resnet.images import preparation, reading, settings
 from slim_resnet.images.display import read_displayed
 from tests.helpers import pictures
 
@@ -12,7 +12,7 @@ def write(path, array):
     return str(path)
 
 
-@pytest.mark.parametrize("preprocessing", preparation.PREPARATIONS)
+@pytest.mark.parametrize("preprocessing", settings.PREPROCESSING)
 def test_what_the_network_is_given_is_what_images_prepare(tmp_path, preprocessing):
     paths = [pictures.write_png(tmp_path / f"{i}.png", i) for i in range(3)]
     (tmp_path / "1.png").write_bytes((tmp_path / "1.png").read_bytes()[:90])

@@ -98,7 +98,7 @@ def test_what_can_be_read_at_the_second_attempt_is_taken():
         return np.full((2, 2, 3), int(number), np.float32)
 
     class Flaky(sources.ImageFiles):
-        def open(self):
+        def open(self, channels, max_pixels):
             def read(number):
                 image = tf.numpy_function(flaky, [number], tf.float32)
                 return tf.ensure_shape(image, [2, 2, 3]), number

@@ -9,7 +9,7 @@ import pytest
 from slim_resnet.cli import main
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.images import find_data
-from slim_resnet.inference import evaluation, network
+from slim_resnet.inference import evaluation, fit, network
 from tests.helpers import checkpoints, pictures
 
 NUM_IMAGES = 12
@@ -77,8 +77,10 @@ def test_class_folders(slim, labelled, class_folders, capsys):
     assert document["classes"] == [f"class_{label}" for label in range(10)]
     assert document["unreadable"][0]["name"] == str(class_folders / "class_0" / "extra.png")
     lines = [line for line in err.splitlines() if ": strides: " not in line]
-    assert lines[0].startswith("slim-resnet evaluate: 22 images in ") and len(lines) == 11
-    assert lines[1].startswith(f"slim-resnet evaluate: {class_folders / 'class_0' / 'extra.png'}: "
+    assert lines[0] == ("slim-resnet evaluate: images: 32 pixels; inception (central, values from "
+                        "-1 to 1), assumed; class 0 has label 0, assumed")
+    assert lines[1].startswith("slim-resnet evaluate: 22 images in ") and len(lines) == 12
+    assert lines[2].startswith(f"slim-resnet evaluate: {class_folders / 'class_0' / 'extra.png'}: "
                                "cannot be read: Unknown image file format")
 
 
@@ -231,6 +233,7 @@ def test_interrupt_keeps_what_there_is(slim, labelled, tmp_path, capsys, monkeyp
         return original(*args)
 
     monkeypatch.setattr(network.Network, "logits", interrupted)
+    monkeypatch.setattr(fit, "better_fit", lambda *_: None)
     path = pictures.write_records(tmp_path / "a.tfrecord", records_of(labelled))
     assert run(slim.path, path, "--json", "--batch-size", 2) == 130
     out, err = capsys.readouterr()

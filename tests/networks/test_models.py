@@ -10,6 +10,7 @@ import tf_slim as slim
 from slim_resnet import models, resnet_v2
 from slim_resnet.checkpoint.runs import settings_of
 from slim_resnet.errors import SlimResnetError
+from slim_resnet.images.settings import Preprocessing
 from tests.helpers import checkpoints, networks
 
 tf1 = tf.compat.v1
@@ -37,7 +38,7 @@ def test_rows_by_what_can_be_done_with_them():
 
 def test_a_checkpoint_is_prepared_as_its_row_says(tmp_path):
     checkpoints.write(tmp_path / "net.ckpt")
-    assert settings_of(str(tmp_path)) == (299, "inception", None)
+    assert settings_of(str(tmp_path)) == (299, Preprocessing("inception"), None)
     for name, size, preprocessing in (
             ("resnet_v2_50", 299, "inception"), ("resnet_v1_50", 224, "vgg"),
             ("vgg_16", 224, "vgg"), ("inception_v1", 224, "inception"),

@@ -8,9 +8,10 @@ import pytest
 import tensorflow as tf
 
 from slim_resnet.errors import SlimResnetError
+from slim_resnet.images import vgg
 from slim_resnet.images.preparation import preprocess
 from slim_resnet.training import data as training_data
-from slim_resnet.training.options import TrainingOptions
+from slim_resnet.training.options import TrainingOptions, check
 from tests.helpers import pictures
 
 tf1 = tf.compat.v1
@@ -223,3 +224,79 @@ def test_the_first_unreadable_image_of_a_step_is_found(kind, tmp_path):
     assert collections.Counter(map(bool, found)) == {True: 1, False: 1}
     (where, cause), = filter(None, found)
     assert where == name and cause.startswith("Invalid PNG data")
+
+
+VGG = dataclasses.replace(OPTIONS, preprocessing="vgg", resize_side=20, mean=(1.0, 2.0, 3.0))
+
+
+def windows(picture, sides):
+    """Yields every window that vgg's augmentation may take, mirrored ones too."""
+    for side in sides:
+        resized = vgg.resize_shorter_side(picture, side).numpy()
+        for top in range(resized.shape[0] - SIZE + 1):
+            for left in range(resized.shape[1] - SIZE + 1):
+                window = resized[top:top + SIZE, left:left + SIZE] - [1, 2, 3]
+                yield window
+                yield window[:, ::-1]
+
+
+def test_vgg_takes_windows_at_random_sides(sources, pixels):
+    options = dataclasses.replace(VGG, augmentation="vgg")
+    prepared, _ = batches(sources["npz"], count=10, options=options)
+    again, _ = batches(sources["npz"], first=4, count=6, options=options)
+    np.testing.assert_array_equal(again, prepared[4:])
+    prepared = prepared.reshape(-1, SIZE, SIZE, 3)
+    assert len(np.unique(prepared, axis=0)) == len(prepared)
+    possible = np.stack(list(windows(pixels[0], range(20, 41))))
+    distances = np.abs(prepared[:, np.newaxis, 0, 0] - possible[np.newaxis, :, 0, 0]).max(-1)
+    found = sum(any(np.abs(possible[k] - image).max() < 1e-3 for k in np.flatnonzero(near < 1e-3))
+                for image, near in zip(prepared, distances))
+    # Every tenth image is this picture.
+    assert found == 4
+
+
+def test_vgg_without_augmentation_is_as_for_evaluation(sources, pixels):
+    prepared, _ = batches(sources["npz"], options=VGG)
+    known = np.stack([preprocess(picture, SIZE, VGG.prepared) for picture in pixels])
+    for image in prepared.reshape(-1, SIZE, SIZE, 3):
+        assert np.abs(known - image).max(axis=(1, 2, 3)).min() < 1e-3
+
+
+def test_vgg_brings_its_own_augmentation():
+    assert TrainingOptions(steps=1, preprocessing="vgg").augmentation == "vgg"
+    assert TrainingOptions(steps=1).augmentation == "inception"
+
+
+@pytest.mark.parametrize("changes, said", [
+    (dict(preprocessing="vgg", image_size=299), "--image-size 299: is more than the 256"),
+    (dict(augmentation="vgg", image_size=299), "--augmentation vgg: crops 299"),
+    (dict(mean=(1.0, 2.0, 3.0)), "--mean: is what vgg subtracts"),
+    (dict(preprocessing="vgg", mean=(1.0,)), "vgg subtracts 1 numbers"),
+    (dict(preprocessing="caffe"), "no preprocessing 'caffe'"),
+])
+def test_preparations_that_do_not_go_together(changes, said):
+    with pytest.raises(SlimResnetError, match=said):
+        check(dataclasses.replace(OPTIONS, **changes))
+
+
+def test_labels_that_count_from_1(sources, pixels, tmp_path):
+    path = pictures.write_records(tmp_path / "a.tfrecord", [
+        pictures.record(tf.io.encode_png(pixels[k]).numpy(), k % 3 + 1) for k in range(9)])
+    source = training_data.open_data([path], labels_offset=1)
+    assert source.classes == ["0", "1", "2"]
+    (tmp_path / "labels.txt").write_text("1:ash\n2:birch\n3:cedar\n")
+    source = training_data.open_data([path], labels_offset=1)
+    assert source.classes == list(CLASSES)
+    with pytest.raises(SlimResnetError, match="--labels-offset 1 makes 1 the first class"):
+        training_data.open_data([path])
+    with tf.Graph().as_default(), tf1.Session() as session:
+        batch = training_data.Input(source, OPTIONS)
+        batch.start(session, 0)
+        images, labels = session.run([batch.images, batch.labels])
+    assert labels.tolist() == [k % 3 for k in which(images, pixels)]
+    path = pictures.write_records(tmp_path / "b.tfrecord", [
+        pictures.record(tf.io.encode_png(pixels[0]).numpy(), 0)])
+    with pytest.raises(SlimResnetError, match="has the label 0; classes count from 1"):
+        training_data.open_data([path], labels_offset=1)
+    with pytest.raises(SlimResnetError, match="class folders count from 0"):
+        training_data.open_data(sources["folders"], labels_offset=1)

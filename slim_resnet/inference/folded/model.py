@@ -97,6 +97,7 @@ class InferenceModel:
       path: Path of the checkpoint, for messages.
       precision: ``float32`` or ``bfloat16``.
       num_classes: Number of logits; None for a network without.
+      channels: Of the images.
       end_points: Maps the keys that were asked for to tensors; their shapes are known as
         far as that of the images is.
       parts_s: Seconds that reading, folding, fusing, loading and the first call took, by
@@ -108,7 +109,7 @@ class InferenceModel:
         self.path, self.precision = path, precision
         self.num_classes = fused.record["num_classes"]
         self.parts_s, self.busy_s = parts_s, 0.0
-        self._channels, self._keys = fused.record["channels"], fused.record["keys"]
+        self.channels, self._keys = fused.record["channels"], fused.record["keys"]
         self._lock = threading.Condition()
         self._running, self._closed = 0, False
         self._preprocessing = _OF_PIXELS
@@ -178,7 +179,7 @@ class InferenceModel:
         with _part(parts_s, "fuse"):
             fused = _fuse(network, folded, end_points)
         model = cls(shown, precision, fused, parts_s)
-        model._preprocessing = settings_of(path).preprocessing
+        model._preprocessing = settings_of(path).preprocessing.name
         return model
 
     @classmethod
@@ -269,8 +270,8 @@ class InferenceModel:
     def _checked(self, images):
         images = np.asarray(images)
         shape = images.shape
-        if len(shape) != 4 or shape[3] != self._channels:
-            raise SlimResnetError(f"{self.path}: images are [N, H, W, {self._channels}], not "
+        if len(shape) != 4 or shape[3] != self.channels:
+            raise SlimResnetError(f"{self.path}: images are [N, H, W, {self.channels}], not "
                                   f"{list(shape)}")
         if not shape[0]:
             raise SlimResnetError(f"{self.path}: the batch is empty; give at least one image")
