@@ -50,13 +50,15 @@ class UnbuildableNetwork(SlimResnetError):
 
     Attributes:
       title: What people call it.
-      leftovers: As `Recognised.leftovers`.
+      leftovers: As `Recognised.leftovers`; all but those of training are its own here.
+      variables: Names of its own variables.
     """
 
-    def __init__(self, path, title, leftovers):
+    def __init__(self, path: str, title: str, leftovers: dict[str, int],
+                 variables: frozenset[str]) -> None:
         super().__init__(f"{path}: holds {title}, which tf_slim does not ship: it can be "
                          "described, and not built here")
-        self.title, self.leftovers = title, leftovers
+        self.title, self.leftovers, self.variables = title, leftovers, variables
 
 
 @dataclasses.dataclass(frozen=True)
@@ -184,7 +186,8 @@ def _plain(path, shapes, names):
     if found is None:
         unshipped = _named(names, _UNSHIPPED)
         if unshipped:
-            raise UnbuildableNetwork(path, unshipped, _leftovers(shapes, ()))
+            raise UnbuildableNetwork(path, unshipped, _leftovers(shapes, names),
+                                     frozenset(names))
         for row in MODELS.values():
             if row.network and any(f"/{row.scope}/" in f"/{name}" for name in names):
                 raise SlimResnetError(
