@@ -58,12 +58,17 @@ class Variant:
         """Returns a table of `resnet_utils.Block` with its own units."""
         return [block._replace(unit_fn=self.load().bottleneck) for block in blocks]
 
-    def arg_scope(self, is_training: Any) -> dict:
-        """Returns its arg scope in a mode, for ``slim.arg_scope``."""
+    def arg_scope(self, is_training: Any, **options: Any) -> dict:
+        """Returns its arg scope in a mode, for ``slim.arg_scope``.
+
+        Args:
+          is_training: The mode.
+          **options: Of its ``resnet_arg_scope``, such as ``batch_norm_scale``.
+        """
         import tf_slim as slim
         if self.mode_in_scope:
-            return self.load().resnet_arg_scope(is_training=is_training)
-        with slim.arg_scope(self.load().resnet_arg_scope()), \
+            return self.load().resnet_arg_scope(is_training=is_training, **options)
+        with slim.arg_scope(self.load().resnet_arg_scope(**options)), \
              slim.arg_scope([slim.batch_norm], is_training=is_training) as scope:
             return scope
 

@@ -28,6 +28,7 @@ from slim_resnet.common.lazy import face
 
 __getattr__, __dir__, __all__ = face(__name__, {
     "reader": "Checkpoint open_checkpoint",
+    "selection": "Selection",
     "recognition": "Recognised recognise",
     "restoring": "restore",
     "building": "build_from_checkpoint",

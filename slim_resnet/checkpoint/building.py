@@ -6,6 +6,7 @@ import tensorflow as tf
 import tf_slim as slim
 
 from slim_resnet.checkpoint import plain
+from slim_resnet.checkpoint.leftovers import Leftovers
 from slim_resnet.checkpoint.reader import Checkpoint, CheckpointLike, open_checkpoint
 from slim_resnet.checkpoint.recognition import Recognised, recognise
 from slim_resnet.checkpoint.restoring import restore_some
@@ -27,7 +28,8 @@ def build_from_checkpoint(
     outside the network's scope are left there.
 
     Args:
-      path: What `open_checkpoint` takes.
+      path: What `open_checkpoint` takes; a `Selection` says which network is meant, and its
+        strides.
       images: ``[batch, height, width, channels]``, float32, preprocessed; of a known size
         for a network without residual units.
       session: Where to restore to; None takes the default session.
@@ -43,7 +45,8 @@ def build_from_checkpoint(
     Returns:
       ``(net, end_points)`` as the network's builder returns them: logits, or
       features if the file holds no logits. Auxiliary logits are built if the file has them
-      and if they are those of images of this size.
+      and if they are those of images of this size. Of a network that is not whole, which a
+      `Selection` has to allow, the last whole unit's output and the end points up to it.
 
     Raises:
       SlimResnetError: The file cannot be restored, holds another network, or does
@@ -78,15 +81,29 @@ def restore_recognised(session: tf1.Session, checkpoint: Checkpoint,
       SlimResnetError: The file cannot be restored.
     """
     found = recognise(checkpoint)
-    start = found.scope + "/" if found.scope else ""
-    names = [name for name in checkpoint.shapes if name.startswith(start)]
+    scope_map, own = _scope_map(found, outer), set(found.names.values())
+    starts = tuple(f"{scope}/" if scope else "" for scope in scope_map)
+    leftovers = Leftovers(checkpoint.shapes)
+    names = [name for name in checkpoint.shapes if name in own
+             or name.startswith(starts) and leftovers.kind(name) is not None]
     if found.aux_kernel is not None:
-        aux = f"{start}{found.row.network.aux}/"
+        aux = f"{starts[0]}{found.row.network.aux}/"
         if not any(f"/{aux}" in f"/{v.op.name}" for v in variables):
             names = [name for name in names if not name.startswith(aux)]
-    restore_some(session, checkpoint, variables, names, reshape=not found.variant,
-                 scope_map={found.scope: "/".join(filter(None, [outer, found.scope]))},
+    if found.missing:
+        # What the builder puts behind the last whole unit has no values.
+        built = {"/".join(filter(None, [outer, name])) for name in found.names}
+        variables = [v for v in variables if v.op.name in built]
+    restore_some(session, checkpoint, variables, names, reshape=True, scope_map=scope_map,
                  use_moving_averages=checkpoint.use_moving_averages)
+
+
+def _scope_map(found, outer):
+    """Returns the `restoring.restore` argument that puts a network's variables together."""
+    scope = "/".join(filter(None, [outer, found.scope]))
+    below = len(found.scope) + 1 if found.scope else 0
+    return {in_file[:len(in_file) - len(name[below:])].rstrip("/"): scope
+            for name, in_file in found.names.items()}
 
 
 def build_recognised(
@@ -110,14 +127,31 @@ def build_recognised(
             return _build_plain(found, images, is_training, output_stride, global_pool,
                                 spatial_squeeze)
         variant = VARIANTS[found.variant]
-        with slim.arg_scope(variant.arg_scope(is_training)):
-            return variant.build(
+        if output_stride is not None and checkpoint.selection.output_stride is not None:
+            raise ValueError("output_stride is given, and in its Selection too")
+        with slim.arg_scope(variant.arg_scope(
+                is_training, batch_norm_scale=found.batch_norm_scale)):
+            net, end_points = variant.build(
                 images, found.blocks, found.num_classes, output_stride=output_stride,
                 spatial_squeeze=bool(spatial_squeeze), global_pool=global_pool,
                 include_root_block=found.root_block, scope=found.scope)
+        return _up_to_whole(found, end_points) if found.missing else (net, end_points)
     except ValueError as error:
         raise SlimResnetError(f"{checkpoint.path}: its network cannot be built: "
                               f"{str(error).splitlines()[0]}") from error
+
+
+def _up_to_whole(found, end_points):
+    """Returns the output of the last whole unit, and the end points up to it."""
+    last = found.blocks[-1]
+    key = "/".join(filter(None, [
+        found.scope, last.scope, f"unit_{len(last.args)}", VARIANTS[found.variant].unit]))
+    key = next(one for one in end_points if f"/{one}".endswith(f"/{key}"))
+    keys = list(end_points)[:list(end_points).index(key) + 1]
+    start = f"{found.scope}/" if found.scope else ""
+    if not found.missing.startswith(f"{start}{last.scope}/"):
+        keys.append(key.rsplit("/", 2)[0])
+    return end_points[key], {one: end_points[one] for one in keys}
 
 
 def _build_plain(found, images, is_training, output_stride, global_pool, spatial_squeeze):

@@ -62,12 +62,9 @@ def largest_difference(a: np.ndarray, b: np.ndarray) -> float | None:
 
 def variable_row(checkpoint: "Checkpoint", recognised: "Recognised", name: str) -> dict[str, Any]:
     """Returns what names and shapes say of one variable, a row of `description`."""
-    # recognition needs the reader, and with it TensorFlow.
-    from slim_resnet.checkpoint.recognition import leftover_kind
     shape = checkpoint.shapes[name]
-    leftover = None if name in recognised.variables else leftover_kind(name) or "other"
     return dict(name=name, shape=list(shape), dtype=checkpoint.dtypes[name],
-                values=math.prod(shape), kind=counts.kind_of(name, leftover))
+                values=math.prod(shape), kind=counts.kind_of(name, recognised.kinds.get(name)))
 
 
 def description(checkpoint: "Checkpoint", recognised: "Recognised",
@@ -86,8 +83,11 @@ def description(checkpoint: "Checkpoint", recognised: "Recognised",
             "model": recognised.model, "variant": recognised.variant, "depth": recognised.depth,
             "scope": recognised.scope, "num_classes": recognised.num_classes,
             "input_channels": recognised.input_channels, "root_block": recognised.root_block,
+            "batch_norm_scale": recognised.batch_norm_scale, "missing": recognised.missing,
+            "assumed": recognised.assumed,
             "blocks": [{"scope": block.scope, "units": block.args}
                        for block in recognised.blocks]},
+        "selection": checkpoint.selection.record(),
         "leftovers": recognised.leftovers,
         "moving_averages": checkpoint.use_moving_averages,
         "totals": {"variables": len(rows), **counts.count(
@@ -106,7 +106,7 @@ def description_lines(record: dict[str, Any]) -> list[str]:
 def description_items(record: dict[str, Any]) -> dict[str, str]:
     """Returns what a `description` says of the whole, by name: a dict of strings."""
     network, totals = record["network"], record["totals"]
-    texts = {
+    beside = {
         "leftovers": ", ".join(f"{count} {kind}" for kind, count
                                in record["leftovers"].items()) or "none",
         "parameters": counts.text(totals),
@@ -115,14 +115,15 @@ def description_items(record: dict[str, Any]) -> dict[str, str]:
     }
     if network.get("buildable") is False:
         return {"network": f"{network['title']}, which tf_slim does not ship: it cannot be built "
-                           "here", **texts}
+                           "here", **beside}
     classes = network["num_classes"]
     return {
         "network": _network_text(network),
         "scope": network["scope"] or "(none)",
         "classes": {None: "none, no logits: features only",
                     1001: "1001, class 0 is background"}.get(classes, str(classes)),
-        **texts,
+        **network["assumed"],
+        **beside,
     }
 
 
@@ -135,7 +136,8 @@ def _network_text(network):
         + (f" {network['depth']}" if network["depth"] else "")
         + f", blocks of {', '.join(str(len(block['units'])) for block in blocks)} units and "
         + f"{', '.join(str(block['units'][-1]['depth']) for block in blocks)} channels"
-        + ("" if network["root_block"] else ", no root block"))
+        + ("" if network["root_block"] else ", no root block")
+        + ("" if network["batch_norm_scale"] else ", no gamma"))
 
 
 def _averages_text(record):

@@ -3,7 +3,7 @@
 import functools
 import re
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import tensorflow as tf
 import tf_slim as slim
@@ -31,27 +31,33 @@ class Found(typing.NamedTuple):
     aux_kernel: int | None
 
 
-def find(path: str, shapes: dict[str, tuple], names: Iterable[str]) -> Found | None:
+def scopes_in(names: Iterable[str]) -> list[str]:
+    """Returns the scopes where the first and last convolutions of such a network are."""
+    # A dict, to look names up in order.
+    names = dict.fromkeys(names)
+    return sorted({scope for model in MODELS.values() if model.network
+                   for scope in _scopes(model, names)})
+
+
+def find(path: str, shapes: dict[str, tuple], names: Iterable[str], chosen: Sequence[str]
+         ) -> Found | None:
     """Returns the network that fits a checkpoint's variables, or None if there is none.
 
     Args:
       path: Of the checkpoint, for messages.
       shapes: Shapes of all variables by name.
       names: Those that are no leftovers of training.
+      chosen: Its scope, first in a list; empty if `scopes_in` found none.
 
     Raises:
-      SlimResnetError: It is more than one, or only part of one.
+      SlimResnetError: It is only part of one.
     """
-    names = list(names)
+    names = dict.fromkeys(names)
     candidates = [_candidate(path, shapes, names, model, scope)
                   for model in MODELS.values() if model.network
-                  for scope in _scopes(model, names)]
+                  for scope in _scopes(model, names) if scope in chosen[:1]]
     if not candidates:
         return None
-    scopes = sorted({one.scope for one in candidates})
-    if len(scopes) > 1:
-        raise SlimResnetError(f"{path}: holds {len(scopes)} networks: {', '.join(scopes)}; save "
-                              "the one that is wanted alone")
 
     # All that VGG A has is in VGG 16 too: the most variables that fit, then the fewest that
     # do not.
@@ -87,6 +93,10 @@ def _candidate(path, shapes, names, model, scope):
         raise SlimResnetError(f"{path}: {start}{network.first} and {start}{network.logits}/weights "
                               f"have the shapes {list(first)} and {list(logits)}, and are no "
                               "convolutions")
+    if 0 in (first[2], logits[-1]):
+        raise SlimResnetError(f"{path}: {start}{network.first} and {start}{network.logits}/weights "
+                              f"have the shapes {list(first)} and {list(logits)}: a network "
+                              "without channels or classes")
     aux_kernel = None
     if network.aux and any(name.startswith(f"{start}{network.aux}/") for name in names):
         kernels = [int(match[1]) for match in filter(None, (

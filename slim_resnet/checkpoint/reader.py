@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from slim_resnet.checkpoint import frozen, index, location, runs, table
+from slim_resnet.checkpoint.selection import Selection
 from slim_resnet.common import archives
 from slim_resnet.common.counts import is_moving_statistic
 from slim_resnet.common.temporary import temporary_folder
@@ -39,6 +40,7 @@ class Checkpoint:
       dtypes: Maps each variable's name to its dtype's name, such as ``float32``.
       files: Its files; of an archive, that file.
       file_bytes: Size of the unpacked files together.
+      selection: Which of its networks is meant, a `Selection`.
     """
 
     _asked_averages = None
@@ -46,6 +48,7 @@ class Checkpoint:
     def __init__(self, path: str, prefix: str, format: str, reader: Any, files: list[str],
                  file_bytes: int, in_parts: Collection[str] = ()) -> None:
         self.path, self.prefix, self.format, self._reader = path, prefix, format, reader
+        self.selection = Selection(path)
         self.files, self._in_parts = files, in_parts
         shapes, dtypes = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
         self.shapes = {name: tuple(shapes[name]) for name in sorted(shapes)}
@@ -141,8 +144,8 @@ def open_checkpoint(path: CheckpointLike, use_moving_averages: bool | None = Non
         V2 checkpoint, or one of its ``.index``, ``.data-*`` and ``.meta`` files; a folder
         with a ``checkpoint`` state file or with a single checkpoint in it; a ``.tar.gz``
         or ``.tar`` of one of these, or of a TensorFlow 1 SavedModel, unpacked into a
-        temporary folder meanwhile. An open `Checkpoint` passes through, and whoever
-        opened it closes it.
+        temporary folder meanwhile. Or a `Selection` of one. An open `Checkpoint` passes
+        through, and whoever opened it closes it.
       use_moving_averages: Whether a network built from it takes the averages of its
         weights (``ExponentialMovingAverage``); None does as the run that wrote it was
         evaluated, or as ``path`` was opened.
@@ -156,6 +159,7 @@ def open_checkpoint(path: CheckpointLike, use_moving_averages: bool | None = Non
     if isinstance(path, Checkpoint):
         shared = path._shared()
         return shared if use_moving_averages is None else _asked(shared, use_moving_averages)
+    selection = path if isinstance(path, Selection) else Selection(path)
     path = os.fsdecode(path)
     with contextlib.ExitStack() as stack:
         found = location.locate(path)
@@ -179,6 +183,7 @@ def open_checkpoint(path: CheckpointLike, use_moving_averages: bool | None = Non
             for file in found.files:
                 os.symlink(os.path.abspath(file), readable + file[len(found.prefix):])
         opened = _open(path, found, format, readable, files)
+        opened.selection = selection
         return _asked(opened, use_moving_averages)._closed_by(stack.pop_all().close)
 
 

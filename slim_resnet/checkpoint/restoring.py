@@ -14,9 +14,11 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import tensorflow as tf
 
+from slim_resnet.checkpoint import parts
+from slim_resnet.checkpoint.leftovers import Leftovers
 from slim_resnet.checkpoint.plain import is_dense_layer
 from slim_resnet.checkpoint.reader import AVERAGE, Checkpoint, CheckpointLike, open_checkpoint
-from slim_resnet.checkpoint.recognition import leftover_kind, scopes_of_networks
+from slim_resnet.checkpoint.recognition import scopes_of_networks
 from slim_resnet.errors import SlimResnetError, cause_of
 
 tf1 = tf.compat.v1
@@ -38,9 +40,11 @@ def restore(session: tf1.Session, path: CheckpointLike, *,
 
     Nothing is changed unless everything fits: each variable of the graph has one of
     its name, shape and dtype in the file, each variable in the file has one in the
-    graph or is a leftover of training (optimizer slots, global_step, moving
-    averages, zero-debias variables, mean_rgb), no checksum is wrong, and no value is
-    NaN or infinite.
+    graph or is a leftover of training (what `leftovers.Leftovers` tells by its place: optimizer
+    slots, moving averages, zero-debias variables, scalars, global_step, mean_rgb), no checksum
+    is wrong, and no value is NaN or infinite. Parts of a variable, ``w/part_0`` and so on as a
+    partitioner makes them, take theirs from the file's ``w``, and ``w`` its own from the
+    file's parts.
 
     Args:
       session: A ``tf.compat.v1.Session`` whose graph is not finalized.
@@ -90,6 +94,7 @@ def restore_some(
     exclude = [exclude] if isinstance(exclude, str) else list(exclude)
     in_graph = {v.op.name: v for v in variables}
     in_file = _renamed(names, scope_map or {}, checkpoint.path)
+    leftovers = Leftovers(checkpoint.shapes)
     for pattern in exclude:
         if not fnmatch.filter([*in_graph, *in_file], pattern):
             raise SlimResnetError(f"exclude pattern {pattern!r} fits no variable of the graph and "
@@ -99,26 +104,42 @@ def restore_some(
         return not any(fnmatch.fnmatchcase(name, pattern) for pattern in exclude)
 
     wanted = {name: v for name, v in in_graph.items() if kept(name)}
-    sources = {name: name for name in wanted}
+    slices = {name: part for name, part in parts.of_graph(wanted.values()).items()
+              if name not in in_file}
+    sources = {name: slices[name].whole if name in slices else name for name in wanted}
     if use_moving_averages:
-        if not any(name + AVERAGE in in_file for name in wanted):
+        if not any(source + AVERAGE in in_file for source in sources.values()):
             raise SlimResnetError(f"{checkpoint.path}: holds no moving averages of these variables")
         trainable = {v.op.name for v in
                      session.graph.get_collection(tf1.GraphKeys.TRAINABLE_VARIABLES)}
-        sources = {name: name + AVERAGE
-                   if name in trainable or name + AVERAGE in in_file else name
-                   for name in wanted}
-    missing = [source for source in sources.values() if source not in in_file]
-    unwanted = [name for name in in_file
-                if name not in wanted and kept(name) and leftover_kind(name) is None]
+        sources = {name: source + AVERAGE
+                   if name in trainable or source + AVERAGE in in_file else source
+                   for name, source in sources.items()}
+    whole = {source: parts.of_file(source, wanted[name].shape, in_file, checkpoint)
+             for name, source in sources.items() if source not in in_file}
+    whole = {source: joint for source, joint in whole.items() if joint}
+    missing = [source for source in dict.fromkeys(sources.values())
+               if source not in in_file and source not in whole]
+    used = {*wanted, *sources.values(), *(part.whole for part in slices.values()),
+            *(name for joint in whole.values() for name in joint.names)}
+    unwanted = [name for name in in_file if name not in used and kept(name)
+                and leftovers.kind(in_file[name]) is None]
     found = {name: in_file[source] for name, source in sources.items() if source in in_file}
-    problems = _misfits({name: wanted[name] for name in found}, found, checkpoint, reshape)
+    problems = _misfits({name: wanted[name] for name in found}, found, checkpoint, reshape, slices)
+    joints = {name: parts.Joint([in_file[part] for part in whole[source].names],
+                                whole[source].axis)
+              for name, source in sources.items() if source in whole}
+    problems += [f"{part} is {checkpoint.dtypes[part]} in the file and "
+                 f"{wanted[name].dtype.base_dtype.name}, as {name}, in the graph"
+                 for name, joint in joints.items() for part in joint.names
+                 if checkpoint.dtypes[part] != wanted[name].dtype.base_dtype.name]
+    found.update(joints)
     if problems or unwanted or (missing and not (allow_missing and found)):
         raise SlimResnetError(_report(checkpoint.path, [] if allow_missing and found else missing,
                                       unwanted, problems))
     if found:
         _read_and_assign(session, checkpoint, {name: wanted[name] for name in found}, found,
-                         allow_non_finite)
+                         slices, allow_non_finite)
     return sorted(found)
 
 
@@ -154,12 +175,16 @@ def _renamed(names: Iterable[str], scope_map: dict[str, str], path: str) -> dict
     return in_file
 
 
-def _misfits(variables, found, checkpoint, reshape):
+def _misfits(variables, found, checkpoint, reshape, slices):
     """Returns a phrase for each variable of another shape or dtype than the file's."""
     problems = []
     for name, variable in variables.items():
         shape, dtype = checkpoint.shapes[found[name]], checkpoint.dtypes[found[name]]
-        if not variable.shape.is_compatible_with(shape) and not (
+        if name in slices:
+            if slices[name].shape != shape:
+                problems.append(f"{slices[name].whole} is {list(shape)} in the file and "
+                                f"{list(slices[name].shape)}, in parts, in the graph")
+        elif not variable.shape.is_compatible_with(shape) and not (
                 reshape and is_dense_layer(shape, tuple(variable.shape.as_list()))):
             logits = _LOGITS.search(name)
             if logits and len(shape) == 1:
@@ -217,29 +242,41 @@ def _hint(missing: list[str], unwanted: list[str]) -> str | None:
     return None
 
 
-def _read_and_assign(session, checkpoint, variables, found, allow_non_finite):
-    names = list(variables)
+def _read_and_assign(session, checkpoint, variables, found, slices, allow_non_finite):
+    """Reads what is found, all at once, and assigns it to variables by their names.
+
+    Args:
+      found: Maps names of variables to names in the file, or to a `parts.Joint` of some.
+      slices: Maps names of variables to the `parts.Slice` that they are.
+    """
+    reads = [(one, slices[name].text if name in slices else "")
+             for name in variables for one in parts.names_of(found[name])]
+    names = [name for name, _ in reads]
     with session.graph.as_default(), tf1.device(None), tf.control_dependencies(None), \
          tf1.name_scope("restore_checked"):
         values = tf.raw_ops.RestoreV2(
-            prefix=checkpoint.prefix, tensor_names=[found[name] for name in names],
-            shape_and_slices=[""] * len(names),
-            dtypes=[variables[name].dtype.base_dtype for name in names])
+            prefix=checkpoint.prefix, tensor_names=names,
+            shape_and_slices=[text for _, text in reads],
+            dtypes=[tf.as_dtype(checkpoint.dtypes[name]) for name in names])
         checks = [] if allow_non_finite else _finite_checks(
-            [(value, checkpoint.dtypes[found[name]], checkpoint.shapes[found[name]])
+            [(value, checkpoint.dtypes[name], checkpoint.shapes[name])
              for name, value in zip(names, values)])
         # Not before every value has been read and checked is the first assigned.
         with tf.control_dependencies([*checks, *values[:1]]):
             all_arrived = tf.no_op()
+        arrived = iter(values)
         with tf.control_dependencies([all_arrived]):
-            assigns = [variables[name].assign(
-                value if variables[name].shape.is_compatible_with(checkpoint.shapes[found[name]])
-                else tf.reshape(value, variables[name].shape), read_value=False)
-                for name, value in zip(names, values)]
+            assigns = []
+            for name, variable in variables.items():
+                value = parts.joined(found[name], arrived)
+                if not (name in slices or isinstance(found[name], parts.Joint)
+                        or variable.shape.is_compatible_with(checkpoint.shapes[found[name]])):
+                    value = tf.reshape(value, variable.shape)
+                assigns.append(variable.assign(value, read_value=False))
     try:
         session.run(assigns)
     except tf.errors.OpError as error:
-        _raise_cause(checkpoint, list(found.values()), error)
+        _raise_cause(checkpoint, list(dict.fromkeys(names)), error)
 
 
 def _finite_checks(values):

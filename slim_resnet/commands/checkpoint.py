@@ -20,9 +20,10 @@ HELP = "describe a checkpoint, or compare two"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION")
     describe = actions.add_parser("describe", help="what network, and a table of its variables")
-    describe.add_argument("path", metavar="PATH")
+    describe.add_argument("checkpoint", metavar="PATH")
     describe.add_argument("--stats", action="store_true",
                           help="add mean, std, min, max and the counts of NaN and infinity")
+    options.add_selection(describe)
     describe.set_defaults(act=_describe)
     diff = actions.add_parser(
         "diff", help="what differs; exit status 0 when nothing does, 1 when something does")
@@ -42,7 +43,8 @@ def _describe(arguments):
     from slim_resnet.checkpoint.reader import open_checkpoint
     from slim_resnet.checkpoint.recognition import UnbuildableNetwork, recognise
 
-    with open_checkpoint(arguments.path) as checkpoint:
+    options.select(arguments)
+    with open_checkpoint(arguments.checkpoint) as checkpoint:
         try:
             recognised = recognise(checkpoint)
         except UnbuildableNetwork as network:

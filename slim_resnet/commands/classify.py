@@ -43,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_moving_averages(parser)
     options.add_batch_size(parser)
     options.add_optimize(parser)
+    options.add_selection(parser)
     keeping.add_arguments(parser)
 
 
@@ -82,7 +83,7 @@ def _print(arguments, results, total, network, moving_averages):
     if arguments.json or not sys.stdout.isatty():
         results = progress.with_progress(results, total)
     before = json.dumps({
-        "checkpoint": arguments.checkpoint, "num_classes": network.num_classes,
+        **options.checkpoint_record(arguments), "num_classes": network.num_classes,
         "optimized": arguments.optimize, "precision": network.precision,
         "image_size_pixels": arguments.image_size,
         "preprocessing": arguments.preprocessing,

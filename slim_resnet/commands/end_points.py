@@ -62,6 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="write a TensorBoard run: the graph; of a CHECKPOINT histograms of "
                         "weights; with --images histograms of the end points shown, the images, "
                         "and the time of each op")
+    options.add_selection(parser)
     options.add_preparation(parser, "; a MODEL's own")
     options.add_moving_averages(values)
     # None tells what is not given, for what has no effect is refused.
@@ -81,6 +82,7 @@ def _complete(arguments):
     """Checks what can be checked without TensorFlow, and fills in the defaults."""
     model = MODELS.get(arguments.checkpoint)
     if model:
+        options.refuse_selection(arguments, model.name)
         options.refuse(arguments, ("images", "save"),
                        f"needs the values of a checkpoint, and {model.name} has none")
         options.refuse_moving_averages(
@@ -172,6 +174,7 @@ def _table(arguments, model):
     else:
         with open_checkpoint(arguments.checkpoint) as opened:
             rows = _rows(arguments, _built(opened, arguments.image_size))
+            options.say_assumed(arguments, "end-points", opened)
     total = table.total(rows)
     _print(arguments, ("end point", "op", "shape", "parameters", "GMACs", "bytes", "stride",
                        "field"),
@@ -253,7 +256,8 @@ def _statistics_cells(row):
 
 def _print(arguments, headers, cells, rows, **more):
     if arguments.json:
-        print(json.dumps({"network": arguments.checkpoint,
+        record = options.checkpoint_record(arguments)
+        print(json.dumps({"network": record.pop("checkpoint"), **record,
                           "image_size_pixels": arguments.image_size, **more,
                           "end_points": rows}, indent=1, allow_nan=False))
     else:

@@ -55,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--compare", action="store_true",
                         help="compare the optimised network, in --precision, with the network as "
                         "it is in float32")
+    options.add_selection(parser)
     options.add_plot(parser, "with --compare: the error of every layer")
     keeping.add_arguments(parser)
 
@@ -118,7 +119,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _document(arguments, result, names, opened):
-    return {"checkpoint": arguments.checkpoint, "data": arguments.data,
+    return {**options.checkpoint_record(arguments), "data": arguments.data,
             "optimized": arguments.optimize, "precision": arguments.precision or PRECISIONS[0],
             "image_size_pixels": arguments.image_size,
             "preprocessing": arguments.preprocessing,
@@ -172,7 +173,7 @@ def _compare(arguments):
             batches, len(paths), size=lambda batch: len(batch.names)))
     record = accuracy.as_record(result)
     if arguments.json:
-        print(json.dumps(dict(record, checkpoint=arguments.checkpoint, data=arguments.data,
+        print(json.dumps(dict(record, **options.checkpoint_record(arguments), data=arguments.data,
                               image_size_pixels=arguments.image_size,
                               preprocessing=arguments.preprocessing,
                               moving_averages=moving_averages), indent=1))

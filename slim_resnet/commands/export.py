@@ -15,6 +15,7 @@ import argparse
 import contextlib
 
 from slim_resnet.commands import optimize, options
+from slim_resnet.commands.progress import say
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.export.formats import FORMATS, export_checkpoint
 
@@ -35,8 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_labels(parser)
     options.add_moving_averages(parser, "saved_model and frozen: ")
     options.add_optimize(parser)
+    options.add_selection(parser)
     # What is not given is what the checkpoint was trained with, and `formats` knows it.
-    parser.set_defaults(complete=lambda arguments: None)
+    parser.set_defaults(complete=options.select)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -56,6 +58,9 @@ def run(arguments: argparse.Namespace) -> None:
     with averages as opened:
         record = export_checkpoint(opened or arguments.checkpoint, arguments.output,
                                    arguments.format, **given)
+    if opened is None:
+        for what, text in record["assumed"].items():
+            say("export", f"{what}: {text}")
     classes = record["num_classes"]
     print(f"{arguments.output}: {arguments.format} of {record['title']}"
           f"{'' if record['depth'] is None else ' ' + str(record['depth'])}, "

@@ -55,6 +55,7 @@ def opened(arguments: argparse.Namespace, command: str, checkpoint: Any, source:
     from slim_resnet import compat
     cluster = read_cluster(arguments.cluster, arguments.job, arguments.task)
     shard = cluster.shard if cluster else (0, 1)
+    chosen = checkpoint.selection.record()
     used = made_with(tf.__version__, compat.onednn_enabled(), arguments.precision or PRECISIONS[0],
                      "optimized" if arguments.optimize else "plain")
     made_by = {
@@ -62,6 +63,8 @@ def opened(arguments: argparse.Namespace, command: str, checkpoint: Any, source:
         **data_identity(source.files),
         "options": {**{name: getattr(arguments, name) for name in (
             "image_size", "preprocessing", "batch_size")}, **used,
+            **{name: chosen.get(name) for name in (
+                "scope", "exclude", "allow_missing", "output_stride", "blocks")},
             "moving_averages": checkpoint.use_moving_averages, **depends_on}}
     return Results(arguments.output, made_by, arguments.batch_size, shard, arguments.resume,
                    source.is_called)

@@ -5,7 +5,8 @@ import contextlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from slim_resnet.checkpoint.runs import settings_of
+from slim_resnet.checkpoint.runs import run_of, settings_of
+from slim_resnet.checkpoint.selection import Selection
 from slim_resnet.commands import optimize
 from slim_resnet.commands.progress import say
 from slim_resnet.common.environment import PRECISIONS
@@ -53,6 +54,69 @@ def add_network(parser: Container, models: Iterable[str]) -> None:
                         help="logits of a MODEL (default: 1000); a checkpoint has its own")
 
 
+# Fields of `Selection` that are options of the same name.
+_SELECTION = ("scope", "exclude", "allow-missing", "output-stride", "blocks")
+
+
+def add_selection(parser: Container) -> None:
+    """Adds which network of a checkpoint is meant, and its strides; see `select`."""
+    group = parser.add_argument_group("which network of a CHECKPOINT")
+    group.add_argument("--scope", action="append", metavar="NAME",
+                       help="variable scope of the network, or one above it; once more for each "
+                       "scope that a network in parts is under")
+    group.add_argument("--exclude", action="append", metavar="PATTERN",
+                       help="take variables as not there, by the shell's * ? [...], for example "
+                       "'*/logits/*'; may be given more than once")
+    group.add_argument("--allow-missing", action="store_true",
+                       help="of a network that is not whole, take what comes before the first "
+                       "variable that is missing: features only")
+    group.add_argument("--output-stride", type=positive_int, metavar="N",
+                       help="make strides beyond this atrous rates")
+    group.add_argument("--blocks", metavar="STRIDE,...",
+                       help="stride of the last unit of each block, or of another: 2@1 is in the "
+                       "first; no checkpoint records them (default: slim's, 2,2,2,1)")
+
+
+def select(arguments: argparse.Namespace) -> None:
+    """Makes ``checkpoint`` a `Selection` if any option of `add_selection` is given."""
+    fields = {name: getattr(arguments, name.replace("-", "_")) for name in _SELECTION}
+    given = {name.replace("-", "_"): value for name, value in fields.items()
+             if value not in (None, False)}
+    if given:
+        arguments.checkpoint = Selection(arguments.checkpoint, **given)
+
+
+def refuse_selection(arguments: argparse.Namespace, model: str) -> None:
+    """Raises `SlimResnetError` if an option of `add_selection` is given for a model by name."""
+    refuse(arguments, _SELECTION, f"says which network of a CHECKPOINT is meant, and {model} "
+           "is none")
+
+
+def say_assumed(arguments: argparse.Namespace, command: str, opened: Any) -> None:
+    """Says what is assumed of a checkpoint's network, and keeps it for `checkpoint_record`.
+
+    Args:
+      arguments: The command line.
+      command: Name of the subcommand.
+      opened: An open `checkpoint.Checkpoint`.
+    """
+    from slim_resnet.checkpoint.recognition import recognise
+    arguments.assumed = dict(recognise(opened).assumed)
+    if run_of(opened)[1] is not None:
+        # Those that slim-resnet train gives its networks.
+        arguments.assumed.pop("strides", None)
+    for what, text in arguments.assumed.items():
+        say(command, f"{what}: {text}")
+
+
+def checkpoint_record(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Returns what JSON says of the checkpoint: its path, what was chosen and what assumed."""
+    chosen = arguments.checkpoint
+    return {"checkpoint": str(chosen),
+            "selection": chosen.record() if isinstance(chosen, Selection) else {},
+            "assumed": getattr(arguments, "assumed", {})}
+
+
 def add_moving_averages(parser: Container, note: str = "") -> None:
     """Adds ``--moving-averages``; see `opened_checkpoint`.
 
@@ -79,6 +143,8 @@ def refuse_moving_averages(arguments: argparse.Namespace, why: str) -> None:
 def opened_checkpoint(arguments: argparse.Namespace, command: str) -> Iterator[Any]:
     """Opens ``arguments.checkpoint`` and says which of its weights are taken, if there is a choice.
 
+    At the end of a ``with`` block without errors it says what is assumed of the network.
+
     Args:
       arguments: With those of `add_checkpoint` and `add_moving_averages`.
       command: Name of the subcommand.
@@ -97,6 +163,8 @@ def opened_checkpoint(arguments: argparse.Namespace, command: str) -> Iterator[A
                 name.endswith(AVERAGE) for name in opened.shapes):
             say(command, "the checkpoint holds averaged weights too; --moving-averages takes them")
         yield opened
+        # Not before an error, which is one line.
+        say_assumed(arguments, command, opened)
 
 
 def add_images(parser: Container, nargs: str = "+") -> None:
@@ -133,6 +201,7 @@ def add_preparation(parser: Container, note: str = "") -> None:
 
 def complete(arguments: argparse.Namespace) -> None:
     """Puts what the checkpoint was trained with in the place of what was not given."""
+    select(arguments)
     if getattr(arguments, "optimize", False):
         # Looking into the checkpoint imports TensorFlow, which takes its kernels then.
         optimize.turn_onednn_on(arguments.verbose, arguments.command)

@@ -54,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_preparation(parser, "; a MODEL's own")
     options.add_moving_averages(parser)
     options.add_batch_size(parser)
+    options.add_selection(parser)
     parser.set_defaults(complete=_complete)
 
 
@@ -68,6 +69,7 @@ def _complete(arguments):
         if arguments.images:
             raise SlimResnetError(f"images need {why}")
         options.refuse(arguments, ("preprocessing", "labels"), f"needs {why}")
+        options.refuse_selection(arguments, model.name)
         options.refuse_moving_averages(arguments, f"needs {why}")
         arguments.image_size = model.checked_image_size(arguments.image_size)
         possible = ["diagram"]

@@ -33,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_preparation(parser)
     options.add_moving_averages(parser)
     options.add_batch_size(parser)
+    options.add_selection(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -35,7 +35,7 @@ def metadata(recognised: Recognised, **computed: Any) -> dict[str, Any]:
             "tensorflow_version": tf.__version__, "title": recognised.title,
             "model": recognised.model, "variant": recognised.variant,
             "depth": recognised.depth, "scope": recognised.scope,
-            "num_classes": recognised.num_classes}
+            "num_classes": recognised.num_classes, "assumed": recognised.assumed}
 
 
 def network_builder(optimize: bool, precision: str) -> Callable[..., tuple]:

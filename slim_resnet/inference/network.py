@@ -114,6 +114,8 @@ def with_global_pool(end_points: dict[str, tf.Tensor], found: Recognised, graph:
                      ) -> dict[str, tf.Tensor]:
     """Adds ``global_pool``, if all places of a map are averaged right before the logits."""
     start = f"{found.scope}/" if found.scope else ""
+    if found.missing:
+        return end_points
     if found.variant:
         return dict(end_points, global_pool=graph.get_tensor_by_name(f"{start}pool5:0"))
     # A builder of tf_slim names its own ops after the scope that it is built in.

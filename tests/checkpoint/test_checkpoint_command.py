@@ -47,20 +47,21 @@ def test_describe(files, capsys):
     assert (status, err) == (0, "")
     lines = out.splitlines()
     assert lines[0] == f"{files['a']}: V1, {pathlib.Path(files['a']).stat().st_size:,} bytes"
-    assert lines[1:8] == [
+    assert lines[1:9] == [
         "network    slim's ResNet V2, blocks of 2, 1 units and 4, 8 channels",
         "scope      resnet_v2_50",
         "classes    10",
+        "strides    slim's, for no checkpoint records them: 2 in the last unit of block1",
         "leftovers  1 global_step",
         "parameters 10,384 parameters: 10,208 trainable, 176 moving statistics",
         "beside     1 other; 61 variables in all",
         ""]
-    assert lines[8].split() == ["name", "shape", "dtype", "values", "kind"]
+    assert lines[9].split() == ["name", "shape", "dtype", "values", "kind"]
     assert [line.split() for line in lines if "conv1/weights" in line][-1] == [
         "resnet_v2_50/conv1/weights", "7x7x3x64", "float32", "9,408",
         "trainable"]
-    assert lines[10].split() == ["global_step", "scalar", "int64", "1", "other"]
-    assert len(lines) == 10 + 61
+    assert lines[11].split() == ["global_step", "scalar", "int64", "1", "other"]
+    assert len(lines) == 11 + 61
     assert "the blog's ResNet V2" in run(capsys, "describe", files["blog"])[1]
 
 
@@ -72,9 +73,11 @@ def test_networks_that_cannot_be_built_are_described(tmp_path, capsys):
     path = checkpoints.write(tmp_path / "net.ckpt", build, extra={"global_step": 1}).path
     status, out, err = run(capsys, "describe", path)
     assert (status, err) == (0, "")
-    assert out.splitlines()[1:4] == [
+    assert out.splitlines()[1:6] == [
         "network    MobileNet (MobilenetV1), which tf_slim does not ship: it cannot be built here",
-        "leftovers  1 global_step", "parameters 216 parameters: 216 trainable, 0 moving statistics"]
+        "leftovers  1 global_step, 1 other",
+        "parameters 216 parameters: 216 trainable, 0 moving statistics",
+        "beside     1 other; 2 variables in all", ""]
     record = json.loads(run(capsys, "describe", path, "--json")[1])
     assert record["network"] == {"title": "MobileNet (MobilenetV1)", "buildable": False}
     assert cli.main(["classify", path, "photo.jpg"]) == 2

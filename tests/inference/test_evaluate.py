@@ -45,6 +45,11 @@ def class_folders(labelled, tmp_path_factory):
     return folder
 
 
+def error_lines(err):
+    """Returns the number of lines but for what is assumed of the network."""
+    return sum(1 for line in err.splitlines() if ": strides: " not in line)
+
+
 def records_of(labelled):
     return [pictures.record(pathlib.Path(path).read_bytes(), label)
             for path, label in zip(*labelled[:2])]
@@ -71,7 +76,7 @@ def test_class_folders(slim, labelled, class_folders, capsys):
     check_document(document, labelled, unreadable=10)
     assert document["classes"] == [f"class_{label}" for label in range(10)]
     assert document["unreadable"][0]["name"] == str(class_folders / "class_0" / "extra.png")
-    lines = err.splitlines()
+    lines = [line for line in err.splitlines() if ": strides: " not in line]
     assert lines[0].startswith("slim-resnet evaluate: 22 images in ") and len(lines) == 11
     assert lines[1].startswith(f"slim-resnet evaluate: {class_folders / 'class_0' / 'extra.png'}: "
                                "cannot be read: Unknown image file format")
@@ -140,7 +145,7 @@ def test_damaged_records_are_one_line(slim, labelled, tmp_path, capsys, how, num
     damaged(path, how)
     assert run(slim.path, path) == 2
     out, err = capsys.readouterr()
-    assert out == "" and err.count("\n") == 1
+    assert out == "" and error_lines(err) == 1
     assert f"{path}: is damaged or no TFRecord file, at record {number}: " in err
 
 
@@ -151,7 +156,7 @@ def test_label_out_of_range_is_one_line(slim, labelled, tmp_path, capsys, label)
     path = pictures.write_records(tmp_path / "a.tfrecord", contents)
     assert run(slim.path, path) == 2
     out, err = capsys.readouterr()
-    assert out == "" and err.count("\n") == 1
+    assert out == "" and error_lines(err) == 1
     assert f"{path}, record 2: has label {label}, but the checkpoint's classes are 0 to 9" in err
 
 
@@ -178,7 +183,7 @@ def test_bad_folders_are_one_line(slim, tmp_path, capsys, names, message):
     touch(tmp_path, *names)
     assert run(slim.path, tmp_path) == 2
     out, err = capsys.readouterr()
-    assert out == "" and err.count("\n") == 1 and message in err
+    assert out == "" and error_lines(err) == 1 and message in err
 
 
 def test_bad_paths_are_one_line(slim, tmp_path, capsys):

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from slim_resnet.checkpoint.recognition import Recognised, recognise
+from slim_resnet.checkpoint.selection import Selection
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.models import VARIANTS
 
@@ -49,7 +50,9 @@ def live_network(session: tf1.Session) -> LiveNetwork:
     variables = {v.op.name: v for v in
                  session.graph.get_collection(tf1.GraphKeys.GLOBAL_VARIABLES)}
     shapes = {name: tuple(v.shape.as_list()) for name, v in variables.items()}
-    network = recognise(types.SimpleNamespace(path="the session's graph", shapes=shapes))
+    path = "the session's graph"
+    network = recognise(types.SimpleNamespace(
+        path=path, shapes=shapes, selection=Selection(path)))
     consumers = _consumers(variables)
     start = f"{network.scope}/" if network.scope else ""
     epsilons = {op.get_attr("epsilon") for name, ops in consumers.items()

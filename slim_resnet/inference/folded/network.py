@@ -96,6 +96,10 @@ def fold(path: str, network: Recognised, read: Callable[[str], np.ndarray], prec
     Raises:
       SlimResnetError: The network cannot be built so.
     """
+    if network.missing:
+        raise SlimResnetError(f"{path}: a network that is not whole (no {network.missing}) cannot "
+                              "be folded; leave --optimize out, or InferenceModel")
+    read = _as_built(network, read)
     if output_stride is not None and not (network.variant and VARIANTS[network.variant].dense):
         raise SlimResnetError(f"{path}: {network.title} has no output_stride")
     try:
@@ -111,6 +115,18 @@ def own_end_points(network: Recognised, end_points: dict[str, Any]) -> dict[str,
         return end_points
     # Its own logits are of two dimensions and have other keys than those of the folded form.
     return {key: value for key, value in end_points.items() if key not in (LOGITS, PREDICTIONS)}
+
+
+def _as_built(network, read):
+    """Returns a ``read`` for the names and shapes that the network's builder gives."""
+    def value(name):
+        if name.endswith("/gamma") and not network.batch_norm_scale:
+            return np.ones_like(value(name.removesuffix("gamma") + "beta"))
+        found = read(network.names.get(name, name))
+        # Logits that are a dense layer.
+        return found[np.newaxis, np.newaxis] if network.variant and found.ndim == 2 else found
+
+    return value
 
 
 def with_blocks(network: Recognised, blocks: Sequence[Block], path: str) -> Recognised:
