@@ -30,15 +30,19 @@ from slim_resnet.common.environment import PRECISIONS
 from slim_resnet.common.listing import listed
 from slim_resnet.end_points.keys import choose, choose_one
 from slim_resnet.errors import SlimResnetError, cause_of
+from slim_resnet.images.settings import MEAN
 from slim_resnet.inference.folded.graph import IMAGES, RAW_IMAGES, SCALED_IMAGES
 from slim_resnet.inference.folded.live import live_network
-from slim_resnet.inference.folded.network import check_precision, checked_values, fold, with_blocks
+from slim_resnet.inference.folded.network import (
+    check_precision,
+    checked_values,
+    fold,
+    own_end_points,
+    with_blocks,
+)
 from slim_resnet.resnet_utils import Block
 
 tf1 = tf.compat.v1
-
-# Whose values are those that pixels are scaled to.
-_OF_PIXELS = "inception"
 
 
 class Outputs(typing.NamedTuple):
@@ -60,8 +64,9 @@ class Outputs(typing.NamedTuple):
 class _Fused:
     """A network that is ready to be loaded: its graph, and where its weights come from.
 
-    ``record`` is plain data: ``num_classes``, ``channels``, ``heads`` (nodes of logits and
-    predictions), ``keys`` (all that there are), ``end_points`` (nodes by key).
+    ``record`` is plain data: ``num_classes``, ``channels``, ``of_pixels`` (how pixels are
+    prepared), ``heads`` (nodes of logits and predictions), ``keys`` (all that there are),
+    ``end_points`` (nodes by key).
     """
 
     graph_def: tf1.GraphDef
@@ -71,11 +76,11 @@ class _Fused:
 
 
 def _fuse(network, folded, end_points):
-    end_points = choose(end_points, folded.end_points)
+    own = own_end_points(network, folded.end_points)
+    end_points = choose(end_points, own)
     heads = [folded.end_points[key] for key in (folded.logits, "predictions") if folded.logits]
     record = {"num_classes": network.num_classes, "channels": network.input_channels,
-              "heads": heads,
-              "keys": list(folded.end_points),
+              "of_pixels": network.row.preprocessing, "heads": heads, "keys": list(own),
               "end_points": {key: folded.end_points[key] for key in end_points}}
     # A network without logits still has something to compute.
     if not (heads or end_points):
@@ -112,7 +117,7 @@ class InferenceModel:
         self.channels, self._keys = fused.record["channels"], fused.record["keys"]
         self._lock = threading.Condition()
         self._running, self._closed = 0, False
-        self._preprocessing = _OF_PIXELS
+        self._preprocessing = self._of_pixels = fused.record["of_pixels"]
         started = time.perf_counter()
         with tf.Graph().as_default() as graph:
             tf.import_graph_def(fused.graph_def, name="")
@@ -176,10 +181,13 @@ class InferenceModel:
                                                           opened.network_tensor),
                           precision, output_stride, image_size=image_size,
                           with_variables=True)
+            preprocessing = settings_of(opened).preprocessing
         with _part(parts_s, "fuse"):
             fused = _fuse(network, folded, end_points)
         model = cls(shown, precision, fused, parts_s)
-        model._preprocessing = settings_of(path).preprocessing.name
+        # With another mean than slim's, pixels are not prepared as the graph does it.
+        model._preprocessing = preprocessing.name if preprocessing.mean in (None, MEAN) \
+            else preprocessing.described()
         return model
 
     @classmethod
@@ -227,8 +235,9 @@ class InferenceModel:
 
         Args:
           images: ``[N, H, W, channels]``: float, as `images.preprocess` prepares them, or
-            uint8, pixels from 0 to 255, which become ``2 * (x / 255 - 0.5)``; refused for a
-            run of ours whose images were prepared in another way.
+            uint8, pixels from 0 to 255, which become ``2 * (x / 255 - 0.5)``, or for ResNet V1,
+            VGG, AlexNet and OverFeat lose ImageNet's mean colour; refused for a run of ours
+            whose images were prepared in another way.
 
         Returns:
           `Outputs`.
@@ -283,11 +292,11 @@ class InferenceModel:
                                   f"{self._image_shape[0]} x {self._image_shape[1]} pixels, not "
                                   f"{shape[1]} x {shape[2]}")
         if images.dtype == np.uint8:
-            if self._preprocessing != _OF_PIXELS:
+            if self._preprocessing != self._of_pixels:
                 raise SlimResnetError(
                     f"{self.path}: was trained on images prepared as {self._preprocessing}, and "
-                    "pixels of uint8 would go from -1 to 1; give what images.load_images makes of "
-                    "them")
+                    f"pixels of uint8 would be prepared as {self._of_pixels}; give what "
+                    "images.load_images makes of them")
             return images
         if images.dtype.kind != "f":
             raise SlimResnetError(f"{self.path}: images are float or uint8, not {images.dtype}")

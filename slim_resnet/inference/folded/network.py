@@ -78,11 +78,7 @@ def build_folded(opened: Checkpoint, images: tf.Tensor, session: tf.compat.v1.Se
         if folded.logits is None:
             return None, None, end_points
         outputs = [tf.squeeze(end_points[key], [1, 2]) for key in (folded.logits, "predictions")]
-        if network.variant is None:
-            # Its own are of two dimensions and have other keys.
-            end_points = {key: tensor for key, tensor in end_points.items()
-                          if key not in (LOGITS, PREDICTIONS)}
-        return (*outputs, end_points)
+        return (*outputs, own_end_points(network, end_points))
 
 
 def fold(path: str, network: Recognised, read: Callable[[str], np.ndarray], precision: str,
@@ -111,6 +107,14 @@ def fold(path: str, network: Recognised, read: Callable[[str], np.ndarray], prec
                             output_stride=output_stride, onednn=compat.onednn_enabled(), **options)
     except ValueError as error:
         raise SlimResnetError(f"{path}: its network cannot be built: {error}") from error
+
+
+def own_end_points(network: Recognised, end_points: dict[str, Any]) -> dict[str, Any]:
+    """Returns the end points that the unfolded network has too, and ``global_pool``."""
+    if network.variant:
+        return end_points
+    # Its own logits are of two dimensions and have other keys than those of the folded form.
+    return {key: value for key, value in end_points.items() if key not in (LOGITS, PREDICTIONS)}
 
 
 def _as_built(network, read):
