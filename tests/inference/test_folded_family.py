@@ -150,5 +150,5 @@ def test_a_sessions_other_epsilon_is_refused():
     with tf.Graph().as_default(), tf1.Session() as session:
         with slim.arg_scope(network.arg_scope(epsilon=0.01)):
             network.build(tf.zeros([1, 224, 224, 3]), 5, False)
-        with pytest.raises(SlimResnetError, match=r"add \[0.01.*\] to .* tf_slim's 0.001 only"):
+        with pytest.raises(SlimResnetError, match="add 0.01 to variances.* tf_slim's 0.001 only"):
             InferenceModel.from_session(session)

@@ -9,6 +9,7 @@ import tensorflow as tf
 from slim_resnet import cli
 from slim_resnet.checkpoint.runs import settings_of
 from slim_resnet.errors import SlimResnetError
+from slim_resnet.images.settings import Preprocessing
 from slim_resnet.inference import Network
 from slim_resnet.pictures import class_activation, diagram, inspection
 from tests.helpers import checkpoints
@@ -96,8 +97,8 @@ def test_image_sizes_that_it_cannot_take(alexnet):
 
 
 def test_prepared_as_the_released_one_unless_asked(v1):
-    assert settings_of(v1.path) == (224, "vgg", None)
-    assert settings_of(v1.path, 32, "none") == (32, "none", None)
+    assert settings_of(v1.path) == (224, Preprocessing("vgg"), None)
+    assert settings_of(v1.path, 32, "none") == (32, Preprocessing("none"), None)
 
 
 @pytest.fixture

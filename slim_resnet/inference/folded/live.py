@@ -65,8 +65,9 @@ def live_network(session: tf1.Session) -> LiveNetwork:
         # The ops' are float32.
         if epsilons - {np.float32(epsilon)}:
             raise SlimResnetError(
-                f"the session's graph: batch norms of {network.title} add {sorted(epsilons)} to "
-                f"variances, and it is folded with tf_slim's {epsilon} only")
+                f"the session's graph: batch norms of {network.title} add "
+                f"{', '.join(f'{one:g}' for one in sorted(epsilons))} to variances, and it is "
+                f"folded with tf_slim's {epsilon} only")
     return LiveNetwork(
         network, epsilon, {name: v.dtype.base_dtype.name for name, v in variables.items()},
         lambda name: session.run(variables[name]))
