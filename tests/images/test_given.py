@@ -121,7 +121,8 @@ def test_grey_and_alpha_are_what_files_of_them_are(tmp_path):
     (Image.new("CMYK", (8, 8)), r"a PIL image of the mode CMYK; give image.convert\('RGB'\)"),
     (Image.new("F", (8, 8)), "of the mode F"), ([b"GIF89a"], "image 0: is bytes; give a path"),
     ([7], "image 0: is int; give a path, an array of uint8 or a PIL image"),
-    ("nowhere", "nowhere: no such file or folder"), ([], "no image to load")], ids=str)
+    ("nowhere", "nowhere: no such file or folder"), ([], "no image to load")],
+    ids=lambda value: type(value).__name__)
 def test_what_is_refused(images, said):
     with pytest.raises(SlimResnetError, match=said):
         load_images(images, 32)
@@ -182,7 +183,8 @@ def test_others_have_slim_s(written):
     (np.zeros([1, 32, 32, 3], np.uint8), r"uint8 \[1, 32, 32, 3\]"),
     (np.zeros([32, 32, 3], np.float32), r"float32 \[32, 32, 3\]"),
     (np.zeros([1, 16, 16, 3], np.float32), r"float32 \[1, 16, 16, 3\]"),
-    ("a.png", "str"), ([PIXELS[0]], "list"), (Image.new("RGB", (32, 32)), r"Image|uint8")], ids=str)
+    ("a.png", "str"), ([PIXELS[0]], "list"), (Image.new("RGB", (32, 32)), r"Image|uint8")],
+    ids=lambda value: type(value).__name__)
 def test_a_network_takes_prepared_images_only(written, images, given):
     """Pixels of uint8 would be cast and fed, from 0 to 255: numbers of another image."""
     with Network(written.path, 32) as network:
