@@ -17,8 +17,12 @@ _POINTWISE = frozenset("""
     Neg PlaceholderWithDefault Pow RealDiv Relu Relu6 Rsqrt Select SelectV2 Selu Sigmoid Snapshot
     Softmax Softplus Sqrt Square SquaredDifference StopGradient Sub Switch Tanh
     """.split())
-# What else a batch norm has within the branches of a tf.cond: variables, and their updates.
-_BESIDE = frozenset("AssignSubVariableOp AssignAddVariableOp Const NoOp ReadVariableOp".split())
+# What else a batch norm has within the branches of a tf.cond: variables, their updates, and
+# what is kept for gradients.
+_BESIDE = frozenset("""
+    AssignSubVariableOp AssignAddVariableOp Const NoOp OptionalFromValue OptionalNone
+    ReadVariableOp
+    """.split())
 _CONDS = ("If", "StatelessIf")
 _BRANCHES = ("then_branch", "else_branch")
 _KERNELS = ("Conv2D", "DepthwiseConv2dNative")

@@ -37,7 +37,7 @@ def test_commands():
     assert [words for words in ALL if len(words) == 1] == [(name,) for name in cli.COMMANDS]
     assert [words for words in ALL if len(words) > 1] == [
         ("checkpoint", "describe"), ("checkpoint", "diff"), ("data", "digits"),
-        ("data", "photographs")]
+        ("data", "photographs"), ("data", "checkpoint")]
 
 
 def test_without_a_word_there_is_help(capsys):

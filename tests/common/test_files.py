@@ -17,7 +17,8 @@ from tests.helpers.timing_records import record as timing_record
 
 DEEP = "[" * 100_000 + "]" * 100_000
 OPTIONS = json.loads(json.dumps({
-    **dataclasses.asdict(TrainingOptions(5, model="resnet_v2", blocks=((1, 2), (2, 1)))),
+    **dataclasses.asdict(TrainingOptions(5, model="resnet_v2", blocks=((1, 2), (2, 1)),
+                                        image_size=32, preprocessing="none")),
     "workers": "1 worker"}))
 WRONG = ({}, [], [[]], {"a": 1}, "x", "²", -1, 0, 1e400, float("nan"), None, True, 10 ** 400)
 

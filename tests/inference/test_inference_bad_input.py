@@ -76,7 +76,7 @@ def test_bad_values_in_a_checkpoint(made, tmp_path, name, change, message):
 
 def test_blog_has_no_output_stride(made, tmp_path):
     blog = checkpoints.write(str(tmp_path / "blog.ckpt"), checkpoints.blog_builder())
-    with pytest.raises(SlimResnetError, match="the blog's network has no output_stride"):
+    with pytest.raises(SlimResnetError, match="the blog's ResNet V2 has no output_stride"):
         InferenceModel.from_checkpoint(blog.path, output_stride=8)
     with pytest.raises(SlimResnetError, match="needs to be a multiple of 4"):
         InferenceModel.from_checkpoint(made.path, output_stride=6)
