@@ -131,11 +131,12 @@ def measure(rounds: int, steps: int, on_row: Callable[[str, float], None] = lamb
 def num_parameters(folder: str) -> int:
     """Returns the number of values of a run's network, see `counts.Counts`."""
     from slim_resnet.checkpoint import open_checkpoint
-    from slim_resnet.checkpoint.recognition import recognise
+    from slim_resnet.checkpoint.leftovers import Leftovers
     from slim_resnet.common import counts
     with open_checkpoint(folder) as opened:
-        return counts.count((counts.kind_of(name, None), math.prod(opened.shapes[name]))
-                            for name in recognise(opened).names.values()).parameters
+        leftovers = Leftovers(opened.shapes)
+        return counts.count((counts.kind_of(name, leftovers.kind(name)), math.prod(shape))
+                            for name, shape in opened.shapes.items()).parameters
 
 
 def _train(setting, data, output, steps):
