@@ -25,7 +25,7 @@ import sys
 from typing import Any
 
 from slim_resnet.checkpoint.runs import settings_of
-from slim_resnet.commands import keeping, optimize, options, progress
+from slim_resnet.commands import keeping, optimize, options, preparation, progress
 from slim_resnet.common.text import printable
 from slim_resnet.errors import SlimResnetError
 
@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--top", type=options.positive_int, default=TOP, metavar="N",
                         help="classes an image (default: %(default)s)")
     options.add_json(parser)
-    options.add_preparation(parser)
+    preparation.add_preparation(parser)
     options.add_moving_averages(parser)
     options.add_batch_size(parser)
     options.add_optimize(parser)

@@ -28,7 +28,7 @@ import dataclasses
 import json
 import time
 
-from slim_resnet.commands import optimize, options, progress
+from slim_resnet.commands import optimize, options, preparation, progress
 from slim_resnet.common import counts
 from slim_resnet.common.files import check_folder, check_writable
 from slim_resnet.common.tables import format_markdown, format_table
@@ -63,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         "weights; with --images histograms of the end points shown, the images, "
                         "and the time of each op")
     options.add_selection(parser)
-    options.add_preparation(parser, "; a MODEL's own")
+    preparation.add_preparation(parser, "; a MODEL's own")
     options.add_moving_averages(values)
     # None tells what is not given, for what has no effect is refused.
     options.add_batch_size(parser, None)
@@ -93,7 +93,8 @@ def _complete(arguments):
                        "goes with the name of a model; a checkpoint has its own")
     if not arguments.images:
         options.refuse(arguments, ("save", "preprocessing", "batch-size",
-                                   *map(options.dashed, options.DETAILS)), "goes with --images")
+                                   *map(preparation.dashed, preparation.DETAILS)),
+                       "goes with --images")
     if not (arguments.images or arguments.logdir):
         options.refuse_moving_averages(arguments, "goes with --images or --logdir; the table is "
                                        "the same with other values")
@@ -108,7 +109,7 @@ def _complete(arguments):
     if arguments.logdir:
         check_folder(arguments.logdir)
     if not model:
-        options.complete(arguments)
+        preparation.complete(arguments)
     arguments.batch_size = arguments.batch_size or BATCH_SIZE
 
 

@@ -32,7 +32,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from slim_resnet.commands import keeping, optimize, options, progress
+from slim_resnet.commands import keeping, optimize, options, preparation, progress
 from slim_resnet.common.environment import PRECISIONS
 from slim_resnet.common.tables import format_table
 from slim_resnet.common.text import printable
@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         "files; with --compare, images")
     options.add_json(parser, ", with the whole confusion matrix (rows: labels, columns: most "
                      "probable classes)")
-    options.add_preparation(parser)
+    preparation.add_preparation(parser)
     options.add_moving_averages(parser)
     options.add_labels_offset(parser, "the label of class 0 in DATA")
     options.add_batch_size(parser, None, f"; with --compare {COMPARED_BATCH_SIZE}")

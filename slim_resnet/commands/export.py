@@ -14,7 +14,7 @@ v1, v2, npz  all variables under their names
 import argparse
 import contextlib
 
-from slim_resnet.commands import optimize, options
+from slim_resnet.commands import optimize, options, preparation
 from slim_resnet.commands.progress import say
 from slim_resnet.common.text import printable
 from slim_resnet.errors import SlimResnetError
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", required=True, choices=FORMATS)
     options.add_end_points(parser, "outputs of saved_model and frozen (default: pooled features, "
                            "logits and predictions)")
-    options.add_preparation(parser, note="; frozen: any size")
+    preparation.add_preparation(parser, note="; frozen: any size")
     options.add_labels(parser)
     options.add_moving_averages(parser, "saved_model and frozen: ")
     options.add_optimize(parser)
@@ -43,9 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _complete(arguments):
     if "preprocessing" in FORMATS[arguments.format].options:
-        options.complete(arguments)
+        preparation.complete(arguments)
     else:
-        options.refuse(arguments, map(options.dashed, options.DETAILS),
+        options.refuse(arguments, map(preparation.dashed, preparation.DETAILS),
                        f"has no effect on --format {arguments.format}; leave it out")
         # What is not given is what the checkpoint was trained with, and `formats` knows it.
         options.select(arguments)

@@ -40,7 +40,7 @@ def opened(arguments: argparse.Namespace, command: str, checkpoint: Any, source:
     """Returns the `results.Results` that ``--output`` and a cluster ask for.
 
     Args:
-      arguments: With those of `add_arguments`, `options.add_preparation`,
+      arguments: With those of `add_arguments`, `preparation.add_preparation`,
         `options.add_batch_size` and `options.add_optimize`.
       command: Name of the subcommand.
       checkpoint: The open `checkpoint.Checkpoint`.

@@ -5,22 +5,14 @@ import contextlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from slim_resnet.checkpoint.runs import run_of, settings_of
+from slim_resnet.checkpoint.runs import run_of
 from slim_resnet.checkpoint.selection import Selection
-from slim_resnet.commands import optimize
 from slim_resnet.commands.progress import say
 from slim_resnet.common.environment import PRECISIONS
 from slim_resnet.common.files import check_writable
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.images.settings import (
     BATCH_SIZE,
-    IMAGE_SIZE,
-    MAX_PIXELS,
-    MEAN,
-    PREPROCESSING,
-    RESIZE,
-    RESIZE_SIDE,
-    VGG_IMAGE_SIZE,
 )
 
 # A parser, or a group of one.
@@ -196,78 +188,6 @@ def add_labels_offset(parser: Container, what: str) -> None:
     parser.add_argument("--labels-offset", type=int, choices=(-1, 0, 1),
                         help=f"{what}: 1 if labels count from 1, -1 if they leave out the "
                         "background (default: 0)")
-
-
-def add_preparation(parser: Container, note: str = "") -> None:
-    """Adds ``--image-size``, ``--preprocessing`` and what goes with it; see `complete`.
-
-    Args:
-      parser: The command's.
-      note: What the help adds to the default of the size.
-    """
-    parser.add_argument("--image-size", type=positive_int, metavar="PIXELS",
-                        help="height and width that images are resized to (default: what "
-                        "slim-resnet train had, if it wrote the checkpoint, else what the released "
-                        f"checkpoint is evaluated at, {IMAGE_SIZE} for ResNet V2, or "
-                        f"{VGG_IMAGE_SIZE} for another's shorter-side{note})")
-    parser.add_argument("--preprocessing", choices=PREPROCESSING,
-                        help="inception: central 0.875, bilinear, 2x-1; vgg: shorter side to "
-                        f"{RESIZE_SIDE}, central crop, less --mean; none: resize only, values from "
-                        "0 to 255 (default: as trained, else as the network's released checkpoint "
-                        "was; slim's table gives vgg to resnet_v2)")
-    add_preparation_details(parser)
-    parser.set_defaults(complete=complete)
-
-
-def add_preparation_details(parser: Container) -> None:
-    """Adds the options that are fields of a `images.settings.Preprocessing`; see `details`."""
-    parser.add_argument("--mean", type=float, nargs="+", metavar="X",
-                        help="what vgg subtracts: R G B, or a number for each channel of the "
-                        f"network (default: {' '.join(map(str, MEAN))})")
-    parser.add_argument("--resize", choices=RESIZE,
-                        help="another rule of resizing than the preprocessing's own: central: the "
-                        "central 0.875, resized; shorter-side: the shorter side to --resize-side, "
-                        "and the central window; whole: resized whatever the aspect ratio; "
-                        "whole-half-pixel: the same as tf.image.resize of TensorFlow 2 does it")
-    parser.add_argument("--resize-side", type=positive_int, metavar="PIXELS",
-                        help=f"of shorter-side (default: {RESIZE_SIDE})")
-    parser.add_argument("--max-pixels", type=positive_int, metavar="N",
-                        help="images of more pixels are refused before they are decoded "
-                        f"(default: {MAX_PIXELS})")
-
-
-# Those of `add_preparation_details`.
-DETAILS = ("mean", "resize", "resize_side", "max_pixels")
-
-
-def dashed(name: str) -> str:
-    """Returns an argument's name as its option has it, without the two dashes before it."""
-    return name.replace("_", "-")
-
-
-def details(arguments: argparse.Namespace) -> dict:
-    """Returns what was given of `DETAILS`, by field of a `images.settings.Preprocessing`."""
-    return {name: getattr(arguments, name) for name in DETAILS
-            if getattr(arguments, name) is not None}
-
-
-def complete(arguments: argparse.Namespace) -> None:
-    """Puts what the checkpoint was trained with in the place of what was not given.
-
-    ``preprocessing`` becomes a `images.settings.Preprocessing`, and ``prepared`` a line that
-    says what is done to images and how much of it nobody has said.
-    """
-    select(arguments)
-    if getattr(arguments, "optimize", False):
-        # Looking into the checkpoint imports TensorFlow, which takes its kernels then.
-        optimize.turn_onednn_on(arguments.verbose, arguments.command)
-    asked = arguments.image_size, arguments.preprocessing
-    arguments.image_size, arguments.preprocessing, _ = settings_of(
-        arguments.checkpoint, *asked, **details(arguments))
-    otherwise = ", assumed" if run_of(arguments.checkpoint)[1] is None else ", as trained"
-    size, preprocessing = (otherwise if value is None else "" for value in asked)
-    arguments.prepared = (f"images: {arguments.image_size} pixels{size}; "
-                          f"{arguments.preprocessing.described()}{preprocessing}")
 
 
 def add_batch_size(parser: Container, default: int | None = BATCH_SIZE, note: str = "") -> None:

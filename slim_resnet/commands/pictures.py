@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from slim_resnet.checkpoint.runs import settings_of
-from slim_resnet.commands import options, progress
+from slim_resnet.commands import options, preparation, progress
 from slim_resnet.common.files import atomic_write, check_folder
 from slim_resnet.common.text import printable
 from slim_resnet.errors import SlimResnetError
@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="colours; auto: light, and those that the reader's system prefers "
                         "in the diagram (default: %(default)s)")
     options.add_labels(parser)
-    options.add_preparation(parser, "; a MODEL's own")
+    preparation.add_preparation(parser, "; a MODEL's own")
     options.add_moving_averages(parser)
     options.add_batch_size(parser)
     options.add_selection(parser)
@@ -69,8 +69,8 @@ def _complete(arguments):
         why = f"a checkpoint, and {model.name} has no values"
         if arguments.images:
             raise SlimResnetError(f"images need {why}")
-        options.refuse(arguments, ("preprocessing", *map(options.dashed, options.DETAILS), "labels",
-                                   "labels-offset"), f"needs {why}")
+        options.refuse(arguments, ("preprocessing", *map(preparation.dashed, preparation.DETAILS),
+                                   "labels", "labels-offset"), f"needs {why}")
         options.refuse_selection(arguments, model.name)
         options.refuse_moving_averages(arguments, f"needs {why}")
         arguments.image_size = model.checked_image_size(arguments.image_size)
@@ -89,7 +89,7 @@ def _complete(arguments):
         raise SlimResnetError("--end-points says which maps to draw, and no maps are drawn")
     check_folder(arguments.output)
     if not model:
-        options.complete(arguments)
+        preparation.complete(arguments)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -13,7 +13,7 @@ keeps what there is.
 import argparse
 
 from slim_resnet.benchmark import records
-from slim_resnet.commands import options, progress
+from slim_resnet.commands import options, preparation, progress
 from slim_resnet.common.files import atomic_write, check_writable
 
 HELP = "write one page about a checkpoint and images"
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                            "blocks)")
     parser.add_argument("--max-images", type=options.positive_int, default=20, metavar="N",
                         help="images on the page, a megabyte each or more (default: %(default)s)")
-    options.add_preparation(parser)
+    preparation.add_preparation(parser)
     options.add_moving_averages(parser)
     options.add_batch_size(parser)
     options.add_selection(parser)

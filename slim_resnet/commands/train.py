@@ -26,6 +26,7 @@ import time
 from collections.abc import Iterable
 
 from slim_resnet.commands import options as shared
+from slim_resnet.commands import preparation
 from slim_resnet.commands.options import non_negative_int, positive_int
 from slim_resnet.commands.progress import say
 from slim_resnet.common.cluster import PS, check_training_cluster, read_cluster
@@ -92,7 +93,7 @@ def _add_images(group):
                        help="inception: values from -1 to 1; vgg: from 0 to 255, less --mean; "
                        "none: from 0 to 255 "
                        "(default: as the network's released checkpoint was trained)")
-    shared.add_preparation_details(group)
+    preparation.add_preparation_details(group)
     shared.add_labels_offset(group, "the label of class 0 in DATA")
     group.add_argument("--augmentation", choices=training_options.AUGMENTATIONS,
                        help="inception: random crop, flip and colours; vgg: shorter side from "

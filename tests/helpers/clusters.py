@@ -6,7 +6,8 @@ import socket
 import numpy as np
 
 NETWORK = dict(model="resnet_v2", blocks=((1, 1), (2, 1)), root_block=False, image_size=8,
-               preprocessing="inception", augmentation="none", schedule="constant", learning_rate=0.02)
+               preprocessing="inception",
+               augmentation="none", schedule="constant", learning_rate=0.02)
 
 
 def write_data(folder):
