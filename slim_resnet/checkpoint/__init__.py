@@ -24,7 +24,7 @@ only by `recognise` and `restore`, which know what a network needs. TensorFlow d
 not read float16 and bfloat16 from V1 files.
 """
 
-from slim_resnet.common.lazy import face
+from slim_resnet._lazy import face
 
 __getattr__, __dir__, __all__ = face(__name__, {
     "reader": "Checkpoint open_checkpoint",

@@ -184,3 +184,23 @@ def _check_images(images: tf.Tensor, found: Recognised, path: str) -> None:
     if channels != found.input_channels:
         raise SlimResnetError(f"{path}: its network takes {found.input_channels} channels, the "
                               f"images have {channels}")
+
+
+def with_global_pool(end_points: dict[str, tf.Tensor], found: Recognised, graph: tf.Graph
+                     ) -> dict[str, tf.Tensor]:
+    """Adds ``global_pool``, if all places of a map are averaged right before the logits."""
+    start = f"{found.scope}/" if found.scope else ""
+    if found.missing:
+        return end_points
+    if found.variant:
+        return dict(end_points, global_pool=graph.get_tensor_by_name(f"{start}pool5:0"))
+    # A builder of tf_slim names its own ops after the scope that it is built in.
+    logits = next(op for op in graph.get_operations() if op.type == "Conv2D"
+                  and f"/{op.name}".endswith(f"/{start}{found.logits_scope}/Conv2D"))
+    pool = logits.inputs[0].op
+    while pool.type == "Identity":
+        pool = pool.inputs[0].op
+    if pool.type != "AvgPool" or pool.outputs[0].shape.as_list()[1:3] != [1, 1] or (
+            pool.get_attr("ksize")[1:3] != pool.inputs[0].shape.as_list()[1:3]):
+        return end_points
+    return dict(end_points, global_pool=pool.outputs[0])

@@ -5,14 +5,11 @@
 ``metrics.jsonl``  a line for each logged step
 """
 
-import dataclasses
 import os
-import typing
 from typing import TYPE_CHECKING, Any
 
 from slim_resnet.common.files import read_json
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.images.settings import Preprocessing
 
 if TYPE_CHECKING:
     from slim_resnet.checkpoint.reader import CheckpointLike
@@ -23,67 +20,6 @@ _SHAPE = {"options": {"image_size": int, "preprocessing": str}, "classes": [str]
           "num_images": int, "made_with?": [dict]}
 # Prefix of a checkpoint, before "-" and its step.
 CHECKPOINT = "model.ckpt"
-
-
-class Settings(typing.NamedTuple):
-    """What `settings_of` returns.
-
-    Attributes:
-      image_size: Height and width in pixels.
-      preprocessing: A `images.settings.Preprocessing`.
-      labels: Labels file, or None.
-    """
-
-    image_size: int
-    preprocessing: Preprocessing
-    labels: str | None
-
-
-def settings_of(checkpoint: "CheckpointLike", image_size: int | None = None,
-                preprocessing: str | Preprocessing | None = None, labels: str | None = None,
-                **changes: Any) -> Settings:
-    """Fills in what was not asked for: as `training.train` recorded it, else as the table has it.
-
-    The names and shapes of the checkpoint's variables are read where they decide: where a size
-    or a preparation is not asked for and no run of ours has recorded them.
-
-    Args:
-      checkpoint: Anything that `slim_resnet.checkpoint` opens.
-      image_size: Height and width in pixels, or None.
-      preprocessing: An `images.settings.Preprocessing`, or the name of one, or None. The
-        name that a run has itself stands for the run's, mean and rule included.
-      labels: Labels file, or None.
-      **changes: Fields of the `Preprocessing` that are to be others; None leaves one.
-
-    Raises:
-      SlimResnetError: A run's record beside the checkpoint is damaged; the checkpoint cannot
-        be read; or the preparation does not go together.
-    """
-    folder, record = run_of(checkpoint)
-    own = own_size = None
-    if record is not None:
-        options = record["options"]
-        own_size, own = options["image_size"], Preprocessing(
-            options["preprocessing"], *map(options.get, ("mean", "resize", "resize_side")))
-    elif None in (image_size, preprocessing):
-        from slim_resnet.checkpoint.reader import open_checkpoint
-        from slim_resnet.checkpoint.recognition import recognise
-        with open_checkpoint(checkpoint) as opened:
-            row = recognise(opened).row
-        own_size, own = row.evaluated_image_size, Preprocessing(row.preprocessing)
-    if preprocessing is None or own is not None and preprocessing == own.name:
-        preprocessing = own
-    changes = {name: value for name, value in changes.items() if value is not None}
-    if "resize" in changes:
-        changes.setdefault("resize_side", None)
-    chosen = dataclasses.replace(Preprocessing.of(preprocessing), **changes)
-    if image_size is None:
-        # Another rule than the released checkpoint's brings a size that it can give.
-        image_size = own_size if record is not None or chosen.rule == own.rule \
-            else chosen.image_size
-    if labels is None and record is not None:
-        labels = os.path.join(folder, LABELS)
-    return Settings(image_size, chosen, labels)
 
 
 def takes_averages(checkpoint: "CheckpointLike", asked: bool | None = None) -> bool:

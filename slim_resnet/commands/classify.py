@@ -24,7 +24,7 @@ import json
 import sys
 from typing import Any
 
-from slim_resnet.checkpoint.runs import settings_of
+from slim_resnet.checkpoint.settings import settings_of
 from slim_resnet.commands import keeping, optimize, options, preparation, progress
 from slim_resnet.common.text import printable
 from slim_resnet.errors import SlimResnetError

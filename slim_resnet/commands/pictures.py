@@ -21,7 +21,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from slim_resnet.checkpoint.runs import settings_of
+from slim_resnet.checkpoint.settings import settings_of
 from slim_resnet.commands import options, preparation, progress
 from slim_resnet.common.files import atomic_write, check_folder
 from slim_resnet.common.text import printable

@@ -2,7 +2,8 @@
 
 import argparse
 
-from slim_resnet.checkpoint.runs import run_of, settings_of
+from slim_resnet.checkpoint.runs import run_of
+from slim_resnet.checkpoint.settings import settings_of
 from slim_resnet.commands import optimize, options
 from slim_resnet.images.settings import (
     IMAGE_SIZE,

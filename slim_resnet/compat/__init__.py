@@ -4,7 +4,7 @@
 other name imports `slim`, which mends tf_slim, and `kernels`.
 """
 
-from slim_resnet.common.lazy import face
+from slim_resnet._lazy import face
 
 __getattr__, __dir__, __all__ = face(__name__, {
     "slim": "collect_named_outputs convert_collection_to_dict keras_convolutions last_dimension",

@@ -1,6 +1,6 @@
 """Into any slim network's end points: a table, their values, what each of them sees."""
 
-from slim_resnet.common.lazy import face
+from slim_resnet._lazy import face
 
 __getattr__, __dir__, __all__ = face(__name__, {
     "table": "LEVELS EndPoint own_ops select summary total",

@@ -3,7 +3,7 @@
 A new form is a file here and a row of `formats.FORMATS`.
 """
 
-from slim_resnet.common.lazy import face
+from slim_resnet._lazy import face
 
 __getattr__, __dir__, __all__ = face(__name__, {
     "formats": "FORMATS export_checkpoint",

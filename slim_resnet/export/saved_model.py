@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from slim_resnet.checkpoint.reader import CheckpointLike, open_checkpoint
 from slim_resnet.checkpoint.recognition import recognise
-from slim_resnet.checkpoint.runs import settings_of
+from slim_resnet.checkpoint.settings import settings_of
 from slim_resnet.common import files
 from slim_resnet.common.environment import PRECISIONS
 from slim_resnet.errors import SlimResnetError
@@ -51,7 +51,7 @@ def export_saved_model(
       end_points: Those of the ``end_points`` signature, see `keys.choose`; None takes
         pooled features, logits and predictions.
       image_size: Height and width that ``serving_default`` resizes to, in pixels; None
-        takes what the checkpoint was trained with, see `runs.settings_of`.
+        takes what the checkpoint was trained with, see `settings.settings_of`.
       preprocessing: How it prepares images: a `images.settings.Preprocessing`, the name of
         one, or None.
       labels: Labels file, see `labels.read_labels`, or None.

@@ -1,6 +1,6 @@
 """Files to batches of prepared images, with the names of their classes."""
 
-from slim_resnet.common.lazy import face
+from slim_resnet._lazy import face
 
 __getattr__, __dir__, __all__ = face(__name__, {
     "finding": "find_images",

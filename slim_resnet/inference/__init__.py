@@ -1,6 +1,6 @@
 """A checkpoint at work: classes, layers and scores, and its folded, fastest form."""
 
-from slim_resnet.common.lazy import face
+from slim_resnet._lazy import face
 
 __getattr__, __dir__, __all__ = face(__name__, {
     "protocol": "ImageNetwork ScoringNetwork",

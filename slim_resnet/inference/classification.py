@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from slim_resnet.checkpoint.reader import CheckpointLike, open_checkpoint
-from slim_resnet.checkpoint.runs import settings_of
+from slim_resnet.checkpoint.settings import settings_of
 from slim_resnet.images import reading
 from slim_resnet.images.given import sources_of
 from slim_resnet.images.labels import class_names
@@ -104,7 +104,7 @@ def classify(checkpoint: CheckpointLike, images: Any,
       top: Classes an image.
       batch_size: Images in a run of the network.
       image_size: Height and width that images are resized to, in pixels; None takes
-        what the checkpoint was trained with, see `runs.settings_of`.
+        what the checkpoint was trained with, see `settings.settings_of`.
       preprocessing: A `images.settings.Preprocessing` or the name of one; None as for
         ``image_size``.
       labels_offset: See `read_labels`.

@@ -16,7 +16,8 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from slim_resnet.checkpoint.reader import CheckpointLike, open_checkpoint
-from slim_resnet.checkpoint.runs import classes_of_run, labels_offset_of_run, settings_of
+from slim_resnet.checkpoint.runs import classes_of_run, labels_offset_of_run
+from slim_resnet.checkpoint.settings import settings_of
 from slim_resnet.common.listing import Paths
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.images import reading
@@ -173,7 +174,7 @@ def evaluate(checkpoint: CheckpointLike, data: Paths, *,
       data: One or several paths, see `labelled.find_data`.
       batch_size: Images in a run of the network.
       image_size: Height and width that images are resized to, in pixels; None takes
-        what the checkpoint was trained with, see `runs.settings_of`.
+        what the checkpoint was trained with, see `settings.settings_of`.
       preprocessing: A `images.settings.Preprocessing` or the name of one; None as for
         ``image_size``.
       labels_offset: The label of class 0 in the data; None takes `labelled.assumed_offset`.

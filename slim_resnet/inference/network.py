@@ -7,10 +7,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from slim_resnet.checkpoint.building import build_from_checkpoint, build_recognised
+from slim_resnet.checkpoint.building import (
+    build_from_checkpoint,
+    build_recognised,
+    with_global_pool,
+)
 from slim_resnet.checkpoint.reader import Checkpoint, CheckpointLike, open_checkpoint
-from slim_resnet.checkpoint.recognition import Recognised, recognise
-from slim_resnet.checkpoint.runs import settings_of
+from slim_resnet.checkpoint.recognition import recognise
+from slim_resnet.checkpoint.settings import settings_of
 from slim_resnet.common.environment import PRECISIONS
 from slim_resnet.common.listing import listed
 from slim_resnet.end_points.keys import choose_one, nearest_keys
@@ -110,26 +114,6 @@ def build_without_values(opened: Checkpoint, image_size: int) -> dict[str, tf.Te
     return with_global_pool(end_points, found, images.graph)
 
 
-def with_global_pool(end_points: dict[str, tf.Tensor], found: Recognised, graph: tf.Graph
-                     ) -> dict[str, tf.Tensor]:
-    """Adds ``global_pool``, if all places of a map are averaged right before the logits."""
-    start = f"{found.scope}/" if found.scope else ""
-    if found.missing:
-        return end_points
-    if found.variant:
-        return dict(end_points, global_pool=graph.get_tensor_by_name(f"{start}pool5:0"))
-    # A builder of tf_slim names its own ops after the scope that it is built in.
-    logits = next(op for op in graph.get_operations() if op.type == "Conv2D"
-                  and f"/{op.name}".endswith(f"/{start}{found.logits_scope}/Conv2D"))
-    pool = logits.inputs[0].op
-    while pool.type == "Identity":
-        pool = pool.inputs[0].op
-    if pool.type != "AvgPool" or pool.outputs[0].shape.as_list()[1:3] != [1, 1] or (
-            pool.get_attr("ksize")[1:3] != pool.inputs[0].shape.as_list()[1:3]):
-        return end_points
-    return dict(end_points, global_pool=pool.outputs[0])
-
-
 class BuiltNetwork:
     """A network in a session, such as your own of slim's.
 
@@ -166,13 +150,13 @@ class Network(BuiltNetwork):
       checkpoint: Anything that `checkpoint.open_checkpoint` opens; not needed once the
         network is there.
       image_size: Height and width of the images that it will be given, in pixels; None
-        takes what the checkpoint was trained with, see `runs.settings_of`.
+        takes what the checkpoint was trained with, see `settings.settings_of`.
       use_moving_averages: See `checkpoint.open_checkpoint`.
 
     Attributes:
       path: Path of the checkpoint.
       image_size: The argument, or what was taken for it.
-      preprocessing: How the images want to be prepared, see `runs.settings_of`.
+      preprocessing: How the images want to be prepared, see `settings.settings_of`.
       end_points: Maps keys to tensors, see `build_network`.
       last_maps: Tensor ``[N, height, width, channels]``: what the global pool averages;
         None for a network without one.

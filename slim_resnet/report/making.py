@@ -20,7 +20,7 @@ import numpy as np
 from slim_resnet.benchmark import records
 from slim_resnet.checkpoint.description import description, variable_row
 from slim_resnet.checkpoint.reader import Checkpoint, open_checkpoint
-from slim_resnet.checkpoint.runs import settings_of
+from slim_resnet.checkpoint.settings import settings_of
 from slim_resnet.end_points import activations, table
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.images import finding
@@ -79,7 +79,7 @@ def make(checkpoint: str | os.PathLike | Checkpoint, paths: Iterable[str | os.Pa
       labels: Labels file, see `labels.read_labels`; None takes that of the run that
         wrote the checkpoint, if there is one.
       image_size: Height and width that images are resized to, in pixels; None takes
-        what the checkpoint was trained with, see `runs.settings_of`.
+        what the checkpoint was trained with, see `settings.settings_of`.
       preprocessing: A `images.settings.Preprocessing`, the name of one, or None, likewise.
       batch_size: Images in a run of the network, for the statistics.
       end_points: Those whose maps are shown, see `keys.choose`, the first `MOST_KEYS` of

@@ -35,8 +35,8 @@ def _prepare_child(name, settings):
         real_prepare(data)
         multiprocessing.spawn.prepare = real_prepare
         if main is not None:
-            from slim_resnet.tf1 import running
-            running.import_main(*main)
+            from slim_resnet.tf1 import mains
+            mains.import_main(*main)
 
     multiprocessing.spawn.prepare = prepare
     return name

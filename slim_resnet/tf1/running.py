@@ -1,8 +1,6 @@
 """Running a script or a module as ``python`` does, with TensorFlow 1 for its TensorFlow."""
 
 import atexit
-import importlib.machinery
-import importlib.util
 import os
 import pathlib
 import signal
@@ -11,7 +9,7 @@ import traceback
 import types
 
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.tf1 import children, imports, python2, repairs
+from slim_resnet.tf1 import children, imports, mains, python2, repairs
 
 _OURS = str(pathlib.Path(__file__).parent)
 _interrupted = False
@@ -86,38 +84,6 @@ def _fail(error):
     raise SystemExit(1) from None
 
 
-def _main_module(name, path, spec=None):
-    module = types.ModuleType(name)
-    module.__dict__.update(
-        __file__=path, __builtins__=imports.user_builtins(), __cached__=None, __spec__=spec,
-        __loader__=imports.UserLoader(name, path),
-        __package__=spec.parent if spec is not None else None)
-    return module
-
-
-def _module_spec(name):
-    try:
-        spec = importlib.util.find_spec(name)
-        if spec is not None and spec.submodule_search_locations is not None:
-            spec = importlib.util.find_spec(f"{name}.__main__")
-    except ModuleNotFoundError as error:
-        if error.name != name.partition(".")[0] and not name.startswith(f"{error.name}."):
-            raise
-        spec = None
-    if spec is None or not isinstance(spec.loader, importlib.machinery.SourceFileLoader):
-        raise SlimResnetError(f"no module {name} with a source file on sys.path")
-    return spec
-
-
-def import_main(path: str | None, name: str | None) -> None:
-    """Imports the script as ``__mp_main__`` in a child of ``multiprocessing``."""
-    spec = _module_spec(name) if name else None
-    path = spec.origin if spec else path
-    module = _main_module("__mp_main__", path, spec)
-    sys.modules["__main__"] = sys.modules["__mp_main__"] = module
-    exec(imports.compile_user(pathlib.Path(path).read_bytes(), path), module.__dict__)
-
-
 def _set_first_folder(folder):
     # What stands there now is this program's folder, or nothing.
     if getattr(sys.flags, "safe_path", False):
@@ -174,7 +140,7 @@ def run_script(path: str, argv: list, packages: tuple = (), python2: bool = Fals
     folder = os.path.dirname(os.path.realpath(path))
     _set_first_folder(folder)
     _prepare(folder, packages, python2, explain)
-    _execute(_main_module("__main__", os.path.abspath(path)), os.path.abspath(path),
+    _execute(mains.main_module("__main__", os.path.abspath(path)), os.path.abspath(path),
              [path, *argv])
 
 
@@ -185,9 +151,9 @@ def run_module(name: str, argv: list, packages: tuple = (), python2: bool = Fals
     _set_first_folder(folder)
     _prepare(folder, packages, python2, explain)
     try:
-        spec = _module_spec(name)
+        spec = mains.module_spec(name)
     except SlimResnetError:
         raise
     except BaseException as error:  # of a package above the module
         _fail(error)
-    _execute(_main_module("__main__", spec.origin, spec), spec.origin, [spec.origin, *argv])
+    _execute(mains.main_module("__main__", spec.origin, spec), spec.origin, [spec.origin, *argv])

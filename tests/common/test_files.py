@@ -8,6 +8,7 @@ import pytest
 
 from slim_resnet.benchmark import records
 from slim_resnet.checkpoint import runs
+from slim_resnet.checkpoint.settings import settings_of
 from slim_resnet.common import files
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.experiments import degradation_records
@@ -45,7 +46,7 @@ def mutations(document):
 
 
 def use_training(path):
-    runs.settings_of(path.parent)
+    settings_of(path.parent)
     runs.classes_of_run(path.parent)
     record = runs.read_record(path.parent)
     folder.check_same(path.parent, record, OPTIONS, ["a", "b"])

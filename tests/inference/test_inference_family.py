@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from slim_resnet import cli
-from slim_resnet.checkpoint.runs import settings_of
+from slim_resnet.checkpoint.settings import settings_of
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.images.settings import Preprocessing
 from slim_resnet.inference import Network

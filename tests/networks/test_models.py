@@ -8,7 +8,7 @@ import tensorflow as tf
 import tf_slim as slim
 
 from slim_resnet import models, resnet_v2
-from slim_resnet.checkpoint.runs import settings_of
+from slim_resnet.checkpoint.settings import settings_of
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.images.settings import Preprocessing
 from tests.helpers import checkpoints, networks

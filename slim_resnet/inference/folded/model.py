@@ -25,7 +25,7 @@ import tensorflow as tf
 from slim_resnet import compat
 from slim_resnet.checkpoint.reader import CheckpointLike, open_checkpoint
 from slim_resnet.checkpoint.recognition import recognise
-from slim_resnet.checkpoint.runs import settings_of
+from slim_resnet.checkpoint.settings import settings_of
 from slim_resnet.common.environment import PRECISIONS
 from slim_resnet.common.listing import listed
 from slim_resnet.end_points.keys import choose, choose_one

@@ -11,9 +11,9 @@ import numpy as np
 import tensorflow as tf
 import tf_slim as slim
 
+from slim_resnet.checkpoint.building import with_global_pool
 from slim_resnet.checkpoint.recognition import Recognised
 from slim_resnet.inference.folded import folding
-from slim_resnet.inference.network import with_global_pool
 
 tf1 = tf.compat.v1
 
