@@ -70,9 +70,9 @@ def run(arguments: argparse.Namespace) -> int:
                 shard, skip = results.shard, results.batches_done
             network = stack.enter_context(optimize.opened_network(
                 opened, arguments.image_size, network_options, arguments, "classify"))
-        batches = classification.classify_batches(network, reading.read_images(
-            paths, arguments.image_size, arguments.preprocessing, arguments.batch_size,
-            shard=shard, skip=skip, channels=network.channels), names, arguments.top)
+            batches = classification.classify_batches(network, reading.read_images(
+                paths, arguments.image_size, arguments.preprocessing, arguments.batch_size,
+                shard=shard, skip=skip, channels=network.channels), names, arguments.top)
         batches = progress.saying(batches, "classify", arguments.prepared,
                                   when=progress.any_read)
         if results:

@@ -126,12 +126,12 @@ def _save(arguments):
                     if network_options else [])
             network = stack.enter_context(optimize.opened_network(
                 opened, arguments.image_size, network_options, arguments, "end-points", keys))
-        keys = keys or choose(arguments.end_points, network.end_points)
+            keys = keys or choose(arguments.end_points, network.end_points)
+            batches = progress.batches_with_progress(arguments, paths, network.channels)
         started = time.perf_counter()
         with atomic_write(arguments.save, "wb") as file:
             errors = features.write_features(file, network, {key: key for key in keys}, paths,
-                                             progress.batches_with_progress(
-                                                 arguments, paths, network.channels))
+                                             batches)
     reached = [error != features.INTERRUPTED for error in errors]
     progress.report_busy("end-points", sum(reached), time.perf_counter() - started, network.busy_s)
     status = progress.report_unreadable(

@@ -77,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
     from slim_resnet.images.labelled import assumed_offset
     from slim_resnet.inference import evaluation, fit
     from slim_resnet.inference.network import classes_of
-    results, shard, skip, network, better = None, (0, 1), 0, None, None
+    results, shard, skip, network, batches, better = None, (0, 1), 0, None, [], None
     with contextlib.ExitStack() as stack:
         with options.opened_checkpoint(arguments, "evaluate") as opened:
             num_classes = classes_of(opened)
@@ -97,7 +97,9 @@ def run(arguments: argparse.Namespace) -> int:
             if not (results and results.finished):
                 network = stack.enter_context(optimize.opened_network(
                     opened, arguments.image_size, network_options, arguments, "evaluate"))
-        batches = []
+                batches = evaluation.judge_batches(network, read_source(
+                    data, arguments.image_size, arguments.preprocessing, arguments.batch_size,
+                    shard, skip, network.channels))
         if network:
             lines = [f"{arguments.prepared}; class 0 has label {offset}"
                      f"{', assumed' * (arguments.labels_offset is None)}"]
@@ -105,9 +107,6 @@ def run(arguments: argparse.Namespace) -> int:
                 better = fit.better_fit(network, data, arguments.image_size,
                                         arguments.preprocessing, offset)
                 lines += [fit.described(better)] if better else []
-            batches = evaluation.judge_batches(network, read_source(
-                data, arguments.image_size, arguments.preprocessing, arguments.batch_size, shard,
-                skip, network.channels))
             batches = progress.saying(batches, "evaluate", *lines, when=progress.any_read)
         if results:
             whole, status = keeping.write("evaluate", results, batches, data.num_images,
@@ -184,14 +183,14 @@ def _compare(arguments):
     paths = finding.find_images(arguments.data)
     with options.opened_checkpoint(arguments, "evaluate") as opened:
         moving_averages = opened.use_moving_averages
-    result = accuracy.measure(
-        arguments.checkpoint, paths, use_moving_averages=moving_averages,
-        precision=arguments.precision or PRECISIONS[0],
-        image_size=arguments.image_size, preprocessing=arguments.preprocessing,
-        batch_size=arguments.batch_size or COMPARED_BATCH_SIZE,
-        progress=lambda batches: progress.saying(progress.with_progress(
-            batches, len(paths), size=lambda batch: len(batch.names)), "evaluate",
-            arguments.prepared))
+        result = accuracy.measure(
+            arguments.checkpoint, paths, use_moving_averages=moving_averages,
+            precision=arguments.precision or PRECISIONS[0],
+            image_size=arguments.image_size, preprocessing=arguments.preprocessing,
+            batch_size=arguments.batch_size or COMPARED_BATCH_SIZE,
+            progress=lambda batches: progress.saying(progress.with_progress(
+                batches, len(paths), size=lambda batch: len(batch.names)), "evaluate",
+                arguments.prepared))
     record = accuracy.as_record(result)
     if arguments.json:
         print(json.dumps(dict(record, **options.checkpoint_record(arguments), data=arguments.data,

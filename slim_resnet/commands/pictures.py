@@ -105,35 +105,42 @@ def run(arguments: argparse.Namespace) -> int:
         drawing.figure_class()
     from slim_resnet.checkpoint.recognition import recognise
     from slim_resnet.images import finding
+    from slim_resnet.images.decoding import check_channels
     from slim_resnet.images.labels import class_names
     from slim_resnet.inference.network import Network, classes_of
     from slim_resnet.pictures import diagram, inspection
     paths = finding.find_images(arguments.images) if arguments.images else []
-    with options.opened_checkpoint(arguments, "pictures") as opened:
-        found = recognise(opened)
-        kinds = _kinds(arguments, found, opened.path)
-        names = None
-        if arguments.labels or "evidence" in kinds:
-            labels = settings_of(arguments.checkpoint, arguments.image_size,
-                                 arguments.preprocessing, arguments.labels).labels
-            names = class_names(classes_of(opened), labels, arguments.labels_offset)
-        described = diagram.of_recognised(found) if "diagram" in kinds else None
-        network = Network(opened, arguments.image_size) if kinds != ["diagram"] else None
     causes, status = [], 0
-    with network or contextlib.nullcontext():
-        # Bad keys are to be known before anything is written.
-        keys = inspection.chosen_keys(network, arguments.end_points) if "maps" in kinds else []
+    with contextlib.ExitStack() as stack:
+        with options.opened_checkpoint(arguments, "pictures") as opened:
+            found = recognise(opened)
+            kinds = _kinds(arguments, found, opened.path)
+            names = None
+            if arguments.labels or "evidence" in kinds:
+                labels = settings_of(arguments.checkpoint, arguments.image_size,
+                                     arguments.preprocessing, arguments.labels).labels
+                names = class_names(classes_of(opened), labels, arguments.labels_offset)
+            described = diagram.of_recognised(found) if "diagram" in kinds else None
+            network = None
+            if kinds != ["diagram"]:
+                network = stack.enter_context(Network(opened, arguments.image_size))
+            # What is bad is to be known before anything is written.
+            if paths:
+                check_channels(network.channels)
+            keys = (inspection.chosen_keys(network, arguments.end_points) if "maps" in kinds
+                    else [])
         if "diagram" in kinds:
             _write_diagram(arguments, described)
         if "filters" in kinds:
             from slim_resnet.pictures import feature_maps
             _write(arguments, "filters", feature_maps.draw_filters(
                 network.variable(network.recognised.first_weights), theme=_theme(arguments)))
-        if keys or "evidence" in kinds:
+        image_by_image = bool(keys) or "evidence" in kinds
+        if image_by_image:
             status = _draw_images(arguments, network, paths, names if "evidence" in kinds else None,
                                   keys, causes)
         if "depth" in kinds and not status:
-            status = _draw_depth(arguments, network, paths, causes)
+            status = _draw_depth(arguments, network, paths, causes, said=image_by_image)
     return progress.report_unreadable("pictures", causes) or status
 
 
@@ -183,12 +190,12 @@ def _draw_images(arguments, network, paths, names, keys, causes):
     return 0
 
 
-def _draw_depth(arguments, network, paths, causes):
+def _draw_depth(arguments, network, paths, causes, said):
     from slim_resnet.end_points import activations, table
     from slim_resnet.pictures import depth_profile
     # The same files are read once more, so the same are unreadable.
     causes.clear()
-    batches = progress.readable_batches(arguments, paths, network.channels, causes)
+    batches = progress.readable_batches(arguments, paths, network.channels, causes, said)
     rows = activations.layer_statistics(network, batches)
     if rows:
         _write(arguments, "depth", depth_profile.draw(

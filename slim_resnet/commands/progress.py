@@ -73,18 +73,22 @@ def step_counter(noun: str) -> Callable[[int, int], None] | None:
 
 
 def batches_with_progress(arguments: argparse.Namespace, paths: Collection[str],
-                          channels: int) -> Iterator:
-    """Yields the `images.Batch`es of files as `options.add_preparation` says, counted."""
+                          channels: int, said: bool = False) -> Iterator:
+    """Yields the `images.Batch`es of files as `options.add_preparation` says, counted.
+
+    How they are prepared is said before the first, unless it was ``said`` before.
+    """
     from slim_resnet.images import reading
     batches = reading.read_images(paths, arguments.image_size, arguments.preprocessing,
                                   arguments.batch_size, channels=channels)
-    batches = saying(batches, arguments.command, arguments.prepared,
-                     when=lambda batch: len(batch.images) > 0)
+    if not said:
+        batches = saying(batches, arguments.command, arguments.prepared,
+                         when=lambda batch: len(batch.images) > 0)
     return with_progress(batches, len(paths), size=lambda batch: len(batch.names))
 
 
 def readable_batches(arguments: argparse.Namespace, paths: Collection[str], channels: int,
-                     unreadable: list) -> Iterator:
+                     unreadable: list, said: bool = False) -> Iterator:
     """Yields the readable images of files as arrays, with progress.
 
     Args:
@@ -92,8 +96,9 @@ def readable_batches(arguments: argparse.Namespace, paths: Collection[str], chan
       paths: Image files.
       channels: As many as the network takes.
       unreadable: A list that ``(name, cause)`` of each unreadable image is added to.
+      said: Whether the command has said before how images are prepared.
     """
-    for batch in batches_with_progress(arguments, paths, channels):
+    for batch in batches_with_progress(arguments, paths, channels, said):
         unreadable += [(name, cause) for name, cause in zip(batch.names, batch.causes) if cause]
         if len(batch.images):
             yield batch.images

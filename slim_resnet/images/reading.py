@@ -64,8 +64,8 @@ def read_images(paths: Paths, image_size: int,
       skip: See there.
       channels: See there.
 
-    Yields:
-      A `Batch` after the other, in the order of paths.
+    Returns:
+      As `read_source`'s, in the order of paths.
     """
     source = ImageFiles([os.fspath(path) for path in listed(paths)],
                         None if labels is None else list(labels))
@@ -79,7 +79,8 @@ def read_source(source: ImageFiles | Arrays | Records, image_size: int = IMAGE_S
     """Reads, decodes and prepares images in parallel, ahead of their use.
 
     It runs in a graph and a session of its own. An image that cannot be read neither
-    ends nor shifts the others.
+    ends nor shifts the others. What does not go together is refused by the call, before
+    anything is read.
 
     Args:
       source: The images; see `images.find_data`.
@@ -90,8 +91,8 @@ def read_source(source: ImageFiles | Arrays | Records, image_size: int = IMAGE_S
       skip: How many of those to leave out at the start.
       channels: Of the results: as many as the network takes.
 
-    Yields:
-      A `Batch` after the other, in the order of the source.
+    Returns:
+      A generator of a `Batch` after the other, in the order of the source.
 
     Raises:
       SlimResnetError: A TFRecord file is damaged, or is none; or there is no such
@@ -144,9 +145,15 @@ def read_source(source: ImageFiles | Arrays | Records, image_size: int = IMAGE_S
         again = tf.nest.map_structure(lambda spec: tf1.placeholder(spec.dtype, spec.shape),
                                       elements.element_spec)
         prepared_again = None if source.reads_batches else prepared(again)
+    return _batches(source, preprocessing.max_pixels, graph, (iterator.initializer, opened.feed),
+                    next_batch, (again, prepared_again))
+
+
+def _batches(source, max_pixels, graph, start, next_batch, second_attempt):
+    again, prepared_again = second_attempt
     # No `with` of the session's own: its graph would be the caller's default one meanwhile.
     with contextlib.closing(tf1.Session(graph=graph)) as session:
-        session.run(iterator.initializer, opened.feed)
+        session.run(*start)
         while True:
             try:
                 keys, images, labels, failures, good = session.run(next_batch)
@@ -154,7 +161,7 @@ def read_source(source: ImageFiles | Arrays | Records, image_size: int = IMAGE_S
                 return
             except tf.errors.OpError as error:
                 if isinstance(source, Records):
-                    raise source.damage(error, preprocessing.max_pixels) from error
+                    raise source.damage(error, max_pixels) from error
                 raise
             causes = [None] * len(keys)
             for k in np.flatnonzero(~good):

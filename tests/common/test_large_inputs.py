@@ -11,11 +11,12 @@ from slim_resnet import compat
 from slim_resnet.cli import main
 from slim_resnet.commands import progress
 from slim_resnet.common import environment
-from slim_resnet.inference import network
-from tests.helpers import checkpoints, pictures
+from slim_resnet.inference import fit, network
+from tests.helpers import checkpoints, command_line, pictures
 from tests.helpers.results import unfinish
 
 BATCH_SIZE = 2
+SAID = [command_line.strides("classify"), command_line.assumed_images("classify")]
 
 
 @pytest.fixture(autouse=True)
@@ -78,20 +79,22 @@ def test_a_stopped_run_goes_on(slim, folder, classified, tmp_path, capsys, monke
     words = ["classify", slim, folder, "--output", path, "--resume"]
     assert run(*words) == 130
     out, err = capsys.readouterr()
-    assert out == "" and err == ("slim-resnet classify: interrupted after 4 of 10 images; the same "
-                                 "command with --resume goes on\n")
+    assert out == "" and err.splitlines() == [
+        *SAID, "slim-resnet classify: interrupted after 4 of 10 images; the same command with "
+        "--resume goes on"]
     path.write_bytes(path.read_bytes()[:-30])
     assert run(*words) == 2
     # Four images again behind what was half written, and none for the unreadable one.
     assert batches == [2, 1, 2, 1, 2, 2, 2]
     assert path.read_bytes() == classified.read_bytes()
     out, err = capsys.readouterr()
-    assert out == "" and err.splitlines()[0].startswith("slim-resnet classify: 8 images in ")
-    assert err.splitlines()[1:] == ["slim-resnet classify: 1 of 10 images could not be read; their "
-                                    f"lines in {path} say why"]
+    *said, busy, unreadable = err.splitlines()
+    assert (out, said) == ("", SAID) and busy.startswith("slim-resnet classify: 8 images in ")
+    assert unreadable == ("slim-resnet classify: 1 of 10 images could not be read; their "
+                          f"lines in {path} say why")
     # Nothing is left to do, and no network is built to do it.
     assert run(*words) == 2 and len(batches) == 7
-    assert capsys.readouterr().err.count("\n") == 1
+    assert sorted(capsys.readouterr().err.splitlines()) == sorted([SAID[0], unreadable])
 
 
 def test_other_options_do_not_go_on(slim, folder, classified, tmp_path, capsys):
@@ -220,9 +223,14 @@ def test_a_stopped_evaluation_prints_no_figures(slim, folder, tmp_path, capsys, 
         raise KeyboardInterrupt
 
     monkeypatch.setattr(network.Network, "logits", interrupted)
-    assert run("evaluate", slim, folder, "--output", tmp_path / "f.jsonl") == 130
-    out, err = capsys.readouterr()
-    assert out == "" and "interrupted after 0 of 10 images" in err
+    words, strides = ["evaluate", slim, folder, "--output"], command_line.strides("evaluate")
+    # While other preparations are tried, and after that.
+    assert run(*words, tmp_path / "a.jsonl") == 130
+    assert capsys.readouterr() == ("", f"{strides}\nslim-resnet evaluate: interrupted\n")
+    monkeypatch.setattr(fit, "better_fit", lambda *args: None)
+    assert run(*words, tmp_path / "b.jsonl") == 130
+    assert capsys.readouterr() == ("", f"{strides}\nslim-resnet evaluate: interrupted after 0 of "
+                                   "10 images; the same command with --resume goes on\n")
 
 
 @pytest.mark.parametrize("kind", ["folder", "records"])

@@ -18,10 +18,12 @@ from slim_resnet.end_points import activations
 from slim_resnet.images import reading as images
 from slim_resnet.inference import features
 from slim_resnet.inference.network import Network
-from tests.helpers import checkpoints, networks, pictures
+from tests.helpers import checkpoints, command_line, networks, pictures
 
 tf1 = tf.compat.v1
 
+STRIDES = command_line.strides("end-points")
+ASSUMED = command_line.assumed_images("end-points")
 UNIT = "resnet_v2_50/block1/unit_1/bottleneck_v2"
 
 
@@ -29,8 +31,8 @@ UNIT = "resnet_v2_50/block1/unit_1/bottleneck_v2"
 def folder(tmp_path_factory):
     """Three pictures and, in the middle, one that is cut short."""
     folder = tmp_path_factory.mktemp("pictures")
-    for i, name in enumerate(("a.png", "c.png", "d.png")):
-        pictures.write_png(folder / name, i)
+    for i, name in enumerate("acd"):
+        pictures.write_png(folder / f"{name}.png", i)
     (folder / "b.png").write_bytes((folder / "a.png").read_bytes()[:90])
     return folder
 
@@ -62,7 +64,11 @@ def test_table_of_a_checkpoint(written, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["end", "point", "op", "shape", "parameters", "GMACs", "bytes",
                                 "stride", "field"]
-    assert len(lines) == 3 + len(rows)
+    moving = sum(v.size for name, v in written.values.items() if "/moving_" in name)
+    parameters = document["total"]["parameters"]
+    assert lines[-1] == (f"{parameters:,} parameters: {parameters - moving:,} trainable, "
+                         f"{moving:,} moving statistics")
+    assert len(lines) == 4 + len(rows)
     cells = {line.split()[0]: line.split() for line in lines}
     # 16 x 16 pixels, 7 x 7 x 3 to 64.
     assert cells["resnet_v2_50/conv1"] == [
@@ -75,7 +81,7 @@ def test_table_of_a_checkpoint(written, capsys):
 def test_no_value_of_a_checkpoint_is_read(written, capsys, monkeypatch):
     monkeypatch.setattr(tf1, "Session", None)
     assert run(written.path, "--depth", "block") == 0
-    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[2:]] == [
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[2:-1]] == [
         "resnet_v2_50/conv1", "resnet_v2_50/block1", "resnet_v2_50/block2", "global_pool",
         "resnet_v2_50/logits", "predictions", "total"]
 
@@ -93,7 +99,9 @@ def test_table_of_a_model(capsys):
         "| 0.7322 | 401,408 | 32 | 483 |",
         "| resnet_v2_50/logits | .../BiasAdd | ? x 1 x 1 x 1000 | 2,057,192 | 0.0020 | 4,000 "
         "| - | - |",
-        "| total |  |  | 17,040,360 | 0.7342 | 405,408 |  |  |"]
+        # Mean and variance of 8192 channels in the units' norms, and of 2048 in postnorm.
+        "| total |  |  | 17,040,360 | 0.7342 | 405,408 |  |  |", "",
+        "17,040,360 parameters: 17,019,880 trainable, 20,480 moving statistics"]
 
 
 def test_nothing_but_the_document_is_on_stdout(capsys, monkeypatch):
@@ -113,7 +121,7 @@ def test_statistics_of_images(written, folder, capsys):
     assert run(*options, "--json", "--end-points", "*conv*") == 2
     out, err = capsys.readouterr()
     document = json.loads(out)
-    readable = [str(folder / name) for name in ("a.png", "c.png", "d.png")]
+    readable = [str(folder / f"{name}.png") for name in "acd"]
     with Network(written.path, 32) as network:
         keys = fnmatch.filter(network.end_points, "*conv*")
         rows = activations.layer_statistics(network, [pictures.prepared(readable)], keys)
@@ -128,10 +136,11 @@ def test_statistics_of_images(written, folder, capsys):
     lines = err.splitlines()
     assert lines[-1].startswith(f"slim-resnet end-points: {folder}/b.png: cannot be read: ")
     # What the library doubts, the command says.
-    assert document["doubts"] == [line.split("warning: ")[1] for line in lines[:-1]]
-    assert [line.split(": ", 2)[2].split(" (")[0] for line in lines[:-1]] == [
+    assert lines[:2] == [ASSUMED, STRIDES]
+    assert document["doubts"] == [line.split("warning: ")[1] for line in lines[2:-1]]
+    assert [line.split(": ", 2)[2].split(" (")[0] for line in lines[2:-1]] == [
         doubt.split(" (")[0] for doubt in activations.doubts(rows)]
-    assert len(lines) > 1
+    assert len(lines) > 3
     assert run(*options) == 2
     cells = {line.split()[0]: line.split()[1:] for line in capsys.readouterr().out.splitlines()}
     assert len(cells[f"{UNIT}/conv1"]) == 11  # dead channels are written "0 / 1"
@@ -174,7 +183,8 @@ def test_saved_pool_of_a_network_without_logits(folder, tmp_path, capsys):
     shutil.copy(folder / "a.png", path)
     assert run(headless.path, "--images", os.fsdecode(path), "--image-size", 32,
                "--save", tmp_path / "f.npz", "--end-points", "global_pool") == 0
-    assert capsys.readouterr().err.startswith("slim-resnet end-points: 1 images in ")
+    *before, busy = capsys.readouterr().err.splitlines()
+    assert before == [STRIDES, ASSUMED] and busy.startswith("slim-resnet end-points: 1 images in ")
     expected = pictures.run_with_saver(headless, build, pictures.prepared([str(folder / "a.png")]),
                                        lambda net, end_points: net)
     with np.load(tmp_path / "f.npz") as file:
@@ -318,18 +328,19 @@ def test_bad_networks_are_one_line(tmp_path, capsys, words, message):
 def test_images_that_are_none_are_one_line_each(written, folder, capsys):
     assert run(written.path, "--images", folder / "b.png", "--image-size", 32) == 2
     out, err = capsys.readouterr()
-    assert out == "" and "b.png: cannot be read" in err and err.count("\n") == 1
+    strides, unreadable = err.splitlines()
+    assert (out, strides) == ("", STRIDES) and "b.png: cannot be read" in unreadable
 
 
 def test_interrupt_keeps_what_there_is(written, folder, capsys, monkeypatch):
     original = images.read_images
 
-    def interrupted(*arguments):
-        yield next(original(*arguments))
+    def interrupted(*arguments, **options):
+        yield next(original(*arguments, **options))
         raise KeyboardInterrupt
 
     monkeypatch.setattr(images, "read_images", interrupted)
-    assert run(written.path, "--images", folder / "a.png", folder / "c.png", folder / "d.png",
+    assert run(written.path, "--images", *(folder / f"{name}.png" for name in "acd"),
                "--image-size", 32, "--batch-size", 1, "--json") == 130
     out, err = capsys.readouterr()
     assert {row["images"] for row in json.loads(out)["end_points"]} == {1}

@@ -99,8 +99,13 @@ def test_commands_take_the_network_s_channels(net, images, capsys):
     pictures = str(folder / "images")
     if channels == 6:
         (folder / "a.png").write_bytes(encoded(RGB))
-        for words in (["classify", path, str(folder / "a.png"), "--image-size", "32"],):
-            assert main(words) == 2
+        image, size = str(folder / "a.png"), ["--image-size", "32"]
+        capsys.readouterr()
+        for words in (["classify", path, image], ["end-points", path, "--images", image],
+                      ["end-points", path, "--images", image, "--save", str(folder / "f.npz"),
+                       "--end-points", "*/logits"], ["pictures", path, image, "--output",
+                                                     str(folder / "out")]):
+            assert main([*words, *size]) == 2
             out, err = capsys.readouterr()
             assert out == "" and err.count("\n") == 1 and "images of 6 channels" in err
         return

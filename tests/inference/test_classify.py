@@ -14,11 +14,10 @@ from slim_resnet.errors import SlimResnetError
 from slim_resnet.images import reading
 from slim_resnet.images.labels import read_labels
 from slim_resnet.inference import classification, network
-from tests.helpers import checkpoints, pictures
+from tests.helpers import checkpoints, command_line, pictures
 
-# Said of every network of residual units whose strides nobody has said.
-STRIDES = ("slim-resnet classify: strides: slim's, for no checkpoint records them: 2 in the last "
-           "unit of block1")
+STRIDES = command_line.strides("classify")
+ASSUMED = command_line.assumed_images("classify")
 
 
 @pytest.fixture(scope="module")
@@ -61,10 +60,6 @@ def headless(tmp_path_factory):
 def predictions(written, paths):
     return pictures.run_with_saver(written, checkpoints.slim_builder(), pictures.prepared(paths),
                                    lambda net, end_points: end_points["predictions"])[:, 0, 0]
-
-
-ASSUMED = ("slim-resnet classify: images: 32 pixels; inception (central, values from -1 to 1), "
-           "assumed")
 
 
 def run(*words):

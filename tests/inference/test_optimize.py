@@ -13,7 +13,7 @@ from slim_resnet.cli import main
 from slim_resnet.commands import optimize
 from slim_resnet.common import environment
 from slim_resnet.inference import accuracy
-from tests.helpers import checkpoints, hardware, pictures
+from tests.helpers import checkpoints, command_line, hardware, pictures
 
 tf1 = tf.compat.v1
 
@@ -53,7 +53,9 @@ def softmax(logits):
 def test_classify(made, paths, expected, capsys):
     assert main(["classify", made.path, *paths, *SIZE, "--optimize", "--json", "--top", "10"]) == 0
     out, err = capsys.readouterr()
-    assert err == "slim-resnet classify: optimised, float32, oneDNN off\n"
+    assert err.splitlines() == ["slim-resnet classify: optimised, float32, oneDNN off",
+                                command_line.strides("classify"),
+                                command_line.assumed_images("classify")]
     assert (json.loads(out)["optimized"], json.loads(out)["precision"]) == (True, "float32")
     for image, logits in zip(json.loads(out)["images"], expected[0][:, 0, 0]):
         probabilities = softmax(logits)

@@ -11,7 +11,7 @@ from slim_resnet.errors import SlimResnetError
 from slim_resnet.pictures import diagram
 from slim_resnet.pictures.units import unit_groups
 from slim_resnet.resnet_utils import Block
-from tests.helpers import checkpoints
+from tests.helpers import checkpoints, command_line
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -125,7 +125,7 @@ def test_command_draws_models_and_checkpoints(tmp_path, capsys, monkeypatch):
                  "--image-size", "32", "--theme", "dark"]) == 0
     text = words(ElementTree.parse(output))
     assert "logits 1×1, 10" in text and "32×32×3" in text and "4×4×8" in text
-    assert capsys.readouterr() == (f"{output}\n" * 2, "")
+    assert capsys.readouterr() == (f"{output}\n" * 2, command_line.strides("pictures") + "\n")
 
 
 def test_no_value_of_a_checkpoint_is_read(tmp_path, monkeypatch):

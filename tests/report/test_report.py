@@ -13,8 +13,10 @@ from slim_resnet.end_points import table as end_points
 from slim_resnet.inference import classification, network
 from slim_resnet.pictures import feature_maps
 from slim_resnet.report import making as report
-from tests.helpers import checkpoints, pictures
+from tests.helpers import checkpoints, command_line, pictures
 from tests.helpers.reports import CLASS, record, write_report
+
+SAID = [command_line.strides("report"), command_line.assumed_images("report")]
 
 VOID = {"meta", "link", "img", "br", "hr", "input", "source", "wbr"}
 
@@ -61,7 +63,8 @@ def page(made):
 
 def test_unreadable_images_are_on_the_page_and_in_the_status(made, page):
     assert made.status == 2 and made.out == ""
-    assert made.err.count("\n") == 1 and "broken.png: cannot be read: " in made.err
+    *before, unreadable = made.err.splitlines()
+    assert before == SAID and "broken.png: cannot be read: " in unreadable
     article = page.all("article")[2]
     assert "broken.png" in article[2] and "Cannot be read: " in article[2]
 
@@ -141,7 +144,8 @@ def test_evidence_is_told_in_numbers(page):
 
 def test_timings_are_those_of_the_record(page):
     table = page.all("table")[-1]
-    assert "blog_resnet_v2_1524" in table[2] and "seconds a batch" in table[2]
+    # In float32, batches of 4 images of 224 pixels.
+    assert "blog_resnet_v2_152float324224" in table[2] and "seconds a batch" in table[2]
     assert "Abacus, 2 cores" in page.all("section")[-1][2]
 
 
@@ -150,8 +154,8 @@ def test_images_beyond_the_most_are_counted(made, tmp_path, capsys):
     assert main(["report", made.checkpoint, *made.images[:2], made.images[0], "--output",
                  str(output), "--image-size", "32", "--max-images", "1", "--end-points",
                  "*/unit_1/bottleneck_v2"]) == 0
-    assert capsys.readouterr().err == ("slim-resnet report: 2 of 3 images were left out; "
-                                       "--max-images takes more\n")
+    assert capsys.readouterr().err.splitlines() == [
+        *SAID, "slim-resnet report: 2 of 3 images were left out; --max-images takes more"]
     page = Parsed(output.read_text("utf-8"))
     assert len(page.all("article")) == 1
     assert "2 more images were left out." in page.all("main")[0][2]
@@ -178,7 +182,8 @@ def test_interrupt_keeps_what_there_is(made, tmp_path, capsys, monkeypatch):
     output = tmp_path / "r.html"
     assert main(["report", made.checkpoint, *made.images[:2], "--output", str(output),
                  "--image-size", "32"]) == 130
-    assert capsys.readouterr().err == "slim-resnet report: interrupted after 1 of 2 images\n"
+    assert capsys.readouterr().err.splitlines() == [
+        *SAID, "slim-resnet report: interrupted after 1 of 2 images"]
     page = Parsed(output.read_text("utf-8"))
     assert len(page.all("article")) == 1 and "1 more image was left out." in page.all("main")[0][2]
 
