@@ -1,7 +1,8 @@
 """Every example of README, docs and help, run: commands and Python alike, a page at a time.
 
 The files that they name are made here: a checkpoint of slim's with few channels stands for
-``resnet_v2_50``, noise for photographs. What takes long is run with fewer steps.
+``resnet_v2_50``, noise for photographs, a few lines for scripts. What takes long is run with
+fewer steps. TensorFlow 1 is for a whole process, so scripts of it get one each.
 """
 
 import glob
@@ -12,6 +13,8 @@ import pathlib
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 import tarfile
 
 import pytest
@@ -33,17 +36,21 @@ SMALLER = {
 SCRIPT = """
 import tensorflow as tf
 slim = tf.contrib.slim
-with tf.Session() as sess:
+tf.app.flags.DEFINE_float("learning_rate", 0.5, "rate of the optimizer")
+def main(_):
     net = slim.conv2d(tf.ones([1, 4, 4, 1]), 2, 3)
-    sess.run(tf.global_variables_initializer())
-    print(sess.run(net).shape)
+    rate = tf.constant(tf.app.flags.FLAGS.learning_rate)
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        print(*sess.run(net).shape, sess.run(rate))
+tf.app.run(main)
 """
 
 
 def commands_of(text):
-    """Returns the words of each command of indented blocks, continued lines joined."""
+    """Returns the words of each command of indented and fenced blocks, continued lines joined."""
     lines = re.sub(r"\\\n\s*", "", text).splitlines()
-    return [shlex.split(line.strip()) for line in lines if line.startswith("    slim-resnet ")]
+    return [shlex.split(line) for line in lines if re.match("(    )?slim-resnet ", line)]
 
 
 def expanded(word):
@@ -78,7 +85,9 @@ def files(tmp_path_factory):
             [pictures.record((folder / "photos" / f"{number}.png").read_bytes(), number + 1)
              for number in range(3)])
     (folder / "run.json").write_text(json.dumps(timing_records.record()))
-    (folder / "blog.py").write_text(SCRIPT)
+    (folder / "project").mkdir()
+    for name in ("blog.py", "train.py", "project/train.py"):
+        (folder / name).write_text(SCRIPT)
     return folder
 
 
@@ -90,7 +99,21 @@ def folder(files, tmp_path, monkeypatch):
     return copy
 
 
+def in_own_process(*words):
+    """Runs Python with words behind it, which must succeed; returns what it prints."""
+    done = subprocess.run([sys.executable, *words], capture_output=True, text=True,
+                          env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert done.returncode == 0, f"{shlex.join(words)}: {done.stderr}"
+    return done.stdout
+
+
 def run(words, capsys):
+    if words[1] == "run":
+        printed = in_own_process("-m", "slim_resnet", *words[1:])
+        if not words[2].startswith(("--check", "--port")):
+            rate = 0.1 if "--learning_rate=0.1" in words else 0.5
+            assert printed == f"1 4 4 2 {rate}\n", shlex.join(words)
+        return
     smaller = SMALLER.get(words[1], [])
     status = cli.main([name for word in words[1:] for name in expanded(word)] + smaller)
     assert status == 0, f"{shlex.join(words)}: {capsys.readouterr().err}"
@@ -114,6 +137,10 @@ def test_examples_of_help(command, folder, capsys):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_python_of_a_page(page, folder):
+    blocks = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+    if any("slim_resnet.tf1" in block for block in blocks):
+        in_own_process("-c", "\n".join(blocks))
+        return
     names = {}
-    for block in re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL):
+    for block in blocks:
         exec(compile(block, str(page), "exec"), names)
