@@ -106,6 +106,7 @@ def test_other_inputs_stay_the_same(prepared, kind):
         assert len(tf1.global_variables()) == 272
 
 
+@pytest.mark.slow
 def test_images_reach_the_network_alike_fed_and_constant(prepared):
     images = np.random.default_rng(0).random((2, 32, 32, 3), np.float32)
     fed, _ = two_runs(prepared(images, input="feed"))
@@ -135,6 +136,7 @@ def test_forward_backward_is_the_gradient_for_all_variables(prepared):
                                rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_forward_backward_leaves_out_what_the_logits_do_not_see():
     one = benchmark.prepare("inception_v3", benchmark.BenchmarkOptions(
         batch_size=1, image_size=107, num_classes=2, mode="forward-backward", fetch="none"))
@@ -197,6 +199,7 @@ def write_images(folder, count):
         (folder / f"{i}.{'jpg' if i % 2 else 'png'}").write_bytes(contents)
 
 
+@pytest.mark.slow
 def test_images_are_fed_repeated_or_cut(tmp_path, capsys):
     write_images(tmp_path, 3)
     record = record_of(tmp_path, "--images", str(tmp_path))
@@ -240,6 +243,7 @@ def test_compare_times_in_turn_and_prints_the_claim(tmp_path, monkeypatch, capsy
     assert "min / median / max of 2 runs" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_steps_are_counted_on_a_terminal_only(monkeypatch, capsys):
     run_cli(*SMALL)
     assert "step 1 of 4" not in capsys.readouterr().err
@@ -249,6 +253,7 @@ def test_steps_are_counted_on_a_terminal_only(monkeypatch, capsys):
     assert err.endswith("".join(f"step {i} of 4\r" for i in (1, 2, 3, 4)))
 
 
+@pytest.mark.slow
 def test_several_models_one_after_the_other(tmp_path, capsys):
     run_cli("--model", "resnet_v2_50", "inception_v3", "--image-size", "107", "--batch-size", "1",
             "--num-batches", "1", "--burn-in", "0")
@@ -284,6 +289,7 @@ def test_tensorflows_errors_become_one_line(monkeypatch, capsys):
     assert "could not run the network" in errors[-1] and "broken on purpose" in errors[-1]
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_what_there_is(tmp_path):
     path = tmp_path / "r.json"
     arguments = [*SMALL, "--json", str(path)]
@@ -300,6 +306,7 @@ def test_ctrl_c_keeps_what_there_is(tmp_path):
     assert "Traceback" not in err
 
 
+@pytest.mark.slow
 def test_stderr_has_our_lines_only_unless_verbose():
     def stderr_of(*more):
         environ = {key: value for key, value in os.environ.items() if key != "TF_CPP_MIN_LOG_LEVEL"}

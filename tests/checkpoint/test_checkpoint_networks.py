@@ -35,6 +35,7 @@ def assert_close(actual, expected):
                                    atol=1e-5 * np.abs(value).max(), rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("depth,num_classes", CASES)
 def test_every_end_point(tmp_path, depth, num_classes):
     build = checkpoints.slim_builder(resnet_v2.DEPTHS[depth], num_classes, f"resnet_v2_{depth}")

@@ -96,6 +96,7 @@ def run(capsys, *words):
     return out, err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, asked, expected", CASES)
 def test_commands_take_them_and_say_so(made, tmp_path, capsys, name, asked, expected):
     path, written, photo = made[name], made[expected], made["photo"]

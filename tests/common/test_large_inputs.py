@@ -233,6 +233,7 @@ def test_a_stopped_evaluation_prints_no_figures(slim, folder, tmp_path, capsys, 
                                    "10 images; the same command with --resume goes on\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["folder", "records"])
 def test_evaluation_is_the_same_however_it_was_made(kind, slim, folder, records, spec, tmp_path,
                                                     capsys):

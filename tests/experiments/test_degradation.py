@@ -49,6 +49,7 @@ def test_networks_have_as_many_layers_and_channels_as_said(kind, shortcuts, grap
     assert logits.shape.as_list() == [2, 3]
 
 
+@pytest.mark.slow
 def test_runs_are_those_of_their_seeds_however_many_are_trained_at_a_time():
     data = tiny_data()
     planned = records.planned(OPTIONS)

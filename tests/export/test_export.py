@@ -72,6 +72,7 @@ def by_saver(written, build, batch, keys):
         "net": net, **{key: end_points[key] for key in keys}})
 
 
+@pytest.mark.slow
 def test_saved_model_in_plain_tf2(slim, readable, tmp_path, capsys):
     labels = tmp_path / "labels.txt"
     labels.write_text("".join(f"name {k}\n" for k in range(10)))
@@ -101,6 +102,7 @@ def test_saved_model_in_plain_tf2(slim, readable, tmp_path, capsys):
                 "slim", "resnet_v2_50", 10, None, 40, "inception")
 
 
+@pytest.mark.slow
 def test_saved_model_of_the_blog_s_network(readable, tmp_path):
     written = checkpoints.write(tmp_path / "blog.ckpt", checkpoints.blog_builder())
     record = export.export_saved_model(written.path, tmp_path / "served", image_size=32,

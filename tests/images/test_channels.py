@@ -86,6 +86,7 @@ def images(net, tmp_path):
     return tmp_path, arrays
 
 
+@pytest.mark.slow
 def test_commands_take_the_network_s_channels(net, images, capsys):
     channels, path = net
     folder, arrays = images
@@ -140,6 +141,7 @@ def test_export_decodes_the_network_s_channels(net, images, capsys):
     np.testing.assert_allclose(served, expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_pictures_and_report(net, images, capsys):
     channels, path = net
     folder, _ = images

@@ -87,6 +87,7 @@ def test_one_image(written, expected):
         np.testing.assert_allclose(values, expected[1:2], rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_files_and_pixels_of_all_sizes_in_one_list(written, files, expected):
     small = pictures.picture(9, 20, 24)
     names, values = probabilities(written, [files[0], PIXELS[1], small, files[2]])
@@ -95,6 +96,7 @@ def test_files_and_pixels_of_all_sizes_in_one_list(written, files, expected):
     np.testing.assert_allclose(values[2:3], probabilities(written, small)[1], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_grey_and_alpha_are_what_files_of_them_are(tmp_path):
     grey = PIXELS[0][..., 0]
     alpha = np.dstack([PIXELS[0], np.arange(grey.size, dtype=np.uint8).reshape(grey.shape)])
@@ -136,6 +138,7 @@ def test_one_path_where_a_list_is_meant(folder, files, tmp_path):
         find_images([PIXELS[0]])
 
 
+@pytest.mark.slow
 def test_evaluate_takes_one_path(written, tmp_path):
     for label in range(10):
         pictures.write_png(tmp_path / str(label) / "x.png", label)

@@ -74,6 +74,7 @@ def test_names_that_are_not_utf_8(tmp_path):
     assert batch.causes[0] is None and "No such file" in batch.causes[1]
 
 
+@pytest.mark.slow
 def test_shards_are_whole_batches_and_complete(tmp_path):
     paths = [write(tmp_path / f"{i}.png", tf.io.encode_png(np.full((2, 2, 3), i, np.uint8)))
              for i in range(11)]
@@ -125,6 +126,7 @@ def test_load_images(tmp_path):
         reading.load_images([], 20)
 
 
+@pytest.mark.slow
 def test_load_images_with_eager_execution_off(tmp_path):
     path = write(tmp_path / "a.png", tf.io.encode_png(random_image(9)))
     script = ("import sys, tensorflow.compat.v1 as tf; tf.disable_v2_behavior()\n"

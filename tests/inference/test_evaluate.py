@@ -69,6 +69,7 @@ def check_document(document, labelled, unreadable):
     assert len(document["unreadable"]) == unreadable and document["interrupted"] is False
 
 
+@pytest.mark.slow
 def test_class_folders(slim, labelled, class_folders, capsys):
     assert run(slim.path, class_folders, "--json", "--batch-size", 5) == 2
     out, err = capsys.readouterr()
@@ -84,6 +85,7 @@ def test_class_folders(slim, labelled, class_folders, capsys):
                                "cannot be read: Unknown image file format")
 
 
+@pytest.mark.slow
 def test_shards_of_records(slim, labelled, tmp_path, capsys):
     contents = records_of(labelled)
     pictures.write_records(tmp_path / "validation-00000-of-00002", contents[:7])
@@ -94,6 +96,7 @@ def test_shards_of_records(slim, labelled, tmp_path, capsys):
     check_document(json.loads(capsys.readouterr().out), labelled, unreadable=0)
 
 
+@pytest.mark.slow
 def test_table(slim, labelled, tmp_path, capsys):
     path = pictures.write_records(tmp_path / "a.tfrecord", records_of(labelled))
     assert run(slim.path, path) == 0
@@ -108,12 +111,14 @@ def test_table(slim, labelled, tmp_path, capsys):
     assert sum(int(line.split()[0]) for line in lines[5:]) == 5
 
 
+@pytest.mark.slow
 def test_python_gives_the_same(slim, labelled, class_folders):
     result = evaluation.evaluate(slim.path, [class_folders], image_size=32)
     assert (result.num_images, len(result.unreadable)) == (12, 10)
     assert (result.top_1, result.top_5) == pytest.approx((7 / 12, 10 / 12))
 
 
+@pytest.mark.slow
 def test_unreadable_records_are_counted_and_named(slim, labelled, tmp_path, capsys):
     contents = records_of(labelled)
     contents[2:2] = [pictures.record(b"no image", 1), pictures.record(None, 1),
@@ -151,6 +156,7 @@ def test_damaged_records_are_one_line(slim, labelled, tmp_path, capsys, how, num
     assert f"{path}: is damaged or no TFRecord file, at record {number}: " in err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("label", [-1, 10])
 def test_label_out_of_range_is_one_line(slim, labelled, tmp_path, capsys, label):
     contents = records_of(labelled)[:2] + [

@@ -111,6 +111,7 @@ def one_off(tmp_path_factory):
     return written.path, records, sum(label < 9 for label in classes)
 
 
+@pytest.mark.slow
 def test_evaluate_says_it_and_changes_nothing(one_off, capsys):
     checkpoint, records, count = one_off
     words = ["evaluate", checkpoint, records, "--image-size", "32", "--json"]
@@ -135,6 +136,7 @@ def test_evaluate_says_it_and_changes_nothing(one_off, capsys):
     assert evaluation.evaluate(checkpoint, [records], image_size=32, labels_offset=1).top_1 == 1
 
 
+@pytest.mark.slow
 def test_labels_beyond_the_classes_name_the_option(one_off, tmp_path, capsys):
     records = pictures.write_records(tmp_path / "a.tfrecord", [
         pictures.record(bright(k), k + 1) for k in range(10)])

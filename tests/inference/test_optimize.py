@@ -93,6 +93,7 @@ def test_features_of_no_layer(made, paths, folder, capsys):
     assert not os.path.exists(output)
 
 
+@pytest.mark.slow
 def test_evaluate(made, paths, expected, folder, capsys):
     labels = expected[0][:, 0, 0].argmax(axis=1)
     data = folder / "data"

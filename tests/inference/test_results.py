@@ -53,6 +53,7 @@ def both(path):
     return path.read_bytes(), path.with_name(f"{path.name}.run.json").read_bytes()
 
 
+@pytest.mark.slow
 def test_a_stop_at_any_byte_does_no_harm(tmp_path, whole):
     path = tmp_path / "f.jsonl"
     run(path)

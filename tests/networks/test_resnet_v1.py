@@ -61,6 +61,7 @@ def test_tf_slims_own_tests_pass_on_ours(tmp_path):
     assert "Ran 17 tests" in result.stderr and "OK (skipped=2)" in result.stderr, result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(32, 32), (37, 44)])
 @pytest.mark.parametrize("kwargs", [
     {"num_classes": 5, "is_training": False},

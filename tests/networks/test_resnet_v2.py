@@ -31,6 +31,7 @@ def build_depth(module, depth, **kwargs):
 
 # Equal GraphDefs are equal numbers on any weights, images and sizes. The counts are those
 # of the released checkpoints: model variables, and their values at 1001 classes.
+@pytest.mark.slow
 @pytest.mark.parametrize("depth, variables, values, kwargs", [
     (50, 272, 25_615_849, {"is_training": False}),
     (101, 544, 44_677_609, {"is_training": False, "global_pool": False, "output_stride": 8}),

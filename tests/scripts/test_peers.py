@@ -48,6 +48,7 @@ def test_onnx_engines_give_tf_slim_s_logits(written, tmp_path, engine):
     check_logits(written, engines.LOADERS[engine](files, "float32", 2))
 
 
+@pytest.mark.slow
 def test_a_random_network_is_restored_by_tf_slim(tmp_path):
     files = engines.make_files(str(tmp_path), "resnet_v2_50", 32, 11, False)
     assert (files["depth"], files["num_classes"]) == (50, 11)

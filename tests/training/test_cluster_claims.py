@@ -70,6 +70,7 @@ def test_of_two_at_once_one_wins(jobs, monkeypatch):
         claim.release()
 
 
+@pytest.mark.slow
 def test_a_second_chief_on_a_parameter_server_is_refused_and_the_first_goes_on(
         data, tmp_path):  # noqa: F811
     jobs = clusters.free_jobs(1)

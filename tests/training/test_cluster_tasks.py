@@ -67,6 +67,7 @@ def start(jobs, data, folder, options, **kwargs):
              **kwargs) for task in range(1, len(jobs["worker"]))]
 
 
+@pytest.mark.slow
 def test_asynchronous_workers_share_the_steps(data, tmp_path, monkeypatch):
     hooks = []
 

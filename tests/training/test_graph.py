@@ -148,6 +148,7 @@ def test_models_take_the_zero_debias_of_their_code():
         blog_s, dataclasses.replace(blog_s, zero_debias=False))] == [False, True, True, False]
 
 
+@pytest.mark.slow
 def test_blog_s_network_is_built_as_published():
     """Its step is that of blog.resnet_v2 in the blog's own arg scope."""
     options = dataclasses.replace(OPTIONS, model="blog_resnet_v2", batch_norm_decay=0.997)
@@ -167,6 +168,7 @@ def test_blog_s_network_is_built_as_published():
             np.testing.assert_allclose(after[name], value, rtol=1e-5, atol=1e-6, err_msg=name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer, change", [
     # First steps by the papers' formulas: m = g; m_hat / sqrt(v_hat) = sign(g).
     ("momentum", lambda gradient: gradient), ("adam", np.sign)])

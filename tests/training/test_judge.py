@@ -77,6 +77,7 @@ def assert_same(output, straight):
         assert (output / name).read_text() == (straight / name).read_text()
 
 
+@pytest.mark.slow
 def test_whatever_is_killed_ends_as_a_run_that_nothing_stopped(data, judged, tmp_path,
                                                                monkeypatch):
     messages = []

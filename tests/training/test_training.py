@@ -91,6 +91,7 @@ def test_losses_go_down_and_differ(straight):
     assert len(set(losses)) == STEPS and min(losses[4:]) < losses[0]
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_goes_on_to_the_same_losses(data, straight, tmp_path):
     messages = []
     for runs in (1, 4):
@@ -102,6 +103,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_losses(data, straight, tmp_p
     assert_same_run(tmp_path / "run", straight)
 
 
+@pytest.mark.slow
 def test_ctrl_c_saves_and_damaged_checkpoints_are_passed_over(data, straight, tmp_path):
     class Press(tf1.train.SessionRunHook):
         runs = 0
@@ -128,6 +130,7 @@ def test_ctrl_c_saves_and_damaged_checkpoints_are_passed_over(data, straight, tm
     assert_same_run(tmp_path / "run", straight)
 
 
+@pytest.mark.slow
 def test_kill_leaves_a_run_that_goes_on(data, straight, tmp_path):
     """SIGKILL of a real process, as soon as it has saved something."""
     words = ["train", data, "--output", tmp_path / "run", "--model", "resnet_v2", "--blocks",
@@ -178,6 +181,7 @@ def test_a_loss_that_is_no_number_stops_the_run(data, tmp_path, capsys):
     assert all(np.isfinite(value).all() for value in weights(tmp_path / "run").values())
 
 
+@pytest.mark.slow
 def test_an_unreadable_image_is_named_and_the_run_saved(data, straight, tmp_path):
     broken = tmp_path / "data"
     for path in data.rglob("*.png"):

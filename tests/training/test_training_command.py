@@ -78,6 +78,7 @@ def test_it_learns(run, data, capsys):
     assert float(table[0][2]) == pytest.approx(100 * result.top_1, abs=0.01) and result.top_1 > 0.9
 
 
+@pytest.mark.slow
 def test_other_commands_take_it_as_it_was_trained(run, folder, capsys):
     with open_checkpoint(run) as checkpoint:
         found = recognise(checkpoint)
