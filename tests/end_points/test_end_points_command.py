@@ -13,7 +13,6 @@ import tf_slim as slim
 
 from slim_resnet import blog, models
 from slim_resnet.cli import main
-from slim_resnet.common.tables import format_markdown
 from slim_resnet.end_points import activations
 from slim_resnet.images import reading as images
 from slim_resnet.inference import features
@@ -345,8 +344,3 @@ def test_interrupt_keeps_what_there_is(written, folder, capsys, monkeypatch):
     out, err = capsys.readouterr()
     assert {row["images"] for row in json.loads(out)["end_points"]} == {1}
     assert err.splitlines()[-1] == "slim-resnet end-points: interrupted after 1 of 3 images"
-
-
-def test_markdown_table():
-    assert format_markdown(("a", "b"), [["x|y", 1], [None, "2,000"]]) == [
-        "| a | b |", "| --- | ---: |", "| x|y | 1 |", "|  | 2,000 |"]
