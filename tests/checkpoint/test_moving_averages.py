@@ -73,7 +73,7 @@ def test_networks_in_python(made, name, asked, expected):
     # An open checkpoint goes on with what it was opened with.
     with open_checkpoint(path, asked) as opened, Network(opened, 32) as network:
         np.testing.assert_allclose(network.logits(images), logits, rtol=1e-4, atol=1e-5)
-        name = next(iter(recognise(opened).variables))
+        name = next(iter(recognise(opened).names))
         np.testing.assert_array_equal(
             opened.network_tensor(name), made[expected].values[name])
         with Network(opened, 32, use_moving_averages=False) as plain:
