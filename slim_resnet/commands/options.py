@@ -142,9 +142,9 @@ def refuse_moving_averages(arguments: argparse.Namespace, why: str) -> None:
 
 @contextlib.contextmanager
 def opened_checkpoint(arguments: argparse.Namespace, command: str) -> Iterator[Any]:
-    """Opens ``arguments.checkpoint`` and says which of its weights are taken, if there is a choice.
+    """Opens ``arguments.checkpoint``; says which weights are taken, and what is assumed of it.
 
-    At the end of a ``with`` block without errors it says what is assumed of the network.
+    It says so at the end of a ``with`` block without errors: weights if there is a choice.
 
     Args:
       arguments: With those of `add_checkpoint` and `add_moving_averages`.
@@ -155,6 +155,8 @@ def opened_checkpoint(arguments: argparse.Namespace, command: str) -> Iterator[A
     """
     from slim_resnet.checkpoint.reader import AVERAGE, open_checkpoint
     with open_checkpoint(arguments.checkpoint, arguments.use_moving_averages) as opened:
+        yield opened
+        # Not before an error, which is one line.
         if opened.use_moving_averages:
             say(command, "averaged weights" + (
                 "" if arguments.use_moving_averages else
@@ -163,8 +165,6 @@ def opened_checkpoint(arguments: argparse.Namespace, command: str) -> Iterator[A
         elif arguments.use_moving_averages is None and any(
                 name.endswith(AVERAGE) for name in opened.shapes):
             say(command, "the checkpoint holds averaged weights too; --moving-averages takes them")
-        yield opened
-        # Not before an error, which is one line.
         say_assumed(arguments, command, opened)
 
 

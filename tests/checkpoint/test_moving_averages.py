@@ -73,7 +73,7 @@ def test_networks_in_python(made, name, asked, expected):
     # An open checkpoint goes on with what it was opened with.
     with open_checkpoint(path, asked) as opened, Network(opened, 32) as network:
         np.testing.assert_allclose(network.logits(images), logits, rtol=1e-4, atol=1e-5)
-        name = next(iter(recognise(opened).names.values()))
+        name = next(iter(recognise(opened).names))
         np.testing.assert_array_equal(
             opened.network_tensor(name), made[expected].values[name])
         with Network(opened, 32, use_moving_averages=False) as plain:
@@ -187,11 +187,15 @@ def test_evaluate_and_pictures(made, tmp_path, capsys):
     (["end-points", "resnet_v2_50", "--no-moving-averages"], "--no-moving-averages needs"),
     (["pictures", "resnet_v2_50", "--output", "p", "--moving-averages"], "needs a checkpoint"),
     (["export", "{both}", "{folder}/v2.ckpt", "--format", "v2", "--no-moving-averages"],
-     "--moving-averages has no effect on --format v2")])
-def test_where_there_is_no_choice(made, capsys, words, message):
+     "--moving-averages has no effect on --format v2"),
+    (["classify", "{both}", "{photo}", *SIZE, "--labels", "{photo}"], "photo.png: "),
+    (["end-points", "{run}", "--images", "{photo}", *SIZE, "--end-points", "*/none"],
+     "there is no end point '*/none'")])
+def test_errors_are_one_line(made, capsys, words, message):
     words = [word.format(**{**made, "raw": made["raw"].path}) for word in words]
     assert cli.main(words) == 2
-    assert message in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert message in err and err.count("\n") == 1
 
 
 def test_a_weight_without_an_average_is_named(made, tmp_path):

@@ -95,3 +95,8 @@ def test_names_of_class_folders_and_records(net, tmp_path, capsys):
              classes=[HOSTILE.replace("\udcff", "")])
     assert main(["evaluate", net.path, str(tmp_path / "d.npz")]) in (0, 2)
     check("".join(capsys.readouterr()))
+
+
+def test_markdown_table():
+    assert format_markdown(("a", "b"), [["x|y", 1], [None, "2,000"]]) == [
+        "| a | b |", "| --- | ---: |", "| x|y | 1 |", "|  | 2,000 |"]
