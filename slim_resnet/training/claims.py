@@ -91,7 +91,7 @@ class Claim:
         self._token = uuid.uuid4().hex
         self._who = f"process {os.getpid()} on {socket.gethostname()}, --output " \
                     f"{os.path.abspath(output)}"
-        self._beats, self._stop = 0, threading.Event()
+        self._beats, self._stop, self._keeper = 0, threading.Event(), None
         with tf.Graph().as_default() as graph:
             self._text, self._write, self._is_there, self._read = shared_text(
                 f"training_task_{index}")
@@ -105,11 +105,15 @@ class Claim:
         """
         with _answering(self._cluster, 0):
             self._take()
-        threading.Thread(target=self._keep, daemon=True).start()
+        self._keeper = threading.Thread(target=self._keep, daemon=True)
+        self._keeper.start()
 
     def release(self) -> None:
         """Shows it no more."""
         self._stop.set()
+        # A thread within a session when the interpreter ends would abort the process.
+        if self._keeper is not None:
+            self._keeper.join(SILENT_SECONDS)
 
     def _take(self):
         before = self._current()
