@@ -6,9 +6,10 @@
 """
 
 import os
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from slim_resnet.common.files import read_json
+from slim_resnet.common.files import misfit, parse_json, read_json
 from slim_resnet.errors import SlimResnetError
 
 if TYPE_CHECKING:
@@ -78,3 +79,29 @@ def labels_offset_of_run(checkpoint: "CheckpointLike") -> int | None:
     """Returns what label class 0 has in the data of the run that wrote a checkpoint, or None."""
     _, record = run_of(checkpoint)
     return record and record["options"].get("labels_offset", 0)
+
+
+def metrics_lines(path: str | os.PathLike, fault_of: Callable[[dict], str | None] = lambda row: None
+                  ) -> Iterator[tuple[bytes, dict[str, Any]]]:
+    """Yields each whole line of a metrics file and what it holds.
+
+    Args:
+      path: The file; one that is missing has no lines.
+      fault_of: Says what is wrong with a row besides its step, or None.
+
+    Raises:
+      SlimResnetError: A line is damaged.
+    """
+    if not os.path.exists(path):
+        return
+    with open(path, "rb") as file:
+        for number, line in enumerate(file, 1):
+            # Cut off where the run was killed.
+            if not line.endswith(b"\n"):
+                return
+            row = parse_json(line, f"{path}: line {number}")
+            fault = misfit(row, {"step": int}) or fault_of(row)
+            if fault:
+                raise SlimResnetError(f"{path}: line {number} is damaged: {fault}; mend or remove "
+                                      "the file")
+            yield line, row

@@ -14,8 +14,8 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from slim_resnet.checkpoint.reader import open_checkpoint
-from slim_resnet.checkpoint.runs import CHECKPOINT, METRICS
-from slim_resnet.common.files import atomic_write, misfit, parse_json
+from slim_resnet.checkpoint.runs import CHECKPOINT, METRICS, metrics_lines
+from slim_resnet.common.files import atomic_write
 from slim_resnet.errors import SlimResnetError, cause_of
 from slim_resnet.training.data import Input
 from slim_resnet.training.graph import TrainingGraph
@@ -266,18 +266,6 @@ def keep_metrics(path: str | os.PathLike, step: int) -> None:
     """Drops the lines of a metrics file that are of later steps, or not whole."""
     if not os.path.exists(path):
         return
-    kept = []
-    with open(path, "rb") as file:
-        for number, line in enumerate(file, 1):
-            # Cut off where the run was killed.
-            if not line.endswith(b"\n"):
-                break
-            row = parse_json(line, f"{path}: line {number}")
-            fault = misfit(row, {"step": int})
-            if fault:
-                raise SlimResnetError(f"{path}: line {number} is damaged: {fault}; mend or remove "
-                                      "the file")
-            if row["step"] <= step:
-                kept.append(line)
+    kept = [line for line, row in metrics_lines(path) if row["step"] <= step]
     with atomic_write(path, "wb") as file:
         file.writelines(kept)

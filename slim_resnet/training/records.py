@@ -20,7 +20,7 @@ import tensorflow as tf
 from slim_resnet import compat
 from slim_resnet.checkpoint import runs
 from slim_resnet.common.environment import made_with
-from slim_resnet.common.files import atomic_write, misfit, parse_json, read_json
+from slim_resnet.common.files import atomic_write, misfit, read_json
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.training.evaluation import AVERAGED, BATCH, Evaluated
 from slim_resnet.training.options import TrainingOptions
@@ -93,23 +93,10 @@ _ROW = {"evaluated_on": str, "top_1_percent": float}
 
 def evaluated_rows(folder: str | os.PathLike) -> list[dict[str, Any]]:
     """Returns the lines of metrics.jsonl that are of evaluations, in order."""
-    rows = []
     path = os.path.join(folder, runs.METRICS)
-    if not os.path.exists(path):
-        return rows
-    with open(path, "rb") as file:
-        for number, line in enumerate(file, 1):
-            if not line.endswith(b"\n"):
-                break
-            row = parse_json(line, f"{path}: line {number}")
-            fault = misfit(row, {"step": int})
-            if fault is None and "evaluated_on" in row:
-                fault = misfit(row, _ROW)
-                rows.append(row)
-            if fault:
-                raise SlimResnetError(f"{path}: line {number} is damaged: {fault}; mend or remove "
-                                      "the file")
-    return rows
+    return [row for _, row in runs.metrics_lines(path, lambda row: misfit(row, _ROW)
+                                                 if "evaluated_on" in row else None)
+            if "evaluated_on" in row]
 
 
 def add_metrics_row(folder: str | os.PathLike, row: dict[str, Any]) -> None:
