@@ -13,8 +13,8 @@ right), a line on stderr and "better_fit" in JSON say so, and the figures stay a
 Unreadable images are left out of the figures, reported, and make the exit status 2.
 
 With --output, what each image was taken for is kept in FILE.jsonl. The same command goes on
-with it by --resume after any stop, and several processes share the images by --cluster, as
-slim-resnet classify --help says; the task that finishes last prints the figures.
+with it by --resume after any stop, and several processes share the images by --cluster (see
+slim-resnet classify --help); the task that finishes last prints the figures.
 
 With --compare, DATA is image files or folders to search for them; labels are not needed.
 It prints how often the optimised network and the network as it is see the same class and

@@ -47,10 +47,13 @@ tf.app.run(main)
 """
 
 
-def commands_of(text):
-    """Returns the words of each command of indented and fenced blocks, continued lines joined."""
+def commands_of(text, indent=""):
+    """Returns the words of each command of indented and fenced blocks, continued lines joined.
+
+    A help's prose may wrap before a command's name: its examples stand indented.
+    """
     lines = re.sub(r"\\\n\s*", "", text).splitlines()
-    return [shlex.split(line) for line in lines if re.match("(    )?slim-resnet ", line)]
+    return [shlex.split(line) for line in lines if re.match(indent + "slim-resnet ", line)]
 
 
 def expanded(word):
@@ -129,7 +132,7 @@ def test_commands_of_a_page(page, folder, capsys):
 @pytest.mark.parametrize("command", cli.COMMANDS)
 def test_examples_of_help(command, folder, capsys):
     module = importlib.import_module(f"slim_resnet.commands.{command.replace('-', '_')}")
-    found = commands_of(module.__doc__)
+    found = commands_of(module.__doc__, indent="    ")
     assert found, f"slim-resnet {command} --help has no example"
     for words in found:
         run(words, capsys)
