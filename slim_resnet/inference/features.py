@@ -27,7 +27,7 @@ def write_features(file: BinaryIO, network: ImageNetwork, end_points: dict[str, 
 
     Its arrays have a row for every path: one of float32 for each end point, NaN where
     there is none, ``files``, and ``errors`` (why there is none, else empty). Beside them
-    is ``precision``, a string: what they were computed in. Ctrl-C ends the images, not the
+    are ``precision`` and ``engine``, strings: what they were computed in, and by what. Ctrl-C ends the images, not the
     file: rows that were not reached have the error "interrupted".
 
     Args:
@@ -45,7 +45,7 @@ def write_features(file: BinaryIO, network: ImageNetwork, end_points: dict[str, 
     """
     end_points = {name: choose_one(key, network.end_points)
                   for name, key in end_points.items()}
-    shapes = {name: network.end_points[key].shape[1:].as_list()
+    shapes = {name: [int(size) for size in network.end_points[key].shape[1:]]
               for name, key in end_points.items()}
     errors = []
     with contextlib.ExitStack() as stack:
@@ -69,7 +69,7 @@ def write_features(file: BinaryIO, network: ImageNetwork, end_points: dict[str, 
                     entry.write(absent)
         errors += [INTERRUPTED] * (len(paths) - len(errors))
         for name, values in (("files", paths), ("errors", errors),
-                             ("precision", network.precision)):
+                             ("precision", network.precision), ("engine", network.engine)):
             with archive.open(f"{name}.npy", "w") as entry:
                 np.lib.format.write_array(entry, np.asarray(values, np.str_))
     return errors

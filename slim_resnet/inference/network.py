@@ -164,6 +164,7 @@ class Network(BuiltNetwork):
       num_classes: Number of logits; None for a checkpoint without.
       channels: Of the images.
       precision: What it computes in.
+      engine: Title and version of what runs it, TensorFlow's.
       moving_averages: Whether it has the averages of its weights.
       busy_s: Seconds that it has been at work on images.
 
@@ -171,7 +172,7 @@ class Network(BuiltNetwork):
       SlimResnetError: The checkpoint cannot be restored.
     """
 
-    precision = PRECISIONS[0]
+    precision, engine = PRECISIONS[0], f"TensorFlow {tf.__version__}"
 
     def __init__(self, checkpoint: CheckpointLike, image_size: int | None = None,
                  use_moving_averages: bool | None = None) -> None:

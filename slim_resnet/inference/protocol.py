@@ -37,13 +37,15 @@ class ImageNetwork(ScoringNetwork, Protocol):
       path: Path of the checkpoint, for messages.
       end_points: Maps keys to tensors: all of an unfolded network's, those that were
         asked for of a folded one's.
-      precision: What it computes in, one of `environment.PRECISIONS`.
+      precision: What it computes in: one of `environment.PRECISIONS`, or ``int8``.
+      engine: Title and version of what runs it, such as ``TensorFlow 2.21.0``.
       channels: Of the images.
       busy_s: Seconds that it has been at work on images.
     """
 
     path: str
     precision: str
+    engine: str
     end_points: dict[str, Any]
     channels: int
     busy_s: float

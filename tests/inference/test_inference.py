@@ -280,14 +280,14 @@ def test_closed(written):
 
 def test_closing_waits_for_calls_and_takes_no_more(written):
     model = InferenceModel.from_checkpoint(written["slim"].path, "float32")
-    entered, go_on, run = threading.Event(), threading.Event(), model._run
+    entered, go_on, run = threading.Event(), threading.Event(), model._loaded.run
 
     def slow(images):
         entered.set()
         assert go_on.wait(60)
         return run(images)
 
-    model._run = slow
+    model._loaded.run = slow
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         call = pool.submit(model, written["slim"].images)
         assert entered.wait(60)

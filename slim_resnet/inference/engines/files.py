@@ -1,0 +1,98 @@
+"""A folded network in files that ONNX Runtime and OpenVINO read, and what both have.
+
+The weights are in a file of their own, which an engine maps into memory: a protobuf message
+with all of them in it would be held twice meanwhile.
+"""
+
+import contextlib
+import os
+import threading
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from slim_resnet.errors import SlimResnetError
+from slim_resnet.images import plain
+
+MODEL, WEIGHTS = "model.onnx", "model.bin"
+# What is smaller stays in the model.
+_LEAST_BYTES = 1024
+
+
+class EndPoint(NamedTuple):
+    """An end point of a network that is no TensorFlow graph; sizes that are open are None."""
+
+    shape: tuple[int | None, ...]
+
+
+def write(folder: str, path: str, record: dict[str, Any], folded: Any) -> None:
+    """Writes `MODEL` and `WEIGHTS`.
+
+    Args:
+      folder: Where to.
+      path: The checkpoint, for messages.
+      record: See `loaded.record_of`; ``model``, the file, and ``shapes`` of
+        outputs are added.
+      folded: A `folded.graph.Folded` of float32, for other kernels than oneDNN's.
+
+    Raises:
+      SlimResnetError: The network has something that ONNX files have not here.
+    """
+    import onnx
+
+    from slim_resnet.inference.folded.onnx_model import onnx_model
+    outputs = list(dict.fromkeys([*record["heads"], *record["end_points"]]))
+    try:
+        model = onnx_model(folded, outputs)
+    except ValueError as error:
+        raise SlimResnetError(f"{path}: only the engine tensorflow can run it: {error}") from error
+    record["model"] = MODEL
+    record["shapes"] = {
+        output.name: [dim.dim_value or None for dim in output.type.tensor_type.shape.dim]
+        for output in model.graph.output}
+    onnx.save_model(model, os.path.join(folder, MODEL), save_as_external_data=True,
+                    location=WEIGHTS, size_threshold=_LEAST_BYTES)
+
+
+class FromFiles:
+    """What engines that read files have in common: a `loaded.Loaded` but for `outputs`.
+
+    Args:
+      record: See `loaded.record_of`.
+    """
+
+    errors = (Exception,)
+
+    def __init__(self, record: dict[str, Any]) -> None:
+        self.record = record
+        self.names = list(dict.fromkeys([*record["heads"], *record["end_points"]]))
+        self.end_points = {key: EndPoint(tuple(record["shapes"][key]))
+                           for key in record["end_points"]}
+        self._turn = threading.Lock()
+
+    def outputs(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """Returns all outputs by name; one call at a time."""
+        raise NotImplementedError
+
+    def run(self, images: np.ndarray) -> list[np.ndarray]:
+        with self._turn:
+            outputs = self.outputs(images)
+        return [outputs[name] for name in (*self.record["heads"], *self.record["end_points"])]
+
+    def prepare(self, pixels: np.ndarray) -> np.ndarray:
+        return plain.values_of(pixels, self.record["of_pixels"])
+
+    def cause(self, error: Exception) -> str:
+        return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+
+
+@contextlib.contextmanager
+def loading_errors(path: str, title: str) -> Any:
+    """Turns what an engine raises as it loads a network into one line."""
+    try:
+        yield
+    except (SlimResnetError, MemoryError):
+        raise
+    except Exception as error:
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise SlimResnetError(f"{path}: {title} cannot load the network: {first}") from error

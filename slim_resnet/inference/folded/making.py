@@ -1,0 +1,106 @@
+"""From a checkpoint or a session to an `InferenceModel`, in any engine; needs TensorFlow."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from slim_resnet.checkpoint.reader import CheckpointLike, open_checkpoint
+from slim_resnet.checkpoint.recognition import recognise
+from slim_resnet.checkpoint.settings import settings_of
+from slim_resnet.common.environment import PRECISIONS
+from slim_resnet.common.listing import listed
+from slim_resnet.common.temporary import temporary_folder
+from slim_resnet.end_points.keys import choose
+from slim_resnet.images.settings import MEAN
+from slim_resnet.inference.engines import files
+from slim_resnet.inference.engines.loaded import Loaded, record_of
+from slim_resnet.inference.engines.table import TENSORFLOW, Engine
+from slim_resnet.inference.engines.table import choose as choose_engine
+from slim_resnet.inference.folded.graph import IMAGES
+from slim_resnet.inference.folded.live import live_network
+from slim_resnet.inference.folded.network import (
+    check_precision,
+    checked_values,
+    fold,
+    own_end_points,
+    with_blocks,
+)
+from slim_resnet.resnet_utils import Block
+
+
+def from_checkpoint(cls: type, path: CheckpointLike, precision: str,
+                    end_points: str | Iterable[str], engine: str, *, image_size: int | None,
+                    output_stride: int | None, blocks: Sequence[Block] | None,
+                    use_moving_averages: bool | None) -> Any:
+    """Does what `InferenceModel.from_checkpoint` says; ``cls`` is the class."""
+    row = _checked(engine, precision)
+    parts_s = {}
+    with open_checkpoint(path, use_moving_averages) as opened:
+        with _part(parts_s, "read_and_fold"):
+            network, shown = recognise(opened), opened.path
+            if blocks is not None:
+                network = with_blocks(network, blocks, shown)
+            folded = _folded(shown, network, opened.dtypes, opened.network_tensor, row, precision,
+                             output_stride=output_stride, image_size=image_size)
+        preprocessing = settings_of(opened).preprocessing
+    with _part(parts_s, "load"):
+        loaded = _load(shown, network, folded, listed(end_points), row, precision)
+    # With another mean than slim's, pixels are not prepared as the graph does it.
+    return cls(shown, precision, row, loaded, parts_s,
+               preprocessing.name if preprocessing.mean in (None, MEAN)
+               else preprocessing.described())
+
+
+def from_session(cls: type, session: tf.compat.v1.Session, precision: str,
+                 end_points: str | Iterable[str], engine: str, *, image_size: int | None) -> Any:
+    """Does what `InferenceModel.from_session` says."""
+    row = _checked(engine, precision)
+    live, path, parts_s = live_network(session), "the session", {}
+    with _part(parts_s, "read_and_fold"):
+        folded = _folded(path, live.network, live.dtypes, live.read, row, precision,
+                         image_size=image_size, epsilon=live.epsilon)
+    with _part(parts_s, "load"):
+        loaded = _load(path, live.network, folded, listed(end_points), row, precision)
+    return cls(path, precision, row, loaded, parts_s)
+
+
+def _checked(engine, precision):
+    row = choose_engine(engine, precision)
+    if row.name == TENSORFLOW:
+        check_precision(precision)
+    return row
+
+
+def _folded(path: str, network: Any, dtypes: dict[str, str], read: Callable, row: Engine,
+            precision: str, **options: Any) -> Any:
+    """Folds a network into what an engine takes; others than TensorFlow round by themselves."""
+    if row.name != TENSORFLOW:
+        precision, options["onednn"] = PRECISIONS[0], False
+    return fold(path, network, checked_values(path, dtypes, read), precision,
+                with_variables=True, **options)
+
+
+def _load(path: str, network: Any, folded: Any, end_points: list[str], row: Engine,
+          precision: str) -> Loaded:
+    own = own_end_points(network, folded.end_points)
+    images = next(node for node in folded.graph_def.node if node.name == IMAGES)
+    sizes = [None if dim.size < 0 else dim.size for dim in images.attr["shape"].shape.dim]
+    record = record_of(network, folded.logits, own, choose(end_points, own), sizes[1:3])
+    if row.name == TENSORFLOW:
+        return row.module.Loaded(record, folded)
+    with temporary_folder() as folder:
+        files.write(folder, path, record, folded)
+        # What is mapped of its files stays, though their names go.
+        with files.loading_errors(path, row.title):
+            return row.module.Loaded(record, folder, precision)
+
+
+@contextlib.contextmanager
+def _part(parts_s: dict[str, float], name: str) -> Iterator[None]:
+    """Notes the seconds that its ``with`` block takes."""
+    started = time.perf_counter()
+    yield
+    parts_s[name] = time.perf_counter() - started
