@@ -49,8 +49,9 @@ def run(arguments: argparse.Namespace) -> int:
                                                  arguments.image_size, NUM_CLASSES)
             found = accuracy.measure(checkpoint, paths, precision=arguments.precision,
                                      image_size=arguments.image_size)
-        rows.append([name, found.precision, found.num_images, f"{100 * found.top_1_agreement:.1f}",
-                     f"{100 * found.top_5_agreement:.1f}", f"{found.logits.largest:.1e}",
+        rows.append([name, found.precision, found.agreement.num_images,
+                     f"{100 * found.agreement.top_1:.1f}", f"{100 * found.agreement.top_5:.1f}",
+                     f"{found.agreement.logits.largest:.1e}",
                      f"{max(error.largest for error in found.layers.values()):.1e}"])
     print("\n".join(format_table(["network", "precision", "images", "top-1 %", "top-5 %", "logits",
                                  "any layer"], rows)))

@@ -48,6 +48,11 @@ def has_bfloat16(flags: list[str]) -> bool:
     return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(flags)
 
 
+def saturates_int8(flags: list[str]) -> bool:
+    """Whether a CPU with these flags adds products of 8 bits up in 16, which may not hold them."""
+    return "sse2" in flags and {"avx512_vnni", "avx_vnni"}.isdisjoint(flags)
+
+
 def check_bfloat16(onednn: bool | None = None) -> None:
     """Raises `SlimResnetError` unless bfloat16 is really what networks would compute in.
 
@@ -76,8 +81,9 @@ def made_with(tensorflow: str, onednn: bool, precision: str = PRECISIONS[0],
     Args:
       tensorflow: Its version.
       onednn: Whether it runs its kernels through oneDNN.
-      precision: One of `PRECISIONS`.
-      engine: ``plain`` (the network as it was trained) or ``optimized`` (folded).
+      precision: One of `PRECISIONS`, or ``int8``.
+      engine: ``plain`` (the network as it was trained), ``optimized`` (folded), or title and
+        version of another engine than TensorFlow.
     """
     settings = [f"{name}={value}" for name, value in sorted(os.environ.items())
                 if _KERNEL_SETTING.search(name) and not _NO_KERNEL_SETTING.search(name)]

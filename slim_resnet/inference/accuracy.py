@@ -17,6 +17,7 @@ from slim_resnet.errors import SlimResnetError
 from slim_resnet.images import reading
 from slim_resnet.images.settings import IMAGE_SIZE, Preprocessing
 from slim_resnet.inference.classification import top_classes
+from slim_resnet.inference.engines.table import TENSORFLOW
 from slim_resnet.inference.folded.model import InferenceModel
 from slim_resnet.inference.network import Network, classes_of
 
@@ -54,16 +55,50 @@ class Error:
         return self._difference / self._magnitude if self._magnitude else self._difference
 
 
+@dataclasses.dataclass
+class Agreement:
+    """How far logits are from those of a reference, over images.
+
+    Attributes:
+      logits: `Error` of the logits.
+      num_images: Images compared.
+    """
+
+    logits: Error = dataclasses.field(default_factory=Error)
+    num_images: int = 0
+    _agree: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(2, np.int64))
+
+    def add(self, reference: np.ndarray, values: np.ndarray) -> None:
+        """Takes in some images: two arrays ``[N, classes]``."""
+        self.logits.add(reference, values)
+        self._agree += _agreements(reference, values)
+        self.num_images += len(reference)
+
+    @property
+    def top_1(self) -> float:
+        """Fraction of images with the same most probable class."""
+        return float(self._agree[0] / self.num_images)
+
+    @property
+    def top_5(self) -> float:
+        """Fraction of images with the same five most probable classes."""
+        return float(self._agree[1] / self.num_images)
+
+    def as_record(self) -> dict[str, Any]:
+        """Returns plain data for JSON."""
+        return {"top_1_agreement_percent": 100 * self.top_1,
+                "top_5_agreement_percent": 100 * self.top_5,
+                "logits": {"largest": self.logits.largest, "mean": self.logits.mean}}
+
+
 @dataclasses.dataclass(frozen=True)
 class Accuracy:
     """What `measure` found.
 
     Attributes:
       precision: Of the folded network.
-      num_images: Images compared.
-      top_1_agreement: Fraction of images with the same most probable class.
-      top_5_agreement: Fraction with the same five most probable classes.
-      logits: `Error` of the logits.
+      engine: What runs it, title and version.
+      agreement: Of the logits.
       layers: Maps end points to `Error`, in order of computation, over the first
         ``layer_images`` images.
       layer_images: How many these are.
@@ -71,10 +106,8 @@ class Accuracy:
     """
 
     precision: str
-    num_images: int
-    top_1_agreement: float
-    top_5_agreement: float
-    logits: Error
+    engine: str
+    agreement: Agreement
     layers: dict[str, Error]
     layer_images: int
     unreadable: tuple[tuple[str, str], ...]
@@ -95,6 +128,7 @@ def measure(checkpoint: CheckpointLike, paths: Sequence[str], *, precision: str 
       preprocessing: A `images.settings.Preprocessing`, or the name of one.
       batch_size: Images in a run; the layers are compared on the first such batch.
       use_moving_averages: See `checkpoint.open_checkpoint`.
+      engine: What runs the folded network, see `InferenceModel.from_checkpoint`.
       progress: Called with the iterable of `images.Batch`es; returns what to go through.
 
     Returns:
@@ -106,34 +140,35 @@ def measure(checkpoint: CheckpointLike, paths: Sequence[str], *, precision: str 
     with open_checkpoint(checkpoint, use_moving_averages) as opened:
         classes_of(opened)
         network = Network(opened, image_size)
-        with network, InferenceModel.from_checkpoint(opened, precision) as model:
+        with network, InferenceModel.from_checkpoint(
+                opened, precision, image_size=None if engine == TENSORFLOW else image_size,
+                engine=engine) as model:
             batches = progress(reading.read_images(paths, image_size, preprocessing, batch_size,
                                                    channels=network.channels))
-            logits, agree, unreadable, first = Error(), np.zeros(2, np.int64), [], None
-            num_images = 0
+            agreement, unreadable, first = Agreement(), [], None
             for batch in batches:
                 unreadable += [one for one in zip(batch.names, batch.causes) if one[1]]
                 prepared = batch.images
                 if not len(prepared):
                     continue
                 first = prepared if first is None else first
-                reference, values = network.logits(prepared), model.logits(prepared)
-                logits.add(reference, values)
-                agree += _agreements(reference, values)
-                num_images += len(prepared)
-            if not num_images:
+                agreement.add(network.logits(prepared), model.logits(prepared))
+            if first is None:
                 raise SlimResnetError("no image could be read" + (
                     "; the first, {}: {}".format(*unreadable[0]) if unreadable else ""))
             reference = network.run(network.end_points, first)
         # Layers that are fetched are not fused away: a network of its own for them.
-        with InferenceModel.from_checkpoint(opened, precision, list(reference)) as layered:
+        with InferenceModel.from_checkpoint(
+                opened, precision, list(reference),
+                image_size=None if engine == TENSORFLOW else image_size,
+                engine=engine) as layered:
             values = layered(first).end_points
     layers = {}
     for key in reference:
         layers[key] = Error()
         layers[key].add(reference[key], values[key])
-    return Accuracy(model.precision, num_images, *(agree / num_images).tolist(), logits, layers,
-                    len(first), tuple(unreadable))
+    return Accuracy(model.precision, model.engine, agreement, layers, len(first),
+                    tuple(unreadable))
 
 
 def _agreements(reference, values):
@@ -145,10 +180,8 @@ def _agreements(reference, values):
 def as_record(accuracy: Accuracy) -> dict[str, Any]:
     """Returns an `Accuracy` as plain data for JSON."""
     return {
-        "precision": accuracy.precision, "num_images": accuracy.num_images,
-        "top_1_agreement_percent": 100 * accuracy.top_1_agreement,
-        "top_5_agreement_percent": 100 * accuracy.top_5_agreement,
-        "logits": {"largest": accuracy.logits.largest, "mean": accuracy.logits.mean},
+        "precision": accuracy.precision, "engine": accuracy.engine,
+        "num_images": accuracy.agreement.num_images, **accuracy.agreement.as_record(),
         "layer_images": accuracy.layer_images,
         "layers": [{"end_point": key, "largest": error.largest, "mean": error.mean}
                    for key, error in accuracy.layers.items()],

@@ -4,7 +4,6 @@ The weights are in a file of their own, which an engine maps into memory: a prot
 with all of them in it would be held twice meanwhile.
 """
 
-import contextlib
 import os
 import threading
 from typing import Any, NamedTuple
@@ -17,6 +16,8 @@ from slim_resnet.images import plain
 MODEL, WEIGHTS = "model.onnx", "model.bin"
 # What is smaller stays in the model.
 _LEAST_BYTES = 1024
+# Images of a run in which ranges of values are looked for.
+CALIBRATION_BATCH = 4
 
 
 class EndPoint(NamedTuple):
@@ -31,8 +32,8 @@ def write(folder: str, path: str, record: dict[str, Any], folded: Any) -> None:
     Args:
       folder: Where to.
       path: The checkpoint, for messages.
-      record: See `loaded.record_of`; ``model``, the file, and ``shapes`` of
-        outputs are added.
+      record: See `loaded.record_of`; ``model`` (the file), its ``input``, ``last``
+        (nodes of logits and predictions) and the ``shapes`` of outputs are added.
       folded: A `folded.graph.Folded` of float32, for other kernels than oneDNN's.
 
     Raises:
@@ -46,7 +47,8 @@ def write(folder: str, path: str, record: dict[str, Any], folded: Any) -> None:
         model = onnx_model(folded, outputs)
     except ValueError as error:
         raise SlimResnetError(f"{path}: only the engine tensorflow can run it: {error}") from error
-    record["model"] = MODEL
+    record.update(model=MODEL, input=model.graph.input[0].name, last=[
+        folded.end_points[key] for key in record["heads"]])
     record["shapes"] = {
         output.name: [dim.dim_value or None for dim in output.type.tensor_type.shape.dim]
         for output in model.graph.output}
@@ -83,16 +85,31 @@ class FromFiles:
         return plain.values_of(pixels, self.record["of_pixels"])
 
     def cause(self, error: Exception) -> str:
-        return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        return first_line(error)
 
 
-@contextlib.contextmanager
-def loading_errors(path: str, title: str) -> Any:
-    """Turns what an engine raises as it loads a network into one line."""
+def loaded(path: str, row: Any, folder: str, record: dict[str, Any], precision: str) -> Any:
+    """Returns the `loaded.Loaded` of files.
+
+    Args:
+      path: The checkpoint, for messages.
+      row: The `table.Engine`.
+      folder: Where they are.
+      record: What is recorded of them.
+      precision: What to compute in.
+
+    Raises:
+      SlimResnetError: The engine cannot load them.
+    """
     try:
-        yield
-    except (SlimResnetError, MemoryError):
+        return row.module.Loaded(record, folder, precision)
+    except MemoryError:
         raise
     except Exception as error:
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-        raise SlimResnetError(f"{path}: {title} cannot load the network: {first}") from error
+        raise SlimResnetError(f"{path}: {row.title} cannot load the network: "
+                              f"{first_line(error)}") from error
+
+
+def first_line(error: Exception) -> str:
+    """Returns the first line of what an engine says, or the error's kind."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

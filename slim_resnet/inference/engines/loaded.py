@@ -37,7 +37,8 @@ class Loaded(Protocol):
 
 
 def record_of(network: Any, logits: str | None, keys: Collection[str], end_points: list[str],
-              image_shape: list[int | None]) -> dict[str, Any]:
+              image_shape: list[int | None], preprocessing: str | None = None
+              ) -> dict[str, Any]:
     """Returns what is to be known of a folded network, plain data.
 
     Args:
@@ -46,15 +47,18 @@ def record_of(network: Any, logits: str | None, keys: Collection[str], end_point
       keys: All end points that it has.
       end_points: Keys that are asked for beside logits and predictions.
       image_shape: Height and width that it takes, None for any.
+      preprocessing: How the images of its training were prepared, where that is known.
 
     Returns:
-      ``num_classes``, ``channels``, ``of_pixels`` (how pixels are prepared), ``heads`` (keys
-      of logits and predictions), ``keys``, ``end_points`` and ``image_shape``.
+      ``num_classes``, ``channels``, ``of_pixels`` (how pixels are prepared), ``preprocessing``
+      (how they ought to be), ``heads`` (keys of logits and predictions), ``keys``,
+      ``end_points`` and ``image_shape``.
     """
     heads = [logits, "predictions"] if logits else []
     # A network without logits still has something to compute.
     if not (heads or end_points):
         heads = ["global_pool"]
     return {"num_classes": network.num_classes, "channels": network.input_channels,
-            "of_pixels": network.row.preprocessing, "heads": heads, "keys": list(keys),
+            "of_pixels": network.row.preprocessing,
+            "preprocessing": preprocessing or network.row.preprocessing, "heads": heads, "keys": list(keys),
             "end_points": end_points, "image_shape": image_shape}

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from slim_resnet.common.environment import cpu
+from slim_resnet.common.environment import cpu, saturates_int8
 from slim_resnet.inference.engines import files
 
 
@@ -30,3 +30,33 @@ class Loaded(files.FromFiles):
 
     def close(self) -> None:
         self._session = None
+
+
+def quantise(folder: str, record: dict[str, Any], images: np.ndarray) -> None:
+    """Writes the network in int8 beside that in float32; the record names it then.
+
+    Args:
+      folder: What `files.write` wrote to.
+      record: See `loaded.record_of`.
+      images: float32 ``[N, height, width, channels]``, prepared: their least and largest
+        values of each layer are the ranges.
+    """
+    from onnxruntime import quantization
+    batches = iter(np.array_split(images, -(-len(images) // files.CALIBRATION_BATCH)))
+
+    class Reader(quantization.CalibrationDataReader):
+        def get_next(self):
+            batch = next(batches, None)
+            return None if batch is None else {record["input"]: batch}
+
+    reduced = saturates_int8(cpu()["flags"])
+    quantization.quantize_static(
+        os.path.join(folder, files.MODEL), os.path.join(folder, "int8.onnx"), Reader(),
+        op_types_to_quantize=["Conv", "MaxPool", "Add", "Relu", "AveragePool", "Concat"],
+        nodes_to_exclude=[f"nchw/{name}" for name in record["last"]], per_channel=True,
+        activation_type=quantization.QuantType.QUInt8,
+        weight_type=quantization.QuantType.QInt8, reduce_range=reduced,
+        use_external_data_format=True)
+    record["model"] = "int8.onnx"
+    record["quantiser"] = (f"onnxruntime.quantization {onnxruntime.__version__}, MinMax"
+                           f"{', 7 bits of weights' * reduced}")

@@ -1,10 +1,12 @@
 """From a checkpoint or a session to an `InferenceModel`, in any engine; needs TensorFlow."""
 
 import contextlib
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from slim_resnet.checkpoint.reader import CheckpointLike, open_checkpoint
@@ -14,9 +16,11 @@ from slim_resnet.common.environment import PRECISIONS
 from slim_resnet.common.listing import listed
 from slim_resnet.common.temporary import temporary_folder
 from slim_resnet.end_points.keys import choose
+from slim_resnet.errors import SlimResnetError
 from slim_resnet.images.settings import MEAN
-from slim_resnet.inference.engines import files
+from slim_resnet.inference.engines import cache, files, quantising
 from slim_resnet.inference.engines.loaded import Loaded, record_of
+from slim_resnet.inference.engines.quantising import INT8
 from slim_resnet.inference.engines.table import TENSORFLOW, Engine
 from slim_resnet.inference.engines.table import choose as choose_engine
 from slim_resnet.inference.folded.graph import IMAGES
@@ -30,13 +34,17 @@ from slim_resnet.inference.folded.network import (
 )
 from slim_resnet.resnet_utils import Block
 
+# Python's own handler of last resort shows warnings on stderr.
+LOGGER = logging.getLogger("slim_resnet")
+
 
 def from_checkpoint(cls: type, path: CheckpointLike, precision: str,
                     end_points: str | Iterable[str], engine: str, *, image_size: int | None,
                     output_stride: int | None, blocks: Sequence[Block] | None,
-                    use_moving_averages: bool | None) -> Any:
+                    use_moving_averages: bool | None, calibration: np.ndarray | None,
+                    accept: bool, made_from: dict[str, Any] | None) -> Any:
     """Does what `InferenceModel.from_checkpoint` says; ``cls`` is the class."""
-    row = _checked(engine, precision)
+    row = _checked(engine, precision, calibration)
     parts_s = {}
     with open_checkpoint(path, use_moving_averages) as opened:
         with _part(parts_s, "read_and_fold"):
@@ -45,13 +53,13 @@ def from_checkpoint(cls: type, path: CheckpointLike, precision: str,
                 network = with_blocks(network, blocks, shown)
             folded = _folded(shown, network, opened.dtypes, opened.network_tensor, row, precision,
                              output_stride=output_stride, image_size=image_size)
-        preprocessing = settings_of(opened).preprocessing
+        # With another mean than slim's, pixels are not prepared as the graph does it.
+        own = settings_of(opened).preprocessing
+        prepared = own.name if own.mean in (None, MEAN) else own.described()
     with _part(parts_s, "load"):
-        loaded = _load(shown, network, folded, listed(end_points), row, precision)
-    # With another mean than slim's, pixels are not prepared as the graph does it.
-    return cls(shown, precision, row, loaded, parts_s,
-               preprocessing.name if preprocessing.mean in (None, MEAN)
-               else preprocessing.described())
+        loaded = _load(shown, network, folded, listed(end_points), row, precision, prepared,
+                       calibration, accept, made_from)
+    return cls(shown, precision, row, loaded, parts_s)
 
 
 def from_session(cls: type, session: tf.compat.v1.Session, precision: str,
@@ -67,10 +75,13 @@ def from_session(cls: type, session: tf.compat.v1.Session, precision: str,
     return cls(path, precision, row, loaded, parts_s)
 
 
-def _checked(engine, precision):
+def _checked(engine, precision, calibration=None):
     row = choose_engine(engine, precision)
     if row.name == TENSORFLOW:
         check_precision(precision)
+    if (precision == INT8) != (calibration is not None):
+        raise SlimResnetError("precision int8 and images to calibrate it with go together; give "
+                              "both or neither")
     return row
 
 
@@ -84,18 +95,32 @@ def _folded(path: str, network: Any, dtypes: dict[str, str], read: Callable, row
 
 
 def _load(path: str, network: Any, folded: Any, end_points: list[str], row: Engine,
-          precision: str) -> Loaded:
+          precision: str, prepared: str | None = None, calibration: np.ndarray | None = None,
+          accept: bool = False, made_from: dict[str, Any] | None = None) -> Loaded:
     own = own_end_points(network, folded.end_points)
     images = next(node for node in folded.graph_def.node if node.name == IMAGES)
     sizes = [None if dim.size < 0 else dim.size for dim in images.attr["shape"].shape.dim]
-    record = record_of(network, folded.logits, own, choose(end_points, own), sizes[1:3])
+    record = record_of(network, folded.logits, own, choose(end_points, own), sizes[1:3], prepared)
     if row.name == TENSORFLOW:
         return row.module.Loaded(record, folded)
-    with temporary_folder() as folder:
+
+    def write(folder):
         files.write(folder, path, record, folded)
+        if calibration is not None:
+            quantising.quantise(path, row, folder, record, calibration, accept)
+        return record
+
+    if made_from is not None:
+        try:
+            entry = cache.keep(made_from, write)
+        except cache.Refused as error:
+            LOGGER.warning("%s", error)
+        else:
+            return files.loaded(path, row, entry.folder, record, precision)
+    with temporary_folder() as folder:
+        write(folder)
         # What is mapped of its files stays, though their names go.
-        with files.loading_errors(path, row.title):
-            return row.module.Loaded(record, folder, precision)
+        return files.loaded(path, row, folder, record, precision)
 
 
 @contextlib.contextmanager

@@ -20,6 +20,7 @@ import numpy as np
 from slim_resnet.common.environment import PRECISIONS
 from slim_resnet.end_points.keys import choose_one
 from slim_resnet.errors import SlimResnetError
+from slim_resnet.inference.engines import cache, files
 from slim_resnet.inference.engines.loaded import Loaded
 from slim_resnet.inference.engines.table import TENSORFLOW, Engine
 
@@ -57,6 +58,8 @@ class InferenceModel:
       path: Path of the checkpoint, for messages.
       precision: What it computes in.
       engine: Title and version of what runs it, such as ``TensorFlow 2.21.0``.
+      quantised: Of int8, what its calibration found, see `engines.quantising.quantise`; else
+        None.
       num_classes: Number of logits; None for a network without.
       channels: Of the images.
       end_points: Maps the keys that were asked for to tensors, or what has their ``shape``,
@@ -66,14 +69,13 @@ class InferenceModel:
     """
 
     def __init__(self, path: str, precision: str, engine: Engine, loaded: Loaded,
-                 parts_s: dict[str, float], preprocessing: str | None = None) -> None:
+                 parts_s: dict[str, float]) -> None:
         """Use `from_checkpoint` or `from_session`.
 
         Args:
           path: See the attributes, as ``precision`` and ``parts_s``.
           engine: What ``loaded`` is of.
           loaded: The network.
-          preprocessing: How images were prepared that it was trained on, where that is known.
         """
         self.path, self.precision, self.engine = path, precision, engine.described
         self._title, self._loaded, record = engine.title, loaded, loaded.record
@@ -81,21 +83,22 @@ class InferenceModel:
         self.parts_s, self.busy_s, self.end_points = parts_s, 0.0, loaded.end_points
         self._lock = threading.Condition()
         self._running, self._closed = 0, False
-        self._preprocessing = preprocessing or record["of_pixels"]
+        self.quantised = record.get("quantised")
 
     @classmethod
     def from_checkpoint(
             cls, path: "CheckpointLike", precision: str = PRECISIONS[0],
             end_points: str | Iterable[str] = (), *, image_size: int | None = None,
             output_stride: int | None = None, blocks: "Sequence[Block] | None" = None,
-            use_moving_averages: bool | None = None, engine: str = TENSORFLOW
-            ) -> "InferenceModel":
+            use_moving_averages: bool | None = None, engine: str = TENSORFLOW,
+            calibration: np.ndarray | None = None, accept: bool = False,
+            made_from: dict[str, Any] | None = None) -> "InferenceModel":
         """Reads and folds a checkpoint's network.
 
         Args:
           path: Anything that `checkpoint.open_checkpoint` opens.
-          precision: One of `environment.PRECISIONS`. ``bfloat16`` needs a CPU that has it, and
-            of TensorFlow oneDNN.
+          precision: One of `environment.PRECISIONS`, or ``int8`` with ``calibration``.
+            ``bfloat16`` needs a CPU that has it, and in TensorFlow oneDNN.
           end_points: Those to give beside logits and predictions, see `keys.choose`: the
             unfolded network's, and ``global_pool``.
           image_size: Height and width, in pixels, of all images to come; None takes any, and
@@ -107,6 +110,13 @@ class InferenceModel:
           use_moving_averages: See `checkpoint.open_checkpoint`.
           engine: What runs it, one of `engines.table.CHOICES`: ``auto`` takes the first that
             is installed of `engines.table.FASTEST`.
+          calibration: Of int8: prepared images, float32 ``[N, image_size, image_size,
+            channels]``, at least `engines.quantising.LEAST_IMAGES`. One in four is kept to
+            judge by.
+          accept: Of int8: whether a network is taken that agrees with that of float32 in the
+            classes of less than `engines.quantising.LEAST_AGREEMENT` of them.
+          made_from: What the network is kept under in the user's cache, see `cache.keep`;
+            None keeps nothing, as TensorFlow in any case.
 
         Raises:
           SlimResnetError: The checkpoint cannot be used, an engine is not installed, or an
@@ -115,7 +125,29 @@ class InferenceModel:
         from slim_resnet.inference.folded import making
         return making.from_checkpoint(
             cls, path, precision, end_points, engine, image_size=image_size,
-            output_stride=output_stride, blocks=blocks, use_moving_averages=use_moving_averages)
+            output_stride=output_stride, blocks=blocks, use_moving_averages=use_moving_averages,
+            calibration=calibration, accept=accept, made_from=made_from)
+
+    @classmethod
+    def from_cache(cls, path: str, made_from: dict[str, Any], precision: str, engine: Engine
+                   ) -> "InferenceModel | None":
+        """Returns the network that was kept under ``made_from``, or None; needs no TensorFlow.
+
+        Args:
+          path: The checkpoint, for messages.
+          made_from: As in `from_checkpoint`.
+          precision: See there.
+          engine: A row of `engines.table.ENGINES`.
+
+        Raises:
+          cache.Refused: What was kept is not to be trusted.
+        """
+        started = time.perf_counter()
+        entry = cache.find(made_from)
+        if entry is None:
+            return None
+        loaded = files.loaded(path, engine, entry.folder, entry.record, precision)
+        return cls(path, precision, engine, loaded, {"load": time.perf_counter() - started})
 
     @classmethod
     def from_session(cls, session: "tf.compat.v1.Session", precision: str = PRECISIONS[0],
@@ -213,9 +245,9 @@ class InferenceModel:
                                   f"{' x '.join(map(str, record['image_shape']))} pixels, not "
                                   f"{shape[1]} x {shape[2]}")
         if images.dtype == np.uint8:
-            if self._preprocessing != record["of_pixels"]:
+            if record["preprocessing"] != record["of_pixels"]:
                 raise SlimResnetError(
-                    f"{self.path}: was trained on images prepared as {self._preprocessing}, and "
+                    f"{self.path}: was trained on images prepared as {record['preprocessing']}, and "
                     f"pixels of uint8 would be prepared as {record['of_pixels']}; give what "
                     "images.load_images makes of them")
             return images

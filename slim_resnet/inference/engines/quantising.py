@@ -1,0 +1,98 @@
+"""From a float32 network to one of int8, judged at once on images that it has not seen."""
+
+import os
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+
+from slim_resnet.errors import SlimResnetError
+from slim_resnet.inference.engines import files
+from slim_resnet.inference.engines.loaded import Loaded
+from slim_resnet.inference.engines.table import Engine
+
+INT8 = "int8"
+# Of 64 images 48 give the ranges and 16 judge. More than 400 make it slower and no better.
+LEAST_IMAGES, MOST_IMAGES = 64, 400
+# Share of the images that judge which have to keep their most probable class.
+LEAST_AGREEMENT = 0.97
+# One of so many judges.
+_JUDGES = 4
+_BATCH_SIZE = 8
+
+T = TypeVar("T")
+
+
+def chosen(images: Sequence[T], what: str) -> list[T]:
+    """Returns those that are used: all, or `MOST_IMAGES` from all over the sequence.
+
+    Raises:
+      SlimResnetError: There are fewer than `LEAST_IMAGES`; ``what`` names them.
+    """
+    if len(images) < LEAST_IMAGES:
+        raise SlimResnetError(f"{what}: {len(images)} images are too few to calibrate int8 with; "
+                              f"give at least {LEAST_IMAGES}")
+    places = np.unique(np.linspace(0, len(images) - 1, min(len(images), MOST_IMAGES)).astype(int))
+    return [images[place] for place in places]
+
+
+def quantise(path: str, row: Engine, folder: str, record: dict[str, Any], images: np.ndarray,
+             accept: bool) -> None:
+    """Puts the network in int8 in the place of the files of one in float32.
+
+    Args:
+      path: The checkpoint, for messages.
+      row: The engine.
+      folder: What `files.write` wrote to.
+      record: See `loaded.record_of`; what was found is added as ``quantised``.
+      images: float32 ``[N, height, width, channels]``, prepared. One in four judges, the
+        others give the ranges of values.
+      accept: Whether a network is taken that agrees in less than `LEAST_AGREEMENT`.
+
+    Raises:
+      SlimResnetError: The images are too few, the network has no logits to be judged by, or
+        it agrees too little.
+    """
+    from slim_resnet.inference.accuracy import Agreement
+    if record["num_classes"] is None:
+        raise SlimResnetError(f"{path}: has no logits, by which int8 is judged; use float32")
+    images = np.stack(chosen(images, path))
+    judging = np.arange(len(images)) % _JUDGES == _JUDGES - 1
+    plain = row.module.Loaded(record, folder, "float32")
+    try:
+        reference = _logits(plain, images[judging])
+    finally:
+        plain.close()
+    row.module.quantise(folder, record, images[~judging])
+    quantised = row.module.Loaded(record, folder, INT8)
+    try:
+        agreement = Agreement()
+        agreement.add(reference, _logits(quantised, images[judging]))
+    finally:
+        quantised.close()
+    top_1 = agreement.top_1
+    record["quantised"] = {
+        "quantiser": record.pop("quantiser"), "calibration_images": int((~judging).sum()),
+        "judged_images": int(judging.sum()), **agreement.as_record(), "accepted": bool(accept)}
+    if top_1 < LEAST_AGREEMENT and not accept:
+        raise SlimResnetError(
+            f"{path}: {described(record['quantised'])}; less than {100 * LEAST_AGREEMENT:.0f} % "
+            "in top-1 is taken only with --accept")
+    for name in (files.MODEL, files.WEIGHTS):
+        os.unlink(os.path.join(folder, name))
+
+
+def described(quantised: dict[str, Any]) -> str:
+    """Returns one line of what `quantise` found."""
+    return (f"int8 by {quantised['quantiser']}: of {quantised['judged_images']} images that it "
+            f"was not calibrated with, it agrees with float32 in "
+            f"{quantised['top_1_agreement_percent']:.1f} % (top-1) and "
+            f"{quantised['top_5_agreement_percent']:.1f} % (top-5); logits are within "
+            f"{quantised['logits']['largest']:.1e}, {quantised['logits']['mean']:.1e} in the mean")
+
+
+def _logits(loaded: Loaded, images: np.ndarray) -> np.ndarray:
+    """Returns logits ``[N, classes]``."""
+    parts = [loaded.run(images[start:start + _BATCH_SIZE])[0]
+             for start in range(0, len(images), _BATCH_SIZE)]
+    return np.concatenate(parts).reshape(len(images), -1)
