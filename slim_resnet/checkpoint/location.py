@@ -7,8 +7,6 @@ import re
 import stat
 import typing
 
-import tensorflow as tf
-
 from slim_resnet.checkpoint import table
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.released import advice
@@ -177,6 +175,8 @@ def in_folder(folder: str, shown: str, is_archive: bool = False) -> Location:
 
 
 def _of_state_file(folder, shown, is_archive):
+    # Here, as who only looks for files has no need of it.
+    import tensorflow as tf
     try:
         state = tf.train.get_checkpoint_state(folder)
     except Exception:

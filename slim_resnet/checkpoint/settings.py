@@ -27,7 +27,7 @@ class Settings(typing.NamedTuple):
 
 def settings_of(checkpoint: "CheckpointLike", image_size: int | None = None,
                 preprocessing: str | Preprocessing | None = None, labels: str | None = None,
-                **changes: Any) -> Settings:
+                released: tuple[int, str] | None = None, **changes: Any) -> Settings:
     """Fills in what was not asked for: as `training.train` recorded it, else as the table has it.
 
     The names and shapes of the checkpoint's variables are read where they decide: where a size
@@ -39,6 +39,8 @@ def settings_of(checkpoint: "CheckpointLike", image_size: int | None = None,
       preprocessing: An `images.settings.Preprocessing`, or the name of one, or None. The
         name that a run has itself stands for the run's, mean and rule included.
       labels: Labels file, or None.
+      released: Size and name of the preparation of the network's released checkpoint, where
+        they are known; None has the checkpoint read for them.
       **changes: Fields of the `Preprocessing` that are to be others; None leaves one.
 
     Raises:
@@ -51,6 +53,8 @@ def settings_of(checkpoint: "CheckpointLike", image_size: int | None = None,
         options = record["options"]
         own_size, own = options["image_size"], Preprocessing(
             options["preprocessing"], *map(options.get, ("mean", "resize", "resize_side")))
+    elif released is not None:
+        own_size, own = released[0], Preprocessing(released[1])
     elif None in (image_size, preprocessing):
         from slim_resnet.checkpoint.reader import open_checkpoint
         from slim_resnet.checkpoint.recognition import recognise

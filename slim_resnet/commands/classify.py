@@ -2,6 +2,7 @@
 
     slim-resnet classify resnet_v2_50_2017_04_14.tar.gz photo.jpg --labels imagenet.txt
     slim-resnet classify resnet_v2_50.ckpt photos --output classes.jsonl --resume
+    slim-resnet classify resnet_v2_50.ckpt photo.jpg --engine auto
 
 For every image the most probable classes are printed: probability, class number, name.
 With 1001 classes, class 0 is the background: none of the others. An unreadable image is
@@ -13,11 +14,15 @@ FILE.jsonl may be stopped at any moment, in any way: the same command goes on wi
 what made it. Several processes share the images by --cluster (or TF_CONFIG), each with a
 part of its own, FILE.jsonl-00000-of-00002; whichever finishes last writes FILE.jsonl. They
 need to see the same files under the same names, and do not speak to each other.
+
+With another engine the network is kept in the user's cache. From there, without --output and
+for up to 64 JPEG and PNG files, the same numbers come without TensorFlow being imported.
 """
 
 import argparse
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import itertools
 import json
@@ -25,9 +30,12 @@ import sys
 from typing import Any
 
 from slim_resnet.checkpoint.settings import settings_of
-from slim_resnet.commands import keeping, optimize, options, preparation, progress
+from slim_resnet.commands import cached, keeping, optimize, options, preparation, progress
 from slim_resnet.common.text import printable
 from slim_resnet.errors import SlimResnetError
+from slim_resnet.images import finding, plain_reading
+from slim_resnet.images.labels import class_names
+from slim_resnet.inference import classification
 
 HELP = "classify images"
 TOP = 5
@@ -43,9 +51,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     preparation.add_preparation(parser)
     options.add_moving_averages(parser)
     options.add_batch_size(parser)
-    options.add_optimize(parser)
+    options.add_engine(parser)
     options.add_selection(parser)
     keeping.add_arguments(parser)
+    parser.set_defaults(complete=_complete)
+
+
+def _complete(arguments):
+    if not arguments.output:
+        arguments.known = functools.partial(cached.known, arguments)
+    preparation.complete(arguments)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -53,14 +68,18 @@ def run(arguments: argparse.Namespace) -> int:
     keeping.check(arguments)
     if arguments.json and arguments.output:
         raise SlimResnetError("--json prints and --output writes; leave one out")
-    from slim_resnet.images import finding, reading
-    from slim_resnet.images.sources import ImageFiles
-    from slim_resnet.inference import classification
     paths = finding.find_images(arguments.images)
+    network = None if arguments.output else cached.network(arguments)
+    if network:
+        with network:
+            return _from_cache(arguments, paths, network)
+    from slim_resnet.images import reading
+    from slim_resnet.images.sources import ImageFiles
+    from slim_resnet.inference.network import classes_of
     results, shard, skip = None, (0, 1), 0
     with contextlib.ExitStack() as stack:
         with options.opened_checkpoint(arguments, "classify") as opened:
-            names = _class_names(arguments, opened)
+            names = _class_names(arguments, classes_of(opened))
             if arguments.output:
                 results = stack.enter_context(keeping.opened(
                     arguments, "classify", opened, ImageFiles(paths), top=arguments.top,
@@ -70,6 +89,10 @@ def run(arguments: argparse.Namespace) -> int:
                 shard, skip = results.shard, results.batches_done
             network = stack.enter_context(optimize.opened_network(
                 opened, arguments.image_size, network_options, arguments, "classify"))
+            if results:
+                results.noted["quantised"] = network.quantised
+            elif getattr(network, "kept_in", None):
+                cached.remember(arguments, opened)
             batches = classification.classify_batches(network, reading.read_images(
                 paths, arguments.image_size, arguments.preprocessing, arguments.batch_size,
                 shard=shard, skip=skip, channels=network.channels), names, arguments.top)
@@ -81,6 +104,24 @@ def run(arguments: argparse.Namespace) -> int:
                       opened.use_moving_averages)
 
 
+def _from_cache(arguments, paths, network):
+    """Classifies without TensorFlow, unless a file is none that can be read so."""
+    facts = cached.known(arguments)
+    names = _class_names(arguments, facts["num_classes"])
+    optimize.say_engine(network, "classify")
+    options.say_averages(arguments, "classify", *facts["averages"])
+    options.say_assumed(arguments, "classify", facts["assumed"])
+    batches = classification.classify_batches(network, plain_reading.read_images(
+        paths, arguments.image_size, arguments.preprocessing, arguments.batch_size,
+        network.channels), names, arguments.top)
+    batches = progress.saying(batches, "classify", arguments.prepared, when=progress.any_read)
+    status = _print(arguments, itertools.chain.from_iterable(batches), len(paths), network,
+                    facts["averages"][0])
+    if arguments.verbose:
+        optimize.say_parts(network)
+    return status
+
+
 def _print(arguments, results, total, network, moving_averages):
     # Where results appear on the terminal as they come, they are the progress.
     if arguments.json or not sys.stdout.isatty():
@@ -88,6 +129,7 @@ def _print(arguments, results, total, network, moving_averages):
     before = json.dumps({
         **options.checkpoint_record(arguments), "num_classes": network.num_classes,
         "optimized": arguments.optimize, "precision": network.precision,
+        "engine": network.engine, "quantised": network.quantised,
         "image_size_pixels": arguments.image_size,
         **arguments.preprocessing.as_record(),
         "moving_averages": moving_averages})[:-1] + ', "images": ['
@@ -110,12 +152,10 @@ def _print(arguments, results, total, network, moving_averages):
     return progress.report_interrupted("classify", done, total) if interrupted else status
 
 
-def _class_names(arguments, opened):
-    from slim_resnet.images.labels import class_names
-    from slim_resnet.inference.network import classes_of
+def _class_names(arguments, num_classes):
     labels = settings_of(arguments.checkpoint, arguments.image_size,
                          arguments.preprocessing, arguments.labels).labels
-    return class_names(classes_of(opened), labels, arguments.labels_offset)
+    return class_names(num_classes, labels, arguments.labels_offset)
 
 
 def table_lines(result: Any) -> list[str]:

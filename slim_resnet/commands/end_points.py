@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     values.add_argument("--save", metavar="FILE.npz",
                         help="write the values of --end-points instead of showing their "
                         "statistics")
-    options.add_optimize(values, "--optimize, and both with --save")
+    options.add_engine(values, "--optimize, and both with --save")
     parser.add_argument("--logdir", metavar="DIR",
                         help="write a TensorBoard run: the graph; of a CHECKPOINT histograms of "
                         "weights; with --images histograms of the end points shown, the images, "
@@ -105,7 +105,8 @@ def _complete(arguments):
                        "says what to show, and --save shows nothing; leave one out")
         check_writable(arguments.save)
     else:
-        options.refuse(arguments, ("optimize", "precision"), "goes with --save")
+        options.refuse(arguments, ("optimize", "precision", "engine", "calibrate", "accept"),
+                       "goes with --save")
     if arguments.logdir:
         check_folder(arguments.logdir)
     if not model:
@@ -177,7 +178,7 @@ def _table(arguments, model):
     else:
         with open_checkpoint(arguments.checkpoint) as opened:
             rows = _rows(arguments, _built(opened, arguments.image_size))
-            options.say_assumed(arguments, "end-points", opened)
+            options.say_assumed(arguments, "end-points", options.assumed_of(arguments, opened))
     total = table.total(rows)
     _print(arguments, ("end point", "op", "shape", "parameters", "GMACs", "bytes", "stride",
                        "field"),

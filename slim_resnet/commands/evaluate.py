@@ -36,7 +36,9 @@ from slim_resnet.commands import keeping, optimize, options, preparation, progre
 from slim_resnet.common.environment import PRECISIONS
 from slim_resnet.common.tables import format_table
 from slim_resnet.common.text import printable
+from slim_resnet.errors import SlimResnetError
 from slim_resnet.images.settings import BATCH_SIZE
+from slim_resnet.inference.engines.table import ENGINES, TENSORFLOW
 from slim_resnet.inference.results import read_rows
 
 HELP = "measure top-1, top-5 and confusion, or what --optimize costs"
@@ -56,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_moving_averages(parser)
     options.add_labels_offset(parser, "the label of class 0 in DATA")
     options.add_batch_size(parser, None, f"; with --compare {COMPARED_BATCH_SIZE}")
-    options.add_optimize(parser, "--optimize or --compare")
+    options.add_engine(parser, "--optimize or --compare")
     parser.add_argument("--compare", action="store_true",
                         help="compare the optimised network, in --precision, with the network as "
                         "it is in float32")
@@ -97,6 +99,8 @@ def run(arguments: argparse.Namespace) -> int:
             if not (results and results.finished):
                 network = stack.enter_context(optimize.opened_network(
                     opened, arguments.image_size, network_options, arguments, "evaluate"))
+                if results:
+                    results.noted["quantised"] = network.quantised
                 batches = evaluation.judge_batches(network, read_source(
                     data, arguments.image_size, arguments.preprocessing, arguments.batch_size,
                     shard, skip, network.channels))
@@ -120,7 +124,8 @@ def run(arguments: argparse.Namespace) -> int:
         started = time.perf_counter()
         result = evaluation.count(judgements, num_classes)
     if arguments.json:
-        print(json.dumps(_document(arguments, result, data.classes, opened, offset, better)))
+        print(json.dumps(_document(arguments, result, data.classes, opened, offset, better,
+                                   network)))
     else:
         print("\n".join(table_lines(result, data.classes)))
     if results:
@@ -135,9 +140,12 @@ def run(arguments: argparse.Namespace) -> int:
     return status
 
 
-def _document(arguments, result, names, opened, labels_offset, better):
+def _document(arguments, result, names, opened, labels_offset, better, network):
+    # What is finished was done by an engine of the same version.
+    row = optimize.resolve(arguments) or ENGINES[TENSORFLOW]
     return {**options.checkpoint_record(arguments), "data": arguments.data,
             "optimized": arguments.optimize, "precision": arguments.precision or PRECISIONS[0],
+            "engine": row.described, "quantised": network and network.quantised,
             "image_size_pixels": arguments.image_size,
             **arguments.preprocessing.as_record(), "labels_offset": labels_offset,
             "better_fit": better and better[1].as_record(),
@@ -177,6 +185,11 @@ def _compare(arguments):
                    "keeps what images are taken for, and --compare keeps nothing; leave one out")
     options.refuse(arguments, ("labels-offset",), "is of labels, and --compare needs none")
     options.check_files(plot=arguments.plot)
+    if arguments.precision == "int8":
+        raise SlimResnetError("--compare goes layer by layer, and int8 has layers of its own; leave "
+                              "--compare out: int8 is compared when it is calibrated")
+    row = optimize.resolve(arguments)
+    # The network that is compared with is TensorFlow's in any case.
     optimize.turn_onednn_on(arguments.verbose, "evaluate")
     from slim_resnet.images import finding
     from slim_resnet.inference import accuracy
@@ -185,7 +198,7 @@ def _compare(arguments):
         moving_averages = opened.use_moving_averages
         result = accuracy.measure(
             arguments.checkpoint, paths, use_moving_averages=moving_averages,
-            precision=arguments.precision or PRECISIONS[0],
+            precision=arguments.precision or PRECISIONS[0], engine=row.name,
             image_size=arguments.image_size, preprocessing=arguments.preprocessing,
             batch_size=arguments.batch_size or COMPARED_BATCH_SIZE,
             progress=lambda batches: progress.saying(progress.with_progress(
@@ -209,6 +222,7 @@ def comparison_lines(record: dict) -> list[str]:
     """Returns what is printed for an `accuracy.as_record`."""
     logits = record["logits"]
     return [f"precision        {record['precision']}",
+            f"engine           {record['engine']}",
             f"images           {record['num_images']}",
             f"top-1 agreement  {record['top_1_agreement_percent']:.2f} %",
             f"top-5 agreement  {record['top_5_agreement_percent']:.2f} %",

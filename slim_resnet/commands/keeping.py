@@ -7,12 +7,13 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-from slim_resnet.commands import options
+from slim_resnet.commands import optimize, options
 from slim_resnet.commands.progress import report_busy, say, with_progress
 from slim_resnet.common.cluster import read_cluster
 from slim_resnet.common.environment import PRECISIONS, made_with
 from slim_resnet.common.files import sha256_of
 from slim_resnet.errors import SlimResnetError
+from slim_resnet.inference.engines.table import TENSORFLOW
 from slim_resnet.inference.results import Results, data_identity, read_rows
 
 
@@ -41,7 +42,7 @@ def opened(arguments: argparse.Namespace, command: str, checkpoint: Any, source:
 
     Args:
       arguments: With those of `add_arguments`, `preparation.add_preparation`,
-        `options.add_batch_size` and `options.add_optimize`.
+        `options.add_batch_size` and `options.add_engine`.
       command: Name of the subcommand.
       checkpoint: The open `checkpoint.Checkpoint`.
       source: All tasks' images, see `images.sources`.
@@ -56,8 +57,11 @@ def opened(arguments: argparse.Namespace, command: str, checkpoint: Any, source:
     cluster = read_cluster(arguments.cluster, arguments.job, arguments.task)
     shard = cluster.shard if cluster else (0, 1)
     chosen = checkpoint.selection.record()
+    row = optimize.resolve(arguments)
+    engine = "plain" if row is None else (
+        "optimized" if row.name == TENSORFLOW else row.described)
     used = made_with(tf.__version__, compat.onednn_enabled(), arguments.precision or PRECISIONS[0],
-                     "optimized" if arguments.optimize else "plain")
+                     engine)
     made_by = {
         "format": f"slim_resnet {command} 2", "checkpoint_sha256": sha256_of(checkpoint.files),
         **data_identity(source.files),
@@ -65,7 +69,8 @@ def opened(arguments: argparse.Namespace, command: str, checkpoint: Any, source:
             "image_size", "batch_size")}, **arguments.preprocessing.as_record(), **used,
             **{name: chosen.get(name) for name in (
                 "scope", "exclude", "allow_missing", "output_stride", "blocks")},
-            "moving_averages": checkpoint.use_moving_averages, **depends_on}}
+            "moving_averages": checkpoint.use_moving_averages,
+            "calibration": optimize.calibration_of(arguments), **depends_on}}
     return Results(arguments.output, made_by, arguments.batch_size, shard, arguments.resume,
                    source.is_called)
 

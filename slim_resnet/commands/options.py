@@ -2,7 +2,7 @@
 
 import argparse
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from slim_resnet.checkpoint.runs import run_of
@@ -11,9 +11,8 @@ from slim_resnet.commands.progress import say
 from slim_resnet.common.environment import PRECISIONS
 from slim_resnet.common.files import check_writable
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.images.settings import (
-    BATCH_SIZE,
-)
+from slim_resnet.images.settings import BATCH_SIZE
+from slim_resnet.inference.engines.table import CHOICES
 
 # A parser, or a group of one.
 Container = argparse._ActionsContainer
@@ -93,21 +92,50 @@ def refuse_selection(arguments: argparse.Namespace, model: str) -> None:
            "is none")
 
 
-def say_assumed(arguments: argparse.Namespace, command: str, opened: Any) -> None:
+def assumed_of(arguments: argparse.Namespace, opened: Any) -> dict[str, str]:
+    """Returns what is assumed of the network of an open `checkpoint.Checkpoint`, in words."""
+    from slim_resnet.checkpoint.recognition import recognise
+    assumed = dict(recognise(opened).assumed)
+    if run_of(opened)[1] is not None:
+        # Those that slim-resnet train gives its networks.
+        assumed.pop("strides", None)
+    return assumed
+
+
+def say_assumed(arguments: argparse.Namespace, command: str, assumed: dict[str, str]) -> None:
     """Says what is assumed of a checkpoint's network, and keeps it for `checkpoint_record`.
 
     Args:
       arguments: The command line.
       command: Name of the subcommand.
-      opened: An open `checkpoint.Checkpoint`.
+      assumed: What `assumed_of` returned.
     """
-    from slim_resnet.checkpoint.recognition import recognise
-    arguments.assumed = dict(recognise(opened).assumed)
-    if run_of(opened)[1] is not None:
-        # Those that slim-resnet train gives its networks.
-        arguments.assumed.pop("strides", None)
-    for what, text in arguments.assumed.items():
+    arguments.assumed = assumed
+    for what, text in assumed.items():
         say(command, f"{what}: {text}")
+
+
+def say_averages(arguments: argparse.Namespace, command: str, used: bool, there: bool) -> None:
+    """Says which weights are taken, where there is a choice.
+
+    Args:
+      arguments: The command line.
+      command: Name of the subcommand.
+      used: Whether the averages are.
+      there: Whether there are any.
+    """
+    if used:
+        say(command, "averaged weights" + (
+            "" if arguments.use_moving_averages else
+            ", as the run that wrote them was evaluated; --no-moving-averages takes the others"))
+    elif arguments.use_moving_averages is None and there:
+        say(command, "the checkpoint holds averaged weights too; --moving-averages takes them")
+
+
+def has_averages(opened: Any) -> bool:
+    """Whether an open `checkpoint.Checkpoint` holds averages of weights."""
+    from slim_resnet.checkpoint.reader import AVERAGE
+    return any(name.endswith(AVERAGE) for name in opened.shapes)
 
 
 def checkpoint_record(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -153,19 +181,12 @@ def opened_checkpoint(arguments: argparse.Namespace, command: str) -> Iterator[A
     Yields:
       The `checkpoint.Checkpoint`.
     """
-    from slim_resnet.checkpoint.reader import AVERAGE, open_checkpoint
+    from slim_resnet.checkpoint.reader import open_checkpoint
     with open_checkpoint(arguments.checkpoint, arguments.use_moving_averages) as opened:
         yield opened
         # Not before an error, which is one line.
-        if opened.use_moving_averages:
-            say(command, "averaged weights" + (
-                "" if arguments.use_moving_averages else
-                ", as the run that wrote them was evaluated; --no-moving-averages takes the "
-                "others"))
-        elif arguments.use_moving_averages is None and any(
-                name.endswith(AVERAGE) for name in opened.shapes):
-            say(command, "the checkpoint holds averaged weights too; --moving-averages takes them")
-        say_assumed(arguments, command, opened)
+        say_averages(arguments, command, opened.use_moving_averages, has_averages(opened))
+        say_assumed(arguments, command, assumed_of(arguments, opened))
 
 
 def add_images(parser: Container, nargs: str = "+") -> None:
@@ -202,14 +223,34 @@ def add_batch_size(parser: Container, default: int | None = BATCH_SIZE, note: st
                         help=f"images in a run of the network (default: {BATCH_SIZE}{note})")
 
 
-def add_optimize(parser: Container, goes_with: str = "--optimize") -> None:
+def add_optimize(parser: Container, goes_with: str = "--optimize",
+                 precisions: Sequence[str] = PRECISIONS, note: str = "") -> None:
     """Adds ``--optimize`` and ``--precision``, which ``goes_with`` it; see `optimize.prepare`."""
     parser.add_argument("--optimize", action="store_true",
                         help="fold the batch norms and fuse the layers: the same results but for "
                         "rounding, faster; turns oneDNN on unless TF_ENABLE_ONEDNN_OPTS is set")
-    parser.add_argument("--precision", choices=PRECISIONS,
+    parser.add_argument("--precision", choices=precisions,
                         help=f"with {goes_with}; bfloat16 has 8 bits for float32's 24, and needs "
-                        f"a CPU that has it (default: {PRECISIONS[0]})")
+                        f"a CPU that has it{note} (default: {PRECISIONS[0]})")
+
+
+def add_engine(parser: Container, goes_with: str = "--optimize") -> None:
+    """Adds `add_optimize`'s options, and which engine it is; see `optimize.resolve`."""
+    add_optimize(parser, f"{goes_with}, or another engine", (*PRECISIONS, "int8"),
+                 "; int8 has 8 bits and needs --calibrate")
+    parser.add_argument("--engine", choices=CHOICES,
+                        help="what runs the network: tensorflow (the default, and the "
+                        "reference); onnxruntime or openvino (extras of these names), which imply "
+                        "--optimize; auto: the fastest that is installed, and says which")
+    parser.add_argument("--calibrate", metavar="FOLDER",
+                        help="of int8: at least 64 images; most give the ranges of values, the "
+                        "others judge it by the classes that float32 sees")
+    parser.add_argument("--accept", action="store_true",
+                        help="of int8: take it below 97 %% of the same most probable classes")
+    parser.add_argument("--cache", action=argparse.BooleanOptionalAction, default=True,
+                        help="of another engine: keep the network, and take what was kept "
+                        "(default), in $XDG_CACHE_HOME/slim-resnet or ~/.cache/slim-resnet, at "
+                        "most 2 GiB; removing the folder empties it")
 
 
 def add_trained_precision(parser: Container, **more: str) -> None:

@@ -14,6 +14,7 @@ from slim_resnet.images.settings import (
     RESIZE_SIDE,
     VGG_IMAGE_SIZE,
 )
+from slim_resnet.inference.engines.table import TENSORFLOW
 
 
 def add_preparation(parser: options.Container, note: str = "") -> None:
@@ -76,12 +77,17 @@ def complete(arguments: argparse.Namespace) -> None:
     says what is done to images and how much of it nobody has said.
     """
     options.select(arguments)
-    if getattr(arguments, "optimize", False):
+    row = optimize.resolve(arguments) if hasattr(arguments, "optimize") else None
+    if row and row.name == TENSORFLOW:
         # Looking into the checkpoint imports TensorFlow, which takes its kernels then.
         optimize.turn_onednn_on(arguments.verbose, arguments.command)
     asked = arguments.image_size, arguments.preprocessing
+    # What is kept of a checkpoint that was used before; see commands/cached.py.
+    known = getattr(arguments, "known", lambda: None)()
     arguments.image_size, arguments.preprocessing, _ = settings_of(
-        arguments.checkpoint, *asked, **details(arguments))
+        arguments.checkpoint, *asked, released=known and (known["image_size"],
+                                                          known["preprocessing"]),
+        **details(arguments))
     otherwise = ", assumed" if run_of(arguments.checkpoint)[1] is None else ", as trained"
     size, preprocessing = (otherwise if value is None else "" for value in asked)
     arguments.prepared = (f"images: {arguments.image_size} pixels{size}; "

@@ -6,7 +6,8 @@ __getattr__, __dir__, __all__ = face(__name__, {
     "finding": "find_images",
     "decoding": "decode",
     "preparation": "preprocess",
-    "reading": "Batch load_images read_images read_source",
+    "batch": "Batch",
+    "reading": "load_images read_images read_source",
     "labels": "class_names read_labels",
     "labelled": "find_data",
 })

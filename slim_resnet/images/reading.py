@@ -9,7 +9,6 @@ Three lines from files to a batch::
 
 import contextlib
 import os
-import typing
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -19,6 +18,7 @@ import tensorflow as tf
 from slim_resnet.common.environment import cpu
 from slim_resnet.common.listing import Paths, listed
 from slim_resnet.errors import SlimResnetError, cause_of
+from slim_resnet.images.batch import Batch
 from slim_resnet.images.given import sources_of
 from slim_resnet.images.preparation import preparation
 from slim_resnet.images.settings import BATCH_SIZE, IMAGE_SIZE, Preprocessing
@@ -28,24 +28,6 @@ tf1 = tf.compat.v1
 
 # Batches that wait for the network; one of 16 images of 299 x 299 takes 16 MiB.
 _LOOKAHEAD = 2
-
-
-class Batch(typing.NamedTuple):
-    """Successive images of a data set, ready for a network.
-
-    Attributes:
-      names: Path of each, or file and number of its record.
-      images: float32 ``[readable, image_size, image_size, channels]``: those that could be
-        read, in order.
-      causes: For each, why it is unreadable, one line; None if it was read.
-      labels: For each, its class number where the data set has one and it was read,
-        else None.
-    """
-
-    names: list[str]
-    images: np.ndarray
-    causes: list[str | None]
-    labels: list[int | None]
 
 
 def read_images(paths: Paths, image_size: int,

@@ -116,6 +116,7 @@ class Accuracy:
 def measure(checkpoint: CheckpointLike, paths: Sequence[str], *, precision: str = PRECISIONS[0],
             image_size: int = IMAGE_SIZE, preprocessing: str | Preprocessing = "inception",
             batch_size: int = BATCH_SIZE, use_moving_averages: bool | None = None,
+            engine: str = TENSORFLOW,
             progress: Callable[[Iterable[reading.Batch]], Iterable[reading.Batch]] =
             lambda batches: batches) -> Accuracy:
     """Compares a checkpoint's folded network with its unfolded one.

@@ -11,18 +11,18 @@ From Python in a few lines; the checkpoint is anything that
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from slim_resnet.checkpoint.reader import CheckpointLike, open_checkpoint
 from slim_resnet.checkpoint.settings import settings_of
-from slim_resnet.images import reading
-from slim_resnet.images.given import sources_of
+from slim_resnet.images.batch import Batch
 from slim_resnet.images.labels import class_names
 from slim_resnet.images.settings import BATCH_SIZE, Preprocessing
-from slim_resnet.inference.network import Network, classes_of
 from slim_resnet.inference.protocol import ImageNetwork
+
+if TYPE_CHECKING:
+    from slim_resnet.checkpoint.reader import CheckpointLike
 
 
 def top_classes(probabilities: np.ndarray, top: int = 5) -> tuple[np.ndarray, np.ndarray]:
@@ -59,7 +59,7 @@ class Result:
     cause: str | None = None
 
 
-def classify_batches(network: ImageNetwork, batches: Iterable[reading.Batch],
+def classify_batches(network: ImageNetwork, batches: Iterable[Batch],
                      names: Sequence[str | None], top: int = 5) -> Iterator[list[Result]]:
     """Classifies images as they come.
 
@@ -88,7 +88,7 @@ def classify_batches(network: ImageNetwork, batches: Iterable[reading.Batch],
         yield results
 
 
-def classify(checkpoint: CheckpointLike, images: Any,
+def classify(checkpoint: "CheckpointLike", images: Any,
              labels: str | None = None, top: int = 5, *, batch_size: int = BATCH_SIZE,
              image_size: int | None = None, preprocessing: str | Preprocessing | None = None,
              labels_offset: int | None = None, use_moving_averages: bool | None = None
@@ -116,6 +116,10 @@ def classify(checkpoint: CheckpointLike, images: Any,
     Raises:
       SlimResnetError: Checkpoint, labels or images are at fault.
     """
+    from slim_resnet.checkpoint.reader import open_checkpoint
+    from slim_resnet.images import reading
+    from slim_resnet.images.given import sources_of
+    from slim_resnet.inference.network import Network, classes_of
     image_size, preprocessing, labels = settings_of(checkpoint, image_size, preprocessing, labels)
     sources = sources_of(images)
     with open_checkpoint(checkpoint, use_moving_averages) as opened:

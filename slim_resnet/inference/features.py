@@ -13,7 +13,7 @@ from slim_resnet.end_points.keys import choose_one
 from slim_resnet.inference.protocol import ImageNetwork
 
 if TYPE_CHECKING:
-    from slim_resnet.images.reading import Batch
+    from slim_resnet.images.batch import Batch
 
 T = TypeVar("T")
 

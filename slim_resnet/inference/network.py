@@ -20,6 +20,7 @@ from slim_resnet.common.listing import listed
 from slim_resnet.end_points.keys import choose_one, nearest_keys
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.images.reading import load_images
+from slim_resnet.inference.engines.table import TENSORFLOW
 from slim_resnet.inference.protocol import ImageNetwork
 
 tf1 = tf.compat.v1
@@ -70,8 +71,8 @@ def build_network(opened: Checkpoint, images: tf.Tensor, session: tf1.Session) -
 
 def open_network(checkpoint: CheckpointLike, image_size: int | None = None, *,
                  end_points: str | Iterable[str] = (), optimize: bool = False,
-                 precision: str = PRECISIONS[0], use_moving_averages: bool | None = None
-                 ) -> ImageNetwork:
+                 precision: str = PRECISIONS[0], engine: str = TENSORFLOW,
+                 use_moving_averages: bool | None = None, **more: Any) -> ImageNetwork:
     """Returns a `Network` or an `inference.InferenceModel`.
 
     Args:
@@ -81,17 +82,21 @@ def open_network(checkpoint: CheckpointLike, image_size: int | None = None, *,
       end_points: Those that `Network.features` will be asked for, see `keys.choose`.
       optimize: Whether to make an `inference.InferenceModel`.
       precision: See `inference.InferenceModel.from_checkpoint`.
+      engine: See there.
       use_moving_averages: See `checkpoint.open_checkpoint`.
+      **more: Of an `inference.InferenceModel` in another engine than TensorFlow.
     """
     if not optimize:
         return Network(checkpoint, image_size, use_moving_averages)
     from slim_resnet.inference.folded.model import InferenceModel
-    # Layers need the size for their shapes; the rest is as fast without, for all sizes.
+    # Layers need the size for their shapes; in TensorFlow the rest is as fast without, for all
+    # sizes.
     end_points = listed(end_points)
+    is_fixed = end_points or engine != TENSORFLOW
     return InferenceModel.from_checkpoint(
         checkpoint, precision, end_points,
-        image_size=settings_of(checkpoint, image_size).image_size if end_points else None,
-        use_moving_averages=use_moving_averages)
+        image_size=settings_of(checkpoint, image_size).image_size if is_fixed else None,
+        use_moving_averages=use_moving_averages, engine=engine, **more)
 
 
 def build_without_values(opened: Checkpoint, image_size: int) -> dict[str, tf.Tensor]:
@@ -165,6 +170,7 @@ class Network(BuiltNetwork):
       channels: Of the images.
       precision: What it computes in.
       engine: Title and version of what runs it, TensorFlow's.
+      quantised: None: it is not of int8.
       moving_averages: Whether it has the averages of its weights.
       busy_s: Seconds that it has been at work on images.
 
@@ -172,7 +178,7 @@ class Network(BuiltNetwork):
       SlimResnetError: The checkpoint cannot be restored.
     """
 
-    precision, engine = PRECISIONS[0], f"TensorFlow {tf.__version__}"
+    precision, engine, quantised = PRECISIONS[0], f"TensorFlow {tf.__version__}", None
 
     def __init__(self, checkpoint: CheckpointLike, image_size: int | None = None,
                  use_moving_averages: bool | None = None) -> None:

@@ -39,6 +39,7 @@ class ImageNetwork(ScoringNetwork, Protocol):
         asked for of a folded one's.
       precision: What it computes in: one of `environment.PRECISIONS`, or ``int8``.
       engine: Title and version of what runs it, such as ``TensorFlow 2.21.0``.
+      quantised: Of int8, what its calibration found, plain data; else None.
       channels: Of the images.
       busy_s: Seconds that it has been at work on images.
     """
@@ -46,6 +47,7 @@ class ImageNetwork(ScoringNetwork, Protocol):
     path: str
     precision: str
     engine: str
+    quantised: dict[str, Any] | None
     end_points: dict[str, Any]
     channels: int
     busy_s: float

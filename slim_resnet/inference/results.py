@@ -91,6 +91,7 @@ class Results:
       batches_done: Batches of this task whose results are there.
       images_done: Images in them.
       finished: Whether this task has nothing left to do.
+      noted: Plain data that is recorded, and not compared, with what makes the results.
 
     Raises:
       SlimResnetError: There are results already, or what is there was made by
@@ -106,7 +107,7 @@ class Results:
         self._resume, self._is_called = resume, is_called
         self.part = self._part(self.shard[0])
         self.batches_done = self.images_done = 0
-        self.finished = False
+        self.finished, self.noted = False, {}
         self._kept_bytes, self._digest = 0, hashlib.sha256()
         self._file = self._sums = None
         for file in (self.part, self.path):
@@ -284,7 +285,7 @@ class Results:
 
     def _write_record(self, file, shard, lines=None, digest=None):
         with atomic_write(_record_path(file)) as record:
-            json.dump({**self._made_by, "shard": shard, "lines": lines, "sha256": digest}, record,
+            json.dump({**self._made_by, **self.noted, "shard": shard, "lines": lines, "sha256": digest}, record,
                       indent=1)
             record.write("\n")
 

@@ -70,16 +70,24 @@ def quantise(path: str, row: Engine, folder: str, record: dict[str, Any], images
         agreement.add(reference, _logits(quantised, images[judging]))
     finally:
         quantised.close()
-    top_1 = agreement.top_1
     record["quantised"] = {
         "quantiser": record.pop("quantiser"), "calibration_images": int((~judging).sum()),
         "judged_images": int(judging.sum()), **agreement.as_record(), "accepted": bool(accept)}
-    if top_1 < LEAST_AGREEMENT and not accept:
-        raise SlimResnetError(
-            f"{path}: {described(record['quantised'])}; less than {100 * LEAST_AGREEMENT:.0f} % "
-            "in top-1 is taken only with --accept")
+    if is_refused(record["quantised"]) and not accept:
+        raise refusal(path, record["quantised"])
     for name in (files.MODEL, files.WEIGHTS):
         os.unlink(os.path.join(folder, name))
+
+
+def is_refused(quantised: dict[str, Any]) -> bool:
+    """Whether a network in int8 agrees in too few images to be taken without a word."""
+    return quantised["top_1_agreement_percent"] < 100 * LEAST_AGREEMENT
+
+
+def refusal(path: str, quantised: dict[str, Any]) -> SlimResnetError:
+    """Returns the error that says so."""
+    return SlimResnetError(f"{path}: {described(quantised)}; less than "
+                           f"{100 * LEAST_AGREEMENT:.0f} % in top-1 is taken only with --accept")
 
 
 def described(quantised: dict[str, Any]) -> str:

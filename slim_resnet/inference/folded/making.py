@@ -57,9 +57,9 @@ def from_checkpoint(cls: type, path: CheckpointLike, precision: str,
         own = settings_of(opened).preprocessing
         prepared = own.name if own.mean in (None, MEAN) else own.described()
     with _part(parts_s, "load"):
-        loaded = _load(shown, network, folded, listed(end_points), row, precision, prepared,
-                       calibration, accept, made_from)
-    return cls(shown, precision, row, loaded, parts_s)
+        loaded, kept_in = _load(shown, network, folded, listed(end_points), row, precision,
+                                prepared, calibration, accept, made_from)
+    return cls(shown, precision, row, loaded, parts_s, kept_in)
 
 
 def from_session(cls: type, session: tf.compat.v1.Session, precision: str,
@@ -71,7 +71,7 @@ def from_session(cls: type, session: tf.compat.v1.Session, precision: str,
         folded = _folded(path, live.network, live.dtypes, live.read, row, precision,
                          image_size=image_size, epsilon=live.epsilon)
     with _part(parts_s, "load"):
-        loaded = _load(path, live.network, folded, listed(end_points), row, precision)
+        loaded, _ = _load(path, live.network, folded, listed(end_points), row, precision)
     return cls(path, precision, row, loaded, parts_s)
 
 
@@ -96,13 +96,15 @@ def _folded(path: str, network: Any, dtypes: dict[str, str], read: Callable, row
 
 def _load(path: str, network: Any, folded: Any, end_points: list[str], row: Engine,
           precision: str, prepared: str | None = None, calibration: np.ndarray | None = None,
-          accept: bool = False, made_from: dict[str, Any] | None = None) -> Loaded:
+          accept: bool = False, made_from: dict[str, Any] | None = None
+          ) -> tuple[Loaded, str | None]:
+    """Returns the network, and where in the cache it was kept."""
     own = own_end_points(network, folded.end_points)
     images = next(node for node in folded.graph_def.node if node.name == IMAGES)
     sizes = [None if dim.size < 0 else dim.size for dim in images.attr["shape"].shape.dim]
     record = record_of(network, folded.logits, own, choose(end_points, own), sizes[1:3], prepared)
     if row.name == TENSORFLOW:
-        return row.module.Loaded(record, folded)
+        return row.module.Loaded(record, folded), None
 
     def write(folder):
         files.write(folder, path, record, folded)
@@ -116,11 +118,11 @@ def _load(path: str, network: Any, folded: Any, end_points: list[str], row: Engi
         except cache.Refused as error:
             LOGGER.warning("%s", error)
         else:
-            return files.loaded(path, row, entry.folder, record, precision)
+            return files.loaded(path, row, entry.folder, record, precision), entry.folder
     with temporary_folder() as folder:
         write(folder)
         # What is mapped of its files stays, though their names go.
-        return files.loaded(path, row, folder, record, precision)
+        return files.loaded(path, row, folder, record, precision), None
 
 
 @contextlib.contextmanager

@@ -64,16 +64,17 @@ class InferenceModel:
       channels: Of the images.
       end_points: Maps the keys that were asked for to tensors, or what has their ``shape``,
         which is known as far as that of the images is.
+      kept_in: Its folder in the user's cache; None if it is not there.
       parts_s: Seconds that reading, folding, loading and the first call took, by name.
       busy_s: Seconds that it has been at work on images, all threads' together.
     """
 
     def __init__(self, path: str, precision: str, engine: Engine, loaded: Loaded,
-                 parts_s: dict[str, float]) -> None:
+                 parts_s: dict[str, float], kept_in: str | None = None) -> None:
         """Use `from_checkpoint` or `from_session`.
 
         Args:
-          path: See the attributes, as ``precision`` and ``parts_s``.
+          path: See the attributes, as ``precision``, ``parts_s`` and ``kept_in``.
           engine: What ``loaded`` is of.
           loaded: The network.
         """
@@ -83,7 +84,7 @@ class InferenceModel:
         self.parts_s, self.busy_s, self.end_points = parts_s, 0.0, loaded.end_points
         self._lock = threading.Condition()
         self._running, self._closed = 0, False
-        self.quantised = record.get("quantised")
+        self.quantised, self.kept_in = record.get("quantised"), kept_in
 
     @classmethod
     def from_checkpoint(
@@ -147,7 +148,8 @@ class InferenceModel:
         if entry is None:
             return None
         loaded = files.loaded(path, engine, entry.folder, entry.record, precision)
-        return cls(path, precision, engine, loaded, {"load": time.perf_counter() - started})
+        return cls(path, precision, engine, loaded, {"load": time.perf_counter() - started},
+                   entry.folder)
 
     @classmethod
     def from_session(cls, session: "tf.compat.v1.Session", precision: str = PRECISIONS[0],
