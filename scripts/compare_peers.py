@@ -2,13 +2,17 @@
 
     python scripts/compare_peers.py --json peers.json --plot peers.png
     python scripts/compare_peers.py --checkpoint resnet_v2_50.ckpt --peers optimised openvino
+    python scripts/compare_peers.py --rounds 3 --batch-sizes 1 32 --precisions float32 int8
 
-Each engine is a process of its own. Times are medians over the rounds; "time / ours" is
-the median, round by round, of its time over that of our optimised network in whichever
-oneDNN setting is faster; "of GEMM" is the rate of multiply-adds over that of a product of
-4096 x 4096 matrices, in whichever setting is faster. Start-up is from the start of the
-process to the first result of the smallest batch, memory the peak so far as batches grow.
-Relative error and top-1 are against our plain session in float32.
+Every measurement is a process of its own: a round has each engine start, give its first
+result, and take one step or more of each batch size behind an untimed one. Times are medians
+over the rounds; "time / ours" is the median, round by round, of its time over that of the
+fastest of our engines; "of GEMM" is the rate of multiply-adds over that of a product of 4096 x
+4096 matrices, in whichever oneDNN setting is faster. Start-up is from the start of the process
+to the first result of the smallest batch: our other engines than TensorFlow take their network
+from a cache, as slim-resnet classify does. Memory is the peak so far as batches grow. Relative
+error and top-1 are against our plain session in float32; int8 is calibrated with random pixels,
+which tells its speed and not its accuracy.
 """
 
 import argparse
@@ -17,11 +21,11 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from scripts.peers.comparison import ENGINES, Comparison, compare
+from scripts.peers.comparison import DEFAULT, ENGINES, PRECISIONS, Comparison, compare
 from slim_resnet import cli
 from slim_resnet.commands import options
 from slim_resnet.commands.options import positive_int
-from slim_resnet.commands.progress import step_counter, write_record
+from slim_resnet.commands.progress import write_record
 from slim_resnet.common.environment import cpu
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.models import MODELS
@@ -34,14 +38,18 @@ def build_parser() -> cli.Parser:
     what.add_argument("--model", choices=resnets, default="resnet_v2_152",
                       help="network to give random weights (default: resnet_v2_152)")
     what.add_argument("--checkpoint", metavar="PATH", help="network to use as it is")
-    parser.add_argument("--peers", nargs="+", choices=ENGINES, default=list(ENGINES),
-                        metavar="NAME", help=f"of {', '.join(ENGINES)} (default: all)")
+    parser.add_argument("--peers", nargs="+", choices=ENGINES, default=list(DEFAULT),
+                        metavar="NAME", help=f"of {', '.join(ENGINES)} (default: all but tf_slim "
+                        "and keras)")
+    parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=list(PRECISIONS),
+                        metavar="NAME", help=f"of {', '.join(PRECISIONS)} (default: all that "
+                        "there are)")
     parser.add_argument("--batch-sizes", nargs="+", type=positive_int, default=[1, 8, 32],
                         metavar="N", help="images a step (default: 1 8 32)")
     parser.add_argument("--rounds", type=positive_int, default=5, metavar="N",
-                        help="timed steps of each engine, after one untimed (default: 5)")
+                        help="measurements of each engine and precision (default: 5)")
     parser.add_argument("--threads", type=positive_int, metavar="N",
-                        help="threads of every engine (default: one a core)")
+                        help="cores that every engine is held to (default: all)")
     parser.add_argument("--image-size", type=positive_int, default=224, metavar="PIXELS")
     options.add_record(parser, "write the record", "images a second")
     parser.set_defaults(run=run)
@@ -52,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int | None:
     from scripts.peers import plot, records
     if arguments.checkpoint is None:
         MODELS[arguments.model].checked_image_size(arguments.image_size)
-    for name in ("peers", "batch_sizes"):
+    for name in ("peers", "batch_sizes", "precisions"):
         values = getattr(arguments, name)
         if len(set(values)) < len(values):
             raise SlimResnetError(f"--{name.replace('_', '-')} names one twice")
@@ -60,8 +68,8 @@ def run(arguments: argparse.Namespace) -> int | None:
     record = compare(
         Comparison(arguments.checkpoint or arguments.model, tuple(arguments.peers),
                    tuple(arguments.batch_sizes), arguments.rounds,
-                   arguments.threads or cpu()["cores"], arguments.image_size),
-        _announce, step_counter("round"))
+                   arguments.threads or cpu()["cores"], arguments.image_size,
+                   precisions=tuple(arguments.precisions)), _announce)
     print("\n".join([*records.heading(record), "", *records.table(record), "",
                      *records.conclusions(record)]))
     write_record(record, arguments.json)

@@ -1,15 +1,14 @@
 """The same network, weights and images in several engines, timed in turn.
 
-Every engine runs in a process of its own, so that its memory and its start-up are its
-own and TensorFlow's oneDNN setting can differ; they take turns, one at a time.
+Every measurement is a process of its own: start, first result, steps. So its memory and its
+start-up are its own, TensorFlow's oneDNN setting can differ, and only one is there at a time.
 """
 
-import contextlib
 import dataclasses
 import datetime
-import io
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -19,7 +18,6 @@ from collections.abc import Callable
 import numpy as np
 
 from scripts.peers.engines import GEMM_SIZE
-from slim_resnet import timing
 from slim_resnet.common.environment import (
     FASTEST,
     check_bfloat16,
@@ -30,7 +28,10 @@ from slim_resnet.common.environment import (
 from slim_resnet.common.temporary import temporary_folder
 from slim_resnet.errors import SlimResnetError
 
-FORMAT = "slim_resnet peers 1"
+FORMAT = "slim_resnet peers 2"
+PRECISIONS = ("float32", "bfloat16", "int8")
+# Images that the steps of one measurement take together, where a step has fewer.
+_IMAGES = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,27 +43,37 @@ class Engine:
       is_tensorflow: Whether TensorFlow's oneDNN setting is of any effect.
       with_onednn: Whether it is also timed with oneDNN on, where that is not the default.
       same_weights: Whether it takes the checkpoint's weights.
-      no_bfloat16: Why there is no bfloat16; None if there is.
+      precisions: Those that it is timed in.
+      lacks: Maps others to why, for the record.
+      kept: Of ours: the engine whose networks are taken from the cache.
     """
 
     title: str
     is_tensorflow: bool = False
     with_onednn: bool = False
     same_weights: bool = True
-    no_bfloat16: str | None = None
+    precisions: tuple = ("float32", "bfloat16")
+    lacks: dict = dataclasses.field(default_factory=dict)
+    kept: str | None = None
 
 
-OURS, PLAIN = "optimised", "session"
+PLAIN, TENSORFLOW = "session", "optimised"
+_NO_BFLOAT16 = {"bfloat16": "its CPU kernels of convolution are float32 only"}
 ENGINES = {
     PLAIN: Engine("slim_resnet, session.run", True, True),
-    OURS: Engine("slim_resnet, optimised", True, True),
+    TENSORFLOW: Engine("slim_resnet, TensorFlow", True, True),
+    "our_onnxruntime": Engine("slim_resnet, ONNX Runtime", precisions=("float32", "int8"),
+                              lacks=_NO_BFLOAT16, kept="onnxruntime"),
+    "our_openvino": Engine("slim_resnet, OpenVINO", precisions=PRECISIONS, kept="openvino"),
     "tf_slim": Engine("tf_slim.nets", True),
     "keras": Engine("Keras Applications", True, same_weights=False),
-    "onnxruntime": Engine("ONNX Runtime",
-                          no_bfloat16="its CPU kernels of convolution are float32 only"),
+    "onnxruntime": Engine("ONNX Runtime", precisions=("float32",), lacks=_NO_BFLOAT16),
     "openvino": Engine("OpenVINO"),
     "torch": Engine("PyTorch"),
 }
+OURS = (TENSORFLOW, *(name for name, engine in ENGINES.items() if engine.kept))
+# Those that are slower than session.run take time and tell little.
+DEFAULT = tuple(name for name in ENGINES if name not in ("tf_slim", "keras"))
 GEMM = "gemm"
 
 
@@ -74,28 +85,29 @@ class Comparison:
       network: A name in `models.MODELS`, given random weights, or a checkpoint's path.
       engines: Keys of `ENGINES`.
       batch_sizes: Images a step.
-      rounds: Timed steps of every engine at every batch size.
-      threads: Threads of every engine.
+      rounds: Measurements of every engine in every precision.
+      threads: Cores that every engine is held to.
       image_size: Height and width, in pixels.
       num_classes: Of a network that is given random weights.
+      precisions: Of `PRECISIONS`.
     """
 
     network: str = "resnet_v2_152"
-    engines: tuple = tuple(ENGINES)
+    engines: tuple = DEFAULT
     batch_sizes: tuple = (1, 8, 32)
     rounds: int = 5
     threads: int = dataclasses.field(default_factory=lambda: cpu()["cores"])
     image_size: int = 224
     num_classes: int = 1001
+    precisions: tuple = PRECISIONS
 
 
 class EngineProcess:
-    """An engine at work in a process of its own; a session to `timing.Run`.
+    """An engine at work in a process of its own.
 
     Attributes:
       first: What it answered when it was ready.
       startup_s: Seconds from its start to then.
-      peak_bytes: Its peak of memory so far.
     """
 
     def __init__(self, engine, arguments, **variables):
@@ -115,8 +127,14 @@ class EngineProcess:
             raise
         self.startup_s = time.perf_counter() - started
 
-    def run(self, command, feed_dict=None):
-        """Has it do one command of `process.serve`, and waits."""
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def run(self, command):
+        """Has it do one command of `process.serve`; returns its answer."""
         try:
             print(json.dumps(command), file=self._process.stdin, flush=True)
         except BrokenPipeError:
@@ -131,9 +149,7 @@ class EngineProcess:
             last = self._stderr.read().decode("utf-8", "replace").strip().splitlines()[-1:]
             raise SlimResnetError(f"the process of {self._name} ended with status {status}: "
                                   f"{''.join(last) or 'it said nothing'}")
-        answer = json.loads(line)
-        self.peak_bytes = answer.get("peak_bytes")
-        return answer
+        return json.loads(line)
 
     def close(self):
         self._process.kill()
@@ -141,14 +157,12 @@ class EngineProcess:
         self._stderr.close()
 
 
-def compare(options: Comparison, announce: Callable[[str], None] = lambda message: None,
-            on_step: Callable[[int, int], None] | None = None) -> dict:
+def compare(options: Comparison, announce: Callable[[str], None] = lambda message: None) -> dict:
     """Times the engines in turn.
 
     Args:
       options: A `Comparison`.
       announce: Called with a line about what is going on.
-      on_step: Called after a round with how many are over and how many there are.
 
     Returns:
       The record, plain data; see `records` for tables of it.
@@ -162,122 +176,164 @@ def compare(options: Comparison, announce: Callable[[str], None] = lambda messag
               "environment": environment(), "options": dataclasses.asdict(options),
               "gemm": {}, "runs": [], "unavailable": [], "partial": False}
     threads = str(options.threads)
-    variables = {"TF_NUM_INTRAOP_THREADS": threads, "TF_NUM_INTEROP_THREADS": threads,
-                 "OMP_NUM_THREADS": threads}
     with temporary_folder() as folder:
-        announce("writing the network's files")
-        files = _make_files(folder, options, variables)
-        record["network"] = files
-        reference = None
-        for precision in ("float32", "bfloat16"):
+        # Networks of ours are kept where nobody else's are.
+        variables = {"TF_NUM_INTRAOP_THREADS": threads, "TF_NUM_INTEROP_THREADS": threads,
+                     "OMP_NUM_THREADS": threads, "XDG_CACHE_HOME": folder}
+        files, precisions = _make_files(folder, options, variables, record, announce)
+        for precision in precisions:
+            if precision != "int8":
+                _time_gemm(precision, options, files, variables, record, announce)
+        runs = _runs(options, precisions, files, record)
+        for number in range(options.rounds):
             try:
-                if precision == "bfloat16":
-                    check_bfloat16(onednn=True)  # each engine's process sets its own
-            except SlimResnetError as error:
-                _unavailable(record, "all engines", precision, str(error))
+                for run in list(runs):
+                    announce(f"round {number + 1} of {options.rounds}: {run['precision']}, "
+                             f"{run['title']}")
+                    why = _measure(run, options, files, batch_sizes, variables,
+                                   os.path.join(folder, "outputs.npy"), record, number)
+                    if why:
+                        _unavailable(record, run["title"], run["precision"], why)
+                        runs.remove(run)
+            except KeyboardInterrupt:
+                if not number:
+                    raise
+                record["partial"] = True
+                # What all runs have.
+                for batch in (batch for run in runs for batch in run["batches"]):
+                    del batch["durations_s"][number:]
                 break
-            with contextlib.ExitStack() as stack:
-                entries = _start(options, precision, files, batch_sizes, variables, record,
-                                 announce, stack)
-                announce(f"{precision}: timing {len(entries)} engines")
-                _time(entries, precision, batch_sizes, options, files, record, on_step)
-                if record["partial"]:
-                    break
-                reference = _agree(entries, batch_sizes[-1], folder, reference)
+    record["runs"] = runs
+    record.pop("reference", None)
+    for run in runs:
+        _summarise(run, record)
     return record
 
 
-def _make_files(folder, options, variables):
-    with contextlib.closing(EngineProcess("make_files", {
-            "folder": folder, "network": options.network, "image_size": options.image_size,
-            "num_classes": options.num_classes,
-            "with_onnx": not {"onnxruntime", "openvino"}.isdisjoint(options.engines)},
-            **variables)) as process:
-        if "unavailable" in process.first:
-            raise SlimResnetError(process.first["unavailable"])
-        return process.first["files"]
+def _make_files(folder, options, variables, record, announce):
+    """Has the network written in all forms, each by a process of its own."""
+    def made(name, **arguments):
+        announce(" ".join(filter(None, ["making", name, *map(arguments.get, (
+            "engine", "precision"))])))
+        with EngineProcess(f"make_{name}", {**arguments, "threads": options.threads},
+                           **variables) as process:
+            return process.first
+
+    first = made("files", folder=folder, network=options.network, image_size=options.image_size,
+                 num_classes=options.num_classes)
+    if "unavailable" in first:
+        raise SlimResnetError(first["unavailable"])
+    files, precisions = first["made"], list(options.precisions)
+    peaks = {"files": first["peak_bytes"]}
+    for name in ("onnxruntime", "openvino"):
+        if name in options.engines:
+            answer = made(name, folder=folder, files=files)
+            files[name], files[f"{name}_missing"] = answer.get("made"), answer.get("unavailable")
+            peaks[name] = answer.get("peak_bytes")
+    try:
+        check_bfloat16(onednn=True)  # each engine's process sets its own
+    except SlimResnetError as error:
+        if "bfloat16" in precisions:
+            precisions.remove("bfloat16")
+            _unavailable(record, "all engines", "bfloat16", str(error))
+    files["kept"] = {}
+    for engine in (ENGINES[name] for name in options.engines):
+        for precision in precisions if engine.kept else ():
+            if precision in engine.precisions:
+                answer = made("kept", files=files, engine=engine.kept, precision=precision)
+                files["kept"][f"{engine.kept} {precision}"] = answer.get("unavailable") or True
+                peaks[f"{engine.kept} {precision}"] = answer.get("peak_bytes")
+    record["network"], record["making_peak_bytes"] = files, peaks
+    return files, precisions
 
 
 def _unavailable(record, title, precision, why):
     record["unavailable"].append({"title": title, "precision": precision, "why": why})
 
 
-def _start(options, precision, files, batch_sizes, variables, record, announce, stack):
-    """Starts every engine; returns ``[(run of the record, its process)]``."""
-    entries = []
-    for name in (GEMM, *options.engines):
-        engine = ENGINES.get(name, Engine("matrix product", True, True))
-        if precision == "bfloat16" and engine.no_bfloat16:
-            _unavailable(record, engine.title, precision, engine.no_bfloat16)
-            continue
-        settings = [files["onednn_by_default"] if engine.is_tensorflow else None]
-        if engine.with_onednn and not settings[0]:
-            settings.append(True)
-        for onednn in settings:
-            title = engine.title
-            if onednn is not None:
-                title += f", oneDNN {'on' if onednn else 'off'}"
-            announce(f"{precision}: starting {title}")
-            extra = {} if onednn is None else {"TF_ENABLE_ONEDNN_OPTS": str(int(onednn))}
-            if name == OURS:
-                extra = {**FASTEST, **extra}
-            process = EngineProcess(name, {"files": files, "precision": precision,
-                                           "threads": options.threads,
-                                           "batch_sizes": batch_sizes}, **variables, **extra)
-            stack.callback(process.close)
-            if "unavailable" in process.first:
-                _unavailable(record, title, precision, process.first["unavailable"])
-                break
-            entries.append(({"engine": name, "title": title, "precision": precision,
-                             "onednn": onednn, "same_weights": engine.same_weights,
-                             "startup_s": process.startup_s, "batches": []}, process))
-    return entries
+def _settings(engine, files):
+    """Returns the oneDNN settings that an engine is timed with; None where it has none."""
+    settings = [files["onednn_by_default"] if engine.is_tensorflow else None]
+    return [*settings, True] if engine.with_onednn and not settings[0] else settings
 
 
-def _time(entries, precision, batch_sizes, options, files, record, on_step):
-    gemms = [entry for entry in entries if entry[0]["engine"] == GEMM]
-    entries[:] = [entry for entry in entries if entry[0]["engine"] != GEMM]
-    results = _in_turn(gemms, batch_sizes[0], options.rounds, record, on_step)
-    limits = {run["title"]: 2 * GEMM_SIZE ** 3 / result.statistics.p50_s
-              for (run, _), result in zip(gemms, results)}
-    limit = max(limits.values())
-    record["gemm"][precision] = {"flops_by_setting": limits, "flops": limit}
-    record["runs"] += [run for run, _ in entries]
-    for batch_size in batch_sizes:
-        if not entries or record["partial"]:
-            break
-        results = _in_turn(entries, batch_size, options.rounds, record, on_step)
-        for (run, process), result in zip(entries, results):
-            stats = result.statistics
-            flops = 2 * files["multiply_adds_per_image"] * batch_size / stats.p50_s
-            run["batches"].append({
-                "batch_size": batch_size, "durations_s": list(result.durations_s),
-                "median_s": stats.p50_s, "images_per_s": batch_size / stats.p50_s,
-                "share_of_gemm": flops / limit if run["same_weights"] else None,
-                "peak_bytes": process.peak_bytes})
+def _titled(title, onednn):
+    return title if onednn is None else f"{title}, oneDNN {'on' if onednn else 'off'}"
 
 
-def _in_turn(entries, batch_size, rounds, record, on_step):
-    runs = [timing.Run(process, {"batch_size": batch_size}, run["title"], batch_size=batch_size)
-            for run, process in entries]
-    with contextlib.redirect_stdout(io.StringIO()):
-        results = timing.time_interleaved(runs, rounds, 1, on_step)
-    record["partial"] |= any(result.partial for result in results)
-    return results
+def _runs(options, precisions, files, record):
+    """Returns the runs of the record, empty yet."""
+    runs = []
+    for precision in precisions:
+        for name in options.engines:
+            engine = ENGINES[name]
+            if precision not in engine.precisions:
+                if precision in engine.lacks:
+                    _unavailable(record, engine.title, precision, engine.lacks[precision])
+                continue
+            for onednn in _settings(engine, files):
+                runs.append({
+                    "engine": name, "title": _titled(engine.title, onednn), "precision": precision,
+                    "onednn": onednn, "same_weights": engine.same_weights, "startups_s": [],
+                    "batches": [{"batch_size": size, "durations_s": [], "peak_bytes": 0}
+                                for size in sorted(options.batch_sizes)]})
+    return runs
 
 
-def _agree(entries, batch_size, folder, reference):
-    """Compares outputs with the first engine's of all that has the same weights."""
-    for number, (run, process) in enumerate(entries):
-        if not run["same_weights"]:
-            continue
-        path = os.path.join(folder, f"{number}.npy")
-        process.run({"batch_size": batch_size, "save": path})
-        outputs = np.load(path)
-        if reference is None:
-            reference = outputs
-        run["agreement"] = agreement(outputs, reference)
-    return reference
+def _process(name, precision, onednn, options, files, batch_sizes, variables):
+    extra = {} if onednn is None else {"TF_ENABLE_ONEDNN_OPTS": str(int(onednn))}
+    if name == TENSORFLOW:
+        extra = {**FASTEST, **extra}
+    return EngineProcess(name, {"files": files, "precision": precision,
+                                "threads": options.threads, "batch_sizes": batch_sizes},
+                         **variables, **extra)
+
+
+def _measure(run, options, files, batch_sizes, variables, path, record, number):
+    """Adds one round to a run; returns why there is none, or None."""
+    with _process(run["engine"], run["precision"], run["onednn"], options, files, batch_sizes,
+                  variables) as process:
+        if "unavailable" in process.first:
+            return process.first["unavailable"]
+        run["startups_s"].append(process.startup_s)
+        for batch in run["batches"]:
+            size = batch["batch_size"]
+            command = {"batch_size": size, "steps": max(1, _IMAGES // size)}
+            is_last = not number and size == batch_sizes[-1] and run["same_weights"]
+            if is_last:
+                command["save"] = path
+            answer = process.run(command)
+            batch["durations_s"].append(statistics.median(answer["durations_s"]))
+            batch["peak_bytes"] = max(batch["peak_bytes"], answer["peak_bytes"])
+            if is_last:
+                outputs = np.load(path)
+                # The first is the plain session in float32, where it is among them.
+                run["agreement"] = agreement(outputs, record.setdefault("reference", outputs))
+    return None
+
+
+def _time_gemm(precision, options, files, variables, record, announce):
+    limits = {}
+    for onednn in _settings(Engine("", True, True), files):
+        announce(f"{precision}: matrix product")
+        with _process(GEMM, precision, onednn, options, files, [1], variables) as process:
+            if "unavailable" not in process.first:
+                answer = process.run({"batch_size": 1, "steps": options.rounds})
+                limits[_titled("matrix product", onednn)] = (
+                    2 * GEMM_SIZE ** 3 / statistics.median(answer["durations_s"]))
+    if limits:
+        record["gemm"][precision] = {"flops_by_setting": limits, "flops": max(limits.values())}
+
+
+def _summarise(run, record):
+    flops = 2 * record["network"]["multiply_adds_per_image"]
+    limit = record["gemm"].get(run["precision"], {}).get("flops")
+    run["startup_s"] = statistics.median(run["startups_s"])
+    for batch in run["batches"]:
+        batch["median_s"] = statistics.median(batch["durations_s"])
+        batch["images_per_s"] = batch["batch_size"] / batch["median_s"]
+        batch["share_of_gemm"] = flops * batch["images_per_s"] / limit \
+            if run["same_weights"] and limit else None
 
 
 def agreement(outputs: np.ndarray, reference: np.ndarray) -> dict:

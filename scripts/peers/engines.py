@@ -66,11 +66,40 @@ def load_tf_slim(files, precision, threads):
 
 
 def load_optimised(files, precision, threads):
-    """This package's `inference.InferenceModel`."""
+    """This package's `inference.InferenceModel` in TensorFlow."""
     from slim_resnet.inference.folded.model import InferenceModel
     model = InferenceModel.from_checkpoint(files["checkpoint"], precision,
                                            image_size=files["image_size"])
     return lambda batch: model(batch).logits
+
+
+def _load_kept(files, precision, engine):
+    """The same in another engine, from the cache, the checkpoint's hash and all."""
+    from slim_resnet.inference.engines import table
+    from slim_resnet.inference.folded.model import InferenceModel
+    kept = files["kept"][f"{engine} {precision}"]
+    if kept is not True:
+        raise SlimResnetError(kept)
+    model = InferenceModel.from_cache(files["checkpoint"], _made_from(files, engine, precision),
+                                      precision, table.choose(engine, precision))
+    return lambda batch: model(batch).logits
+
+
+def load_our_onnxruntime(files, precision, threads):
+    """This package's network in ONNX Runtime."""
+    return _load_kept(files, precision, "onnxruntime")
+
+
+def load_our_openvino(files, precision, threads):
+    """This package's network in OpenVINO."""
+    return _load_kept(files, precision, "openvino")
+
+
+def _made_from(files, engine, precision):
+    from slim_resnet.checkpoint.location import locate
+    from slim_resnet.inference.engines import cache
+    return {**cache.identity(files["checkpoint"], locate(files["checkpoint"]).files, None),
+            "engine": engine, "precision": precision}
 
 
 def load_keras(files, precision, threads):
@@ -87,11 +116,12 @@ def load_keras(files, precision, threads):
 
 
 def load_onnxruntime(files, precision, threads):
-    """ONNX Runtime on its CPU provider."""
+    """ONNX Runtime on its CPU provider, as it comes, on the ONNX file that we write."""
     import onnxruntime
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    session = onnxruntime.InferenceSession(_onnx(files), options, ["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(_made(files, "onnxruntime"), options,
+                                           ["CPUExecutionProvider"])
     name, = (one.name for one in session.get_inputs())
     return lambda batch: session.run(None, {name: batch})[0][:, 0, 0]
 
@@ -100,14 +130,14 @@ def load_openvino(files, precision, threads):
     """OpenVINO on its CPU plug-in, compiled anew for each size of batch."""
     import openvino
     core = openvino.Core()
-    path = _onnx(files)
+    path = _made(files, "openvino")
     compiled = {}
 
     def run(batch):
         if len(batch) not in compiled:
             compiled.clear()
             model = core.read_model(path)
-            model.reshape(batch.shape)
+            model.reshape(list(batch.shape))
             compiled[len(batch)] = core.compile_model(model, "CPU", {
                 "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[precision],
                 "INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY"})
@@ -135,20 +165,21 @@ def load_gemm(files, precision, threads):
     return lambda batch: session.run(product)
 
 
-def _onnx(files):
-    if files["onnx"] is None:
-        raise SlimResnetError(files["onnx_missing"])
-    return files["onnx"]
+def _made(files, name):
+    if files[name] is None:
+        raise SlimResnetError(files[f"{name}_missing"])
+    return files[name]
 
 
-LOADERS = {"session": load_session, "optimised": load_optimised, "tf_slim": load_tf_slim,
-           "keras": load_keras, "onnxruntime": load_onnxruntime, "openvino": load_openvino,
-           "torch": load_torch, "gemm": load_gemm}
+LOADERS = {"session": load_session, "optimised": load_optimised,
+           "our_onnxruntime": load_our_onnxruntime, "our_openvino": load_our_openvino,
+           "tf_slim": load_tf_slim, "keras": load_keras, "onnxruntime": load_onnxruntime,
+           "openvino": load_openvino, "torch": load_torch, "gemm": load_gemm}
 
 
 def make_files(folder: str, network: str, image_size: int, num_classes: int | None,
-               with_onnx: bool) -> dict:
-    """Writes what the engines read: a checkpoint, unless one is given, and an ONNX model.
+               threads: int | None = None) -> dict:
+    """Writes a checkpoint, unless one is given, and its frozen graph.
 
     Args:
       folder: Where to write them.
@@ -156,7 +187,7 @@ def make_files(folder: str, network: str, image_size: int, num_classes: int | No
         given random weights.
       image_size: Height and width, in pixels.
       num_classes: Of the random network.
-      with_onnx: Whether any engine reads ONNX.
+      threads: Not used here; see `process.main`.
 
     Returns:
       ``files``, plain data.
@@ -179,39 +210,63 @@ def make_files(folder: str, network: str, image_size: int, num_classes: int | No
         images = tf1.placeholder(tf.float32, [None, image_size, image_size, 3], "images")
         logits, _, _ = build_network(opened, images, session)
         cost = forward_cost(logits)
-        files = {
+        return {
             "checkpoint": checkpoint, "image_size": image_size, "depth": found.depth,
             "variant": found.variant, "num_classes": classes_of(opened),
-            "parameters": cost.parameters, "multiply_adds_per_image": cost.multiply_adds,
-            "onednn_by_default": compat.onednn_enabled(), "onnx": None, "onnx_missing": None}
-    if with_onnx:
-        try:
-            files["onnx"] = _write_onnx(checkpoint, folder, image_size)
-        except ImportError as error:
-            files["onnx_missing"] = missing(error)
-    return files
+            "logits": f"{found.scope}/logits".lstrip("/"), "parameters": cost.parameters,
+            "multiply_adds_per_image": cost.multiply_adds,
+            "onednn_by_default": compat.onednn_enabled()}
 
 
-def _write_onnx(checkpoint, folder, image_size):
-    import tensorflow as tf
-    import tf2onnx
+def make_onnx(folder: str, files: dict, threads: int | None = None) -> str:
+    """Writes the network as an ONNX file; returns its path.
 
+    The file is ours: ONNX Runtime's own converter of TensorFlow's graphs is no more released.
+    """
+    import onnx
     from slim_resnet.checkpoint.reader import open_checkpoint
     from slim_resnet.checkpoint.recognition import recognise
-    from slim_resnet.export import export_frozen
-    with open_checkpoint(checkpoint) as opened:
-        scope = recognise(opened).scope
-        logits = f"{scope}/logits".lstrip("/")
-        frozen = os.path.join(folder, "frozen.pb")
-        export_frozen(opened, frozen, end_points=[logits], image_size=image_size)
-    graph_def = tf.compat.v1.GraphDef()
-    with open(frozen, "rb") as file:
-        graph_def.ParseFromString(file.read())
+    from slim_resnet.inference.folded.network import checked_values, fold
+    from slim_resnet.inference.folded.onnx_model import onnx_model
+    with open_checkpoint(files["checkpoint"]) as opened:
+        read = checked_values(opened.path, opened.dtypes, opened.network_tensor)
+        folded = fold(opened.path, recognise(opened), read, "float32", onednn=False,
+                      image_size=files["image_size"], with_variables=True)
     path = os.path.join(folder, "network.onnx")
-    tf2onnx.convert.from_graph_def(graph_def, input_names=["images:0"],
-                                   output_names=[f"end_points/{logits}:0"], opset=17,
-                                   output_path=path)
+    onnx.save_model(onnx_model(folded, [folded.logits]), path)
     return path
+
+
+def make_openvino(folder: str, files: dict, threads: int | None = None) -> str:
+    """Has OpenVINO convert the frozen graph, which is not folded; returns the path."""
+    # The converter tells its makers of each use, unless it is told that nobody is there.
+    os.environ["CI"] = "true"
+    import openvino
+
+    from slim_resnet.export import export_checkpoint
+    frozen, path = (os.path.join(folder, name) for name in ("frozen.pb", "network.xml"))
+    export_checkpoint(files["checkpoint"], frozen, "frozen", end_points=[files["logits"]],
+                      image_size=files["image_size"])
+    openvino.save_model(openvino.convert_model(frozen), path, compress_to_fp16=False)
+    return path
+
+
+def make_kept(files: dict, engine: str, precision: str, threads: int | None = None) -> bool:
+    """Has our network kept in the cache; int8 is calibrated with random pixels, for its speed."""
+    from slim_resnet.inference.engines import quantising
+    from slim_resnet.inference.folded.model import InferenceModel
+    calibration = images_for(quantising.LEAST_IMAGES, files["image_size"]) \
+        if precision == quantising.INT8 else None
+    with InferenceModel.from_checkpoint(
+            files["checkpoint"], precision, image_size=files["image_size"], engine=engine,
+            calibration=calibration, accept=True,
+            made_from=_made_from(files, engine, precision)):
+        return True
+
+
+# What writes files, each in a process of its own.
+MAKERS = {"make_files": make_files, "make_onnxruntime": make_onnx,
+          "make_openvino": make_openvino, "make_kept": make_kept}
 
 
 def missing(error: ImportError) -> str:

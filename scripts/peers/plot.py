@@ -20,11 +20,13 @@ def plot(record: dict, path: str) -> None:
         layout="constrained")
     rows = figure.subplots(max(len(precisions), 1), len(batch_sizes), squeeze=False, sharey=True)
     for precision, panels in zip(precisions, rows):
-        limit = (record["gemm"][precision]["flops"]
-                 / (2 * record["network"]["multiply_adds_per_image"]))
+        # Of int8 no product was timed.
+        gemm = record["gemm"].get(precision)
+        limit = gemm and gemm["flops"] / (2 * record["network"]["multiply_adds_per_image"])
         for batch_size, axes in zip(batch_sizes, panels):
-            axes.axvline(limit, color="0.3", linestyle="--", linewidth=1,
-                         label=f"matrix product's rate, {limit:.1f}")
+            if limit:
+                axes.axvline(limit, color="0.3", linestyle="--", linewidth=1,
+                             label=f"matrix product's rate, {limit:.1f}")
             for run in record["runs"]:
                 for batch in run["batches"]:
                     if (run["precision"], batch["batch_size"]) == (precision, batch_size):
@@ -37,9 +39,10 @@ def plot(record: dict, path: str) -> None:
                                       bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5})
             axes.set(title=f"{precision}, batch {batch_size}", xlabel="images a second")
             axes.set_yticks(range(len(titles)), titles)
-            axes.set_xlim(0, 1.2 * max([limit, axes.dataLim.x1]))
+            axes.set_xlim(0, 1.2 * max([limit or 0, axes.dataLim.x1]))
             axes.spines[["top", "right"]].set_visible(False)
-        panels[-1].legend(loc="lower right", bbox_to_anchor=(1, 1.08), fontsize="small")
+        if limit:
+            panels[-1].legend(loc="lower right", bbox_to_anchor=(1, 1.08), fontsize="small")
     # Once, for all panels share it; and last, for it ends their scaling.
     rows[0, 0].invert_yaxis()
     save(figure, path)

@@ -7,6 +7,7 @@ one on what was its standard output; whatever else is printed goes to standard e
 import json
 import os
 import sys
+import time
 
 import numpy as np
 
@@ -19,17 +20,19 @@ def serve(engine, arguments, commands, answer):
     """Loads an engine and does what it is told until ``commands`` end.
 
     Args:
-      engine: A key of `engines.LOADERS`, or ``make_files``.
-      arguments: For its loader or `engines.make_files`, by name; for a loader
-        also ``batch_sizes``.
-      commands: Yields ``{"batch_size": N}``, or with ``"save"`` the file that the
-        outputs go to.
+      engine: A key of `engines.LOADERS`, or of `engines.MAKERS`.
+      arguments: For its function, by name; for a loader also ``batch_sizes``.
+      commands: Yields ``{"batch_size": N, "steps": M}``, or with ``"save"`` the file that
+        the outputs go to.
       answer: Called with plain data once the engine has given its first outputs, and
-        after every command.
+        after every command, with the seconds of each step but a first, untimed one.
     """
-    if engine == "make_files":
+    if engine in engines.MAKERS:
         try:
-            answer({"files": engines.make_files(**arguments)})
+            answer({"made": engines.MAKERS[engine](**arguments),
+                    "peak_bytes": memory_bytes("VmHWM")})
+        except ImportError as error:
+            answer({"unavailable": engines.missing(error)})
         except SlimResnetError as error:
             answer({"unavailable": str(error)})
         return
@@ -48,10 +51,15 @@ def serve(engine, arguments, commands, answer):
         return
     answer({"peak_bytes": memory_bytes("VmHWM")})
     for command in commands:
-        outputs = run(images[:command["batch_size"]])
+        batch, durations = images[:command["batch_size"]], []
+        outputs = run(batch)
+        for _ in range(command["steps"]):
+            started = time.perf_counter()
+            outputs = run(batch)
+            durations.append(time.perf_counter() - started)
         if "save" in command:
             np.save(command["save"], np.asarray(outputs, np.float32))
-        answer({"peak_bytes": memory_bytes("VmHWM")})
+        answer({"peak_bytes": memory_bytes("VmHWM"), "durations_s": durations})
 
 
 def main():
@@ -62,6 +70,10 @@ def main():
         print(json.dumps(values), file=answers, flush=True)
 
     engine, arguments = json.loads(sys.argv[1])
+    threads = arguments.get("threads")
+    if threads and hasattr(os, "sched_setaffinity"):
+        # Whatever an engine takes for its number of threads.
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
     serve(engine, arguments, map(json.loads, sys.stdin), answer)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Container, Iterable
 
-from scripts.peers.comparison import OURS, PLAIN
+from scripts.peers.comparison import OURS, PLAIN, TENSORFLOW
 from slim_resnet.common.spread import median_ratio
 from slim_resnet.common.tables import format_table
 
@@ -44,11 +44,14 @@ def fastest(pairs: Iterable[tuple[dict, dict]], engines: Container[str]
 
 
 def table(record: dict) -> list[str]:
-    """Returns lines: a row for every engine, precision and batch size, and what is missing."""
+    """Returns lines: a row for every engine, precision and batch size, and what is missing.
+
+    "time / ours" is over the fastest of our engines in the same precision.
+    """
     rows = []
     for precision, batch_size in _settings(record):
         pairs = measured(record, precision, batch_size)
-        ours = fastest(pairs, {OURS})
+        ours = fastest(pairs, OURS)
         for run, batch in pairs:
             agreement = run.get("agreement")
             rows.append([
@@ -63,6 +66,8 @@ def table(record: dict) -> list[str]:
     lines = format_table(["engine", "precision", "batch", "median s", "min", "max", "images/s",
                           "time / ours", "of GEMM", "peak MiB", "start s", "rel. error",
                           "top-1 %"], rows)
+    lines += ["ONNX Runtime reads the ONNX file that we write, as its own converter is no more "
+              "released; OpenVINO has converted the frozen graph itself."]
     titles = [run["title"] for run in record["runs"] if not run["same_weights"]]
     if titles:
         lines.append("With weights and a count of multiply-adds of its own: "
@@ -72,23 +77,44 @@ def table(record: dict) -> list[str]:
 
 
 def conclusions(record: dict) -> list[str]:
-    """Returns lines: ours against the plain session and the best peer, by setting."""
+    """Returns lines: ours against the best peer, by setting, and what it takes to start."""
     lines = []
     for precision, batch_size in _settings(record):
         pairs = measured(record, precision, batch_size)
-        ours, plain = fastest(pairs, {OURS}), fastest(pairs, {PLAIN})
-        peer = fastest(pairs, {run["engine"] for run, _ in pairs} - {OURS, PLAIN, "keras"})
+        ours, tensorflow = fastest(pairs, OURS), fastest(pairs, {TENSORFLOW})
+        # Without int8, a peer's best is in another precision.
+        peers = pairs if precision != "int8" else [
+            pair for other in ("float32", "bfloat16")
+            for pair in measured(record, other, batch_size)]
+        peer = fastest(peers, {run["engine"] for run, _ in peers} - {*OURS, PLAIN, "keras"})
         if ours is None:
             continue
-        parts = [f"{ours[1]['share_of_gemm']:.2f} of the GEMM limit"]
+        parts = [f"{_named(*ours)}"]
+        if ours[1]["share_of_gemm"] is not None:
+            parts.append(f"{ours[1]['share_of_gemm']:.2f} of the GEMM limit")
         if peer:
-            parts.append(f"{ratio(ours[1], peer[1]):.3f} of the time of the best peer, "
-                         f"{peer[0]['title']}")
-        if plain:
-            parts.append(f"plain session.run takes {1 / ratio(ours[1], plain[1]):.2f} times as "
-                         "long")
-        lines.append(f"{precision}, batch {batch_size}: {ours[0]['title']}: {'; '.join(parts)}")
+            parts.append(f"best of ours / best peer {ratio(ours[1], peer[1]):.3f} "
+                         f"({peer[0]['title']}, {peer[0]['precision']})")
+            if tensorflow:
+                parts.append(f"TensorFlow / best peer {ratio(tensorflow[1], peer[1]):.3f}")
+        lines.append(f"{precision}, batch {batch_size}: {'; '.join(parts)}")
+    for precision in dict.fromkeys(run["precision"] for run in record["runs"]):
+        runs = [run for run in record["runs"] if run["precision"] == precision]
+        for who, chosen in (("ours", [run for run in runs if run["engine"] in OURS]),
+                            ("peers", [run for run in runs if run["engine"] not in (
+                                *OURS, PLAIN, "keras")])):
+            if chosen:
+                first = min(chosen, key=lambda run: run["startup_s"])
+                least = min(chosen, key=lambda run: run["batches"][0]["peak_bytes"])
+                lines.append(
+                    f"{precision}, {who}: first result {first['startup_s']:.2f} s "
+                    f"({first['title']}); peak memory, batch {least['batches'][0]['batch_size']}, "
+                    f"{least['batches'][0]['peak_bytes'] / 2 ** 20:.0f} MiB ({least['title']})")
     return lines
+
+
+def _named(run, batch):
+    return f"{run['title']} {batch['median_s']:.4f} s"
 
 
 def _settings(record):

@@ -23,6 +23,7 @@ from slim_resnet.checkpoint.recognition import recognise
 from slim_resnet.common.environment import check_bfloat16, environment
 from slim_resnet.end_points.costs import forward_cost
 from slim_resnet.errors import SlimResnetError, cause_of
+from slim_resnet.inference.engines.table import TENSORFLOW
 from slim_resnet.inference.folded.model import InferenceModel
 
 tf1 = tf.compat.v1
@@ -64,6 +65,7 @@ class BenchmarkOptions:
       seed: Graph-level random seed; None for fresh ones.
       optimize: Whether each network is timed in turn with the
         `inference.InferenceModel` of the same weights.
+      engine: What runs that one, see `engines.table.CHOICES`.
     """
 
     models: tuple = ("blog_resnet_v2_152",)
@@ -86,6 +88,7 @@ class BenchmarkOptions:
     step_timeout: int = STEP_TIMEOUT_S
     seed: int | None = None
     optimize: bool = False
+    engine: str = TENSORFLOW
 
 
 def session_config(options):
@@ -108,6 +111,7 @@ class Prepared:
       image_size: Height and width in pixels.
       cost: Its `graph_cost.Cost`.
       build_s: Seconds that building the graph took.
+      engine: Title and version of what runs it.
     """
 
     name: str
@@ -115,6 +119,7 @@ class Prepared:
     image_size: int
     cost: object
     build_s: float
+    engine: str = f"TensorFlow {tf.__version__}"
 
 
 def prepare(name, options, images=None, checkpoint=None):
@@ -203,13 +208,13 @@ def prepare_optimized(plain, options):
     """Folds the network of a `Prepared`, whose images are fed; returns another `Prepared`."""
     started = time.perf_counter()
     model = InferenceModel.from_session(plain.run.session, options.precision,
-                                        image_size=plain.image_size)
+                                        image_size=plain.image_size, engine=options.engine)
     build_s = time.perf_counter() - started
     images, = plain.run.feed_dict.values()
     name = plain.name + records.OPTIMIZED
     run = timing.Run(_ModelSession(model), IMAGES, f"{name} {INFO_STRINGS['forward']}",
                      {IMAGES: images}, options.batch_size)
-    return Prepared(name, run, plain.image_size, plain.cost, build_s)
+    return Prepared(name, run, plain.image_size, plain.cost, build_s, model.engine)
 
 
 def check(options):
@@ -283,7 +288,7 @@ def _run_groups(options, checkpoints, images_of_size, announce, trace, on_step):
                 prepared.append(prepare(name, options, images, checkpoint))
                 stack.callback(prepared[-1].run.session.close)
                 if options.optimize:
-                    announce(f"folding {name}, {options.precision}")
+                    announce(f"folding {name}, {options.precision}, {options.engine}")
                     prepared.append(prepare_optimized(prepared[-1], options))
                     stack.callback(prepared[-1].run.session.close)
             announce(f"{options.burn_in} steps of burn-in, then {options.num_batches} timed ones")
@@ -313,6 +318,7 @@ def trace_step(run):
 def _run_record(prepared, result):
     return {
         "model": prepared.name,
+        "engine": prepared.engine,
         "info_string": result.info_string,
         "batch_size": result.batch_size,
         "image_size_px": prepared.image_size,

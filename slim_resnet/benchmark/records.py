@@ -35,7 +35,8 @@ _SHAPE = {
                 "intra_op_threads": int, "inter_op_threads": int},
     "environment": {"versions": {"tensorflow": str}, "onednn": bool,
                     "cpu": {"model": str, "cores": int}},
-    "runs": [{"model": str, "batch_size": int, "image_size_px": int, "parameters": int,
+    "runs": [{"model": str, "engine?": str, "batch_size": int, "image_size_px": int,
+              "parameters": int,
               "multiply_adds_per_image": positive, "partial": bool, "durations_s": _durations,
               "statistics": dict.fromkeys(
                   ("mean_s", "sd_s", "jitter_s", "p50_s", "p90_s", "p95_s", "p99_s", "min_s",
@@ -81,13 +82,15 @@ def run_rows(record: dict) -> tuple[list[str], list[list]]:
         rows.append([
             run["model"] + (" (partial)" if run["partial"] else ""),
             record["options"]["precision"],
+            # Records from before there were others have none.
+            run.get("engine", f"TensorFlow {record['environment']['versions']['tensorflow']}"),
             run["batch_size"], run["image_size_px"], f"{run['parameters'] / 1e6:.1f}",
             f"{run['multiply_adds_per_image'] / 1e9:.2f}", len(run["durations_s"]),
             *(f"{stats[key]:.3f}" for key in ("mean_s", "sd_s", "jitter_s", "p50_s", "p90_s",
                                               "p95_s", "p99_s", "min_s", "max_s")),
             f"{stats['images_per_second']:.2f}"])
-    return ["seconds a batch", "precision", "batch", "px", "params M", "GMAC", "steps", "mean",
-            "sd", "jitter", "p50", "p90", "p95", "p99", "min", "max", "images/s"], rows
+    return ["seconds a batch", "precision", "engine", "batch", "px", "params M", "GMAC", "steps",
+            "mean", "sd", "jitter", "p50", "p90", "p95", "p99", "min", "max", "images/s"], rows
 
 
 def optimized_lines(record: dict) -> list[str]:

@@ -4,6 +4,7 @@
     slim-resnet benchmark --model resnet_v2_50 resnet_v2_101 --json run.json
     slim-resnet benchmark --compare resnet_v1_50 resnet_v2_50
     slim-resnet benchmark --checkpoint resnet_v2_50.ckpt
+    slim-resnet benchmark --checkpoint resnet_v2_50.ckpt --engine auto
     slim-resnet benchmark --show run.json
 
 Prints the blog's lines. The record that --json writes holds every option, every
@@ -19,6 +20,7 @@ from slim_resnet.common.environment import check_bfloat16
 from slim_resnet.common.files import atomic_write
 from slim_resnet.common.text import printable
 from slim_resnet.errors import SlimResnetError
+from slim_resnet.inference.engines.table import CHOICES, TENSORFLOW, choose
 from slim_resnet.models import MODELS
 
 HELP = "time the forward pass of one or several networks"
@@ -71,6 +73,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                      help="time each network in turn with its optimised form, and print the "
                           "ratio; images are fed; turns oneDNN on unless "
                           "TF_ENABLE_ONEDNN_OPTS is set")
+    how.add_argument("--engine", choices=CHOICES,
+                     help="what runs the optimised form: tensorflow (default), or another, which "
+                          "implies --optimize; auto: the fastest that is installed")
     out = parser.add_argument_group("what is written")
     options.add_record(out, "the record", "steps and histogram")
     out.add_argument("--trace", metavar="FILE",
@@ -136,6 +141,8 @@ def _check(arguments):
         raise SlimResnetError("--images goes with --input feed or constant, not random")
     if arguments.precision == "bfloat16":
         check_bfloat16()
+    arguments.optimize |= arguments.engine not in (None, TENSORFLOW)
+    engine = choose(arguments.engine or TENSORFLOW, arguments.precision).name
     if arguments.trace and len(arguments.checkpoint or names) > 1:
         raise SlimResnetError("--trace takes one model")
     if arguments.optimize:
@@ -154,8 +161,9 @@ def _check(arguments):
                                   "end at Ctrl-C")
         fields["step_timeout"] = arguments.step_timeout
     default_input = "feed" if arguments.images or arguments.optimize else "random"
-    return ({**fields, "models": names, "checkpoints": tuple(arguments.checkpoint or ()),
-             "compare": compare, "input": arguments.input or default_input},
+    return ({**fields, "engine": engine, "models": names,
+             "checkpoints": tuple(arguments.checkpoint or ()), "compare": compare,
+             "input": arguments.input or default_input},
             images_of_size)
 
 

@@ -186,8 +186,8 @@ def _compare(arguments):
     options.refuse(arguments, ("labels-offset",), "is of labels, and --compare needs none")
     options.check_files(plot=arguments.plot)
     if arguments.precision == "int8":
-        raise SlimResnetError("--compare goes layer by layer, and int8 has layers of its own; leave "
-                              "--compare out: int8 is compared when it is calibrated")
+        raise SlimResnetError("--compare goes layer by layer, and int8 has layers of its own; "
+                              "leave it out: int8 is compared when it is calibrated")
     row = optimize.resolve(arguments)
     # The network that is compared with is TensorFlow's in any case.
     optimize.turn_onednn_on(arguments.verbose, "evaluate")

@@ -27,8 +27,9 @@ def write_features(file: BinaryIO, network: ImageNetwork, end_points: dict[str, 
 
     Its arrays have a row for every path: one of float32 for each end point, NaN where
     there is none, ``files``, and ``errors`` (why there is none, else empty). Beside them
-    are ``precision`` and ``engine``, strings: what they were computed in, and by what. Ctrl-C ends the images, not the
-    file: rows that were not reached have the error "interrupted".
+    are ``precision`` and ``engine``, strings: what they were computed in, and by what.
+    Ctrl-C ends the images, not the file: rows that were not reached have the error
+    "interrupted".
 
     Args:
       file: Binary file, open for writing.

@@ -285,8 +285,8 @@ class Results:
 
     def _write_record(self, file, shard, lines=None, digest=None):
         with atomic_write(_record_path(file)) as record:
-            json.dump({**self._made_by, **self.noted, "shard": shard, "lines": lines, "sha256": digest}, record,
-                      indent=1)
+            json.dump({**self._made_by, **self.noted, "shard": shard, "lines": lines,
+                       "sha256": digest}, record, indent=1)
             record.write("\n")
 
     def _read_record(self, file, shard):

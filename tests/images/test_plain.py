@@ -28,7 +28,8 @@ def test_preparation_is_tensorflows_to_the_last_bit(name, rule):
     chosen = Preprocessing(name, (1.5, 2.5, 3.5) if name == "vgg" else None, rule,
                            48 if rule == "shorter-side" else None)
     rng = np.random.RandomState(0)
-    for seed, size in enumerate([(1, 1), (7, 301), (32, 32), (47, 48), *rng.randint(2, 200, (8, 2))]):
+    sizes = [(1, 1), (7, 301), (32, 32), (47, 48), *rng.randint(2, 200, (8, 2))]
+    for seed, size in enumerate(sizes):
         image = picture(seed, *size)
         np.testing.assert_array_equal(plain.prepare(image, 32, chosen),
                                       preparation.preprocess(image, 32, chosen), err_msg=str(size))

@@ -39,7 +39,8 @@ def test_what_is_kept_is_found_and_nothing_else(home):
     assert found.record == {"heads": ["logits"], "number": 3}
     for name, value in (("engine", "X 2"), ("end_points", []), ("image_size", 224)):
         assert cache.find({**MADE_FROM, name: value}) is None
-    modes = [stat.S_IMODE(path.stat().st_mode) for path in (home, folder, *sorted(folder.iterdir()))]
+    modes = [stat.S_IMODE(path.stat().st_mode)
+             for path in (home, folder, *sorted(folder.iterdir()))]
     assert modes == [0o700, 0o700, 0o600, 0o600]
     assert sorted(path.name for path in home.iterdir()) == [folder.name]
 

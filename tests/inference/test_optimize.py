@@ -206,6 +206,22 @@ def test_saved_model(made, paths, expected, folder):
     np.testing.assert_allclose(got["resnet_v2_50/logits"], expected[0], atol=1e-4)
 
 
+def test_benchmark_of_another_engine(tmp_path, capsys):
+    pytest.importorskip("onnx", reason="onnx is not installed")
+    engine = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    file = tmp_path / "record.json"
+    assert main(["benchmark", "--checkpoint", checkpoints.write(tmp_path / "net.ckpt").path,
+                 "--image-size", "32", "--batch-size", "1", "--num-batches", "2", "--burn-in", "1",
+                 "--engine", "onnxruntime", "--json", str(file)]) == 0
+    record = json.loads(file.read_text())
+    assert (record["options"]["engine"], record["options"]["optimize"]) == ("onnxruntime", True)
+    name = f"ONNX Runtime {engine.__version__}"
+    assert [run["engine"] for run in record["runs"]] == [f"TensorFlow {tf.__version__}", name]
+    assert f"  {name}  " in capsys.readouterr().out
+    assert main(["benchmark", "--engine", "onnxruntime", "--mode", "forward-backward"]) == 2
+    assert "--optimize goes with --mode forward" in capsys.readouterr().err
+
+
 def test_checkpoints_are_not_optimized(made, capsys):
     assert main(["export", made.path, "out", "--format", "v2", "--optimize"]) == 2
     assert "--optimize has no effect on --format v2" in capsys.readouterr().err
@@ -228,7 +244,7 @@ def test_benchmark(tmp_path, capsys):
     assert "resnet_v2_50: plain / optimized = " in out
     table = [line.split() for line in out.splitlines() if line.startswith("resnet_v2_50")]
     assert [cells[1 + (cells[1] == "optimized")] for cells in table[:2]] == ["float32"] * 2
-    assert "folding resnet_v2_50, float32\n" in err
+    assert "folding resnet_v2_50, float32, tensorflow\n" in err
 
 
 @pytest.mark.parametrize("arguments, message", [

@@ -60,5 +60,5 @@ def record_of(network: Any, logits: str | None, keys: Collection[str], end_point
         heads = ["global_pool"]
     return {"num_classes": network.num_classes, "channels": network.input_channels,
             "of_pixels": network.row.preprocessing,
-            "preprocessing": preprocessing or network.row.preprocessing, "heads": heads, "keys": list(keys),
-            "end_points": end_points, "image_shape": image_shape}
+            "preprocessing": preprocessing or network.row.preprocessing, "heads": heads,
+            "keys": list(keys), "end_points": end_points, "image_shape": image_shape}

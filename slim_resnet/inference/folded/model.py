@@ -242,15 +242,16 @@ class InferenceModel:
         if not (shape[1] and shape[2]):
             raise SlimResnetError(f"{self.path}: images of {shape[1]} x {shape[2]} pixels are too "
                                   "small; give at least one pixel")
-        if any(known not in (None, given) for known, given in zip(record["image_shape"], shape[1:3])):
+        if any(known not in (None, given)
+               for known, given in zip(record["image_shape"], shape[1:3])):
             raise SlimResnetError(f"{self.path}: the model was made for images of "
                                   f"{' x '.join(map(str, record['image_shape']))} pixels, not "
                                   f"{shape[1]} x {shape[2]}")
         if images.dtype == np.uint8:
             if record["preprocessing"] != record["of_pixels"]:
                 raise SlimResnetError(
-                    f"{self.path}: was trained on images prepared as {record['preprocessing']}, and "
-                    f"pixels of uint8 would be prepared as {record['of_pixels']}; give what "
+                    f"{self.path}: was trained on images prepared as {record['preprocessing']}, "
+                    f"and pixels of uint8 would be prepared as {record['of_pixels']}; give what "
                     "images.load_images makes of them")
             return images
         if images.dtype.kind != "f":
