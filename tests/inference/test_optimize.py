@@ -210,14 +210,14 @@ def test_benchmark_of_another_engine(tmp_path, capsys):
     pytest.importorskip("onnx", reason="onnx is not installed")
     engine = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
     file = tmp_path / "record.json"
-    assert main(["benchmark", "--checkpoint", checkpoints.write(tmp_path / "net.ckpt").path,
+    assert main(["benchmark", "--checkpoint", checkpoints.write(tmp_path / "resnet_v2_50.ckpt").path,
                  "--image-size", "32", "--batch-size", "1", "--num-batches", "2", "--burn-in", "1",
                  "--engine", "onnxruntime", "--json", str(file)]) == 0
     record = json.loads(file.read_text())
     assert (record["options"]["engine"], record["options"]["optimize"]) == ("onnxruntime", True)
     name = f"ONNX Runtime {engine.__version__}"
     assert [run["engine"] for run in record["runs"]] == [f"TensorFlow {tf.__version__}", name]
-    assert f"  {name}  " in capsys.readouterr().out
+    assert f"resnet_v2_50.ckpt optimized, {name} " in capsys.readouterr().out
     assert main(["benchmark", "--engine", "onnxruntime", "--mode", "forward-backward"]) == 2
     assert "--optimize goes with --mode forward" in capsys.readouterr().err
 

@@ -1,6 +1,9 @@
 """From a float32 network to one of int8, judged at once on images that it has not seen."""
 
+import contextlib
+import io
 import os
+import sys
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -63,7 +66,9 @@ def quantise(path: str, row: Engine, folder: str, record: dict[str, Any], images
         reference = _logits(plain, images[judging])
     finally:
         plain.close()
-    row.module.quantise(folder, record, images[~judging])
+    # Quantisers show how far they are on stdout, which is for results.
+    with contextlib.redirect_stdout(sys.stderr if sys.stderr.isatty() else io.StringIO()):
+        row.module.quantise(folder, record, images[~judging])
     quantised = row.module.Loaded(record, folder, INT8)
     try:
         agreement = Agreement()
