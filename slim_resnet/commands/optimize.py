@@ -153,8 +153,9 @@ def opened_network(opened: Any, image_size: int, options: dict, arguments: argpa
         network, more["made_from"] = cached_network(arguments, opened.files, command, end_points)
     if network is None:
         if getattr(arguments, "calibrate", None):
-            say(command, "calibrating int8, which may take minutes")
             more.update(calibration=_calibration_images(arguments, opened), accept=arguments.accept)
+            say(command, f"calibrating int8 with {len(more['calibration'])} images, which may take "
+                "minutes")
         network = open_network(opened, image_size, end_points=end_points, **options, **more)
         if more.get("made_from") and network.kept_in:
             say(command, f"kept in {cache.cache_folder()}; --no-cache keeps nothing")

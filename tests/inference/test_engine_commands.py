@@ -155,6 +155,18 @@ def test_compare_goes_with_an_engine(made, photos, capsys):
     assert 0 < record["logits"]["largest"] < 1e-4 and len(record["layers"]) > 5
 
 
+def test_evaluate_gives_what_tensorflow_does(made, photos, tmp_path, capsys):
+    for number in range(10):
+        pictures.write_png(tmp_path / "data" / f"{number}" / "a.png", number)
+    words = ["evaluate", made.path, tmp_path / "data", *SMALL]
+    expected, _ = document(capsys, *words)
+    got, err = document(capsys, *words, "--engine", "onnxruntime")
+    assert got.pop("engine") == ENGINE and f"optimised, float32, {ENGINE}\n" in err
+    assert expected.pop("engine").startswith("TensorFlow ")
+    assert (got.pop("optimized"), expected.pop("optimized")) == (True, False)
+    assert got == expected and sum(map(sum, got["confusion"])) == 10
+
+
 @pytest.mark.slow
 def test_int8_is_said_recorded_and_kept(made, photos, tmp_path, capsys, home):
     output = tmp_path / "classes.jsonl"
