@@ -117,6 +117,7 @@ def load_keras(files, precision, threads):
 
 def load_onnxruntime(files, precision, threads):
     """ONNX Runtime on its CPU provider, as it comes, on the ONNX file that we write."""
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads

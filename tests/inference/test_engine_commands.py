@@ -88,6 +88,8 @@ def test_the_cache_gives_the_same_and_needs_no_tensorflow(made, photos, capsys, 
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == first
     assert done.stderr.splitlines() == said
+    # Nor does the engine leave its makers a note of it.
+    assert [path.name for path in home.parent.iterdir()] == ["slim-resnet"]
     # Another size is another network, and no default is another's.
     assert cli.main([*map(str, words[:-2]), "--image-size", "48"]) == 0
     assert len(list(home.iterdir())) == 3

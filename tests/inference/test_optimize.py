@@ -210,7 +210,8 @@ def test_benchmark_of_another_engine(tmp_path, capsys):
     pytest.importorskip("onnx", reason="onnx is not installed")
     engine = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
     file = tmp_path / "record.json"
-    assert main(["benchmark", "--checkpoint", checkpoints.write(tmp_path / "resnet_v2_50.ckpt").path,
+    made = checkpoints.write(tmp_path / "resnet_v2_50.ckpt")
+    assert main(["benchmark", "--checkpoint", made.path,
                  "--image-size", "32", "--batch-size", "1", "--num-batches", "2", "--burn-in", "1",
                  "--engine", "onnxruntime", "--json", str(file)]) == 0
     record = json.loads(file.read_text())

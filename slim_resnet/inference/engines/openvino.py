@@ -52,8 +52,6 @@ def quantise(folder: str, record: dict[str, Any], images: np.ndarray) -> None:
     Arguments are those of `onnxruntime.quantise`. Ranges are those of least and largest
     values: NNCF's own default, means of them over images, errs ten times as much.
     """
-    # NNCF tells its makers of each use, unless it is told that nobody is there.
-    os.environ.setdefault("NNCF_CI", "1")
     import nncf
     from nncf.quantization import advanced_parameters, range_estimator
     nncf.set_log_level("ERROR")

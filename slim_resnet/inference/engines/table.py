@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import importlib.util
+import os
 import types
 
 from slim_resnet.common import environment
@@ -32,7 +33,7 @@ class Engine:
     @property
     def version(self) -> str:
         """Version of the engine's package, which it imports."""
-        return importlib.import_module(self.packages[0]).__version__
+        return _imported(self.packages[0]).__version__
 
     @property
     def described(self) -> str:
@@ -42,6 +43,7 @@ class Engine:
     @property
     def module(self) -> types.ModuleType:
         """The module here that runs it."""
+        _imported(self.packages[0])
         return importlib.import_module(f"slim_resnet.inference.engines.{self.name}")
 
     def missing(self, precision: str) -> str | None:
@@ -53,6 +55,13 @@ class Engine:
         if package and importlib.util.find_spec(package) is None:
             return f"needs {package} for {precision}: pip install 'slim-resnet[{precision}]'"
         return None
+
+
+def _imported(package):
+    """Imports a package that, unless it is told not to, tells its makers of each use."""
+    for name in ("ORT_DISABLE_TELEMETRY", "NNCF_CI"):
+        os.environ.setdefault(name, "1")
+    return importlib.import_module(package)
 
 
 ENGINES = {engine.name: engine for engine in (
