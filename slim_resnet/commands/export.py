@@ -1,14 +1,20 @@
-"""Write a checkpoint in another form, values unchanged unless --optimize folds them.
+"""Write a checkpoint in another form, values unchanged unless its network is folded.
 
     slim-resnet export resnet_v2_50_2017_04_14.tar.gz resnet_v2_50 --format saved_model
-    slim-resnet export resnet_v2_50.ckpt resnet_v2_50.pb --format frozen
+    slim-resnet export resnet_v2_50.ckpt resnet_v2_50.onnx
+    slim-resnet export resnet_v2_50.ckpt resnet_v2_50.pb --optimize
     slim-resnet export resnet_v2_50.ckpt resnet_v2_50_v2.ckpt --format v2
 
 saved_model  a folder for tf.saved_model.load and TensorFlow Serving, with the signatures
              serving_default (image_bytes to probabilities, and classes if there are labels)
              and end_points (images, prepared, to the end points chosen)
 frozen       a GraphDef; its input is images, its outputs are end_points/KEY
+onnx         the folded network; its input is images, its outputs are KEY
 v1, v2, npz  all variables under their names
+
+Before an export gets its name its own runtime reads and runs it, in a process of its own, and
+its end points are compared with the session's: what is off by more than the format's bound is
+refused. Of v1, v2 and npz all variables are compared, bit for bit. OUTPUT.json records it.
 """
 
 import argparse
@@ -18,9 +24,9 @@ from slim_resnet.commands import optimize, options, preparation
 from slim_resnet.commands.progress import say
 from slim_resnet.common.text import printable
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.export.formats import FORMATS, export_checkpoint
+from slim_resnet.export.formats import FORMATS, export_checkpoint, format_of
 
-HELP = "write a checkpoint as SavedModel, frozen GraphDef, V1, V2 or .npz"
+HELP = "write a checkpoint as SavedModel, frozen GraphDef, ONNX, V1, V2 or .npz"
 
 # The options that only some formats have.
 _OPTIONS = sorted({option for row in FORMATS.values() for option in row.options})
@@ -30,19 +36,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_checkpoint(parser)
     parser.add_argument("output", metavar="OUTPUT",
                         help="file or, for saved_model, folder to make; for v2 a prefix")
-    parser.add_argument("--format", required=True, choices=FORMATS)
-    options.add_end_points(parser, "outputs of saved_model and frozen (default: pooled features, "
-                           "logits and predictions)")
+    suffixes = ", ".join(row.suffix for row in FORMATS.values() if row.suffix)
+    parser.add_argument("--format", choices=FORMATS,
+                        help=f"(default: by OUTPUT's ending, {suffixes})")
+    parser.add_argument("--verify", metavar="IMAGES",
+                        help="image or folder to check the export on, beside images that are "
+                        "made up; 64 at most")
+    options.add_end_points(parser, "outputs of a network (default: pooled features, logits and "
+                           "predictions)")
     preparation.add_preparation(parser, note="; frozen: any size")
     options.add_labels(parser)
-    options.add_moving_averages(parser, "saved_model and frozen: ")
+    parser.add_argument("--no-decoding", action="store_true",
+                        help="saved_model: serving_default takes prepared images and no files, "
+                        "for converters to other runtimes")
+    parser.add_argument("--opset", type=options.positive_int, metavar="N",
+                        help="onnx: version of its operators (default: 13)")
+    parser.add_argument("--open-size", action="store_true",
+                        help="onnx: take images of any size, by auto_pad=SAME_UPPER, which not "
+                        "every runtime computes right")
+    parser.add_argument("--pixels", action="store_true",
+                        help="onnx: take pixels, uint8, that have the image size already, and "
+                        "prepare their values in the model")
+    options.add_moving_averages(parser, "networks: ")
     options.add_optimize(parser)
     options.add_selection(parser)
     parser.set_defaults(complete=_complete)
 
 
 def _complete(arguments):
+    arguments.format = arguments.format or format_of(arguments.output)
     if "preprocessing" in FORMATS[arguments.format].options:
+        # With an open size there is none to record but the default.
+        arguments.asked_size = arguments.image_size
         preparation.complete(arguments)
     else:
         options.refuse(arguments, map(preparation.dashed, preparation.DETAILS),
@@ -61,13 +86,15 @@ def run(arguments: argparse.Namespace) -> None:
             option = name.removeprefix("use_").replace("_", "-")
             raise SlimResnetError(f"--{option} has no effect on --format "
                                   f"{arguments.format}; leave it out")
+    if arguments.open_size and arguments.asked_size is None:
+        given.pop("image_size")
     given.update(optimize.prepare(arguments, "export"))
     averages = contextlib.nullcontext()
     if "use_moving_averages" in FORMATS[arguments.format].options:
         averages = options.opened_checkpoint(arguments, "export")
     with averages as opened:
         record = export_checkpoint(opened or arguments.checkpoint, arguments.output,
-                                   arguments.format, **given)
+                                   arguments.format, arguments.verify, **given)
     if "resize" in record:
         say("export", arguments.prepared)
     if opened is None:
@@ -79,3 +106,17 @@ def run(arguments: argparse.Namespace) -> None:
           f"{'no logits' if classes is None else f'{classes} classes'}"
           f"{', optimised' if record.get('optimized') else ''}"
           f"{', ' + record['precision'] if 'precision' in record else ''}")
+    print(_checked(record["check"]))
+
+
+def _checked(check):
+    """Returns the line that says how an export was checked."""
+    if "unchecked" in check:
+        return f"not checked: {check['unchecked']}"
+    by = f"checked by {check['runtime']} {check['version']}: "
+    if "variables" in check:
+        return f"{by}{check['variables']} variables, the same bit for bit"
+    errors, number = check["errors"], sum(shape[0] for shape in check["batches"])
+    worst = max(errors, key=errors.get)
+    return (f"{by}{number} images, largest error {check['largest_error']:.1e} "
+            f"({printable(worst)}), {check['bound']:g} allowed")
