@@ -3,12 +3,16 @@
     slim-resnet export resnet_v2_50_2017_04_14.tar.gz resnet_v2_50 --format saved_model
     slim-resnet export resnet_v2_50.ckpt resnet_v2_50.pb --format frozen
     slim-resnet export resnet_v2_50.ckpt resnet_v2_50_v2.ckpt --format v2
+    slim-resnet export resnet_v2_50.ckpt resnet_v2_50.keras --format keras
+    slim-resnet export resnet_v2_50.ckpt resnet_v2_50.safetensors --format safetensors
 
 saved_model  a folder for tf.saved_model.load and TensorFlow Serving, with the signatures
              serving_default (image_bytes to probabilities, and classes if there are labels)
              and end_points (images, prepared, to the end points chosen)
 frozen       a GraphDef; its input is images, its outputs are end_points/KEY
 v1, v2, npz  all variables under their names
+keras        a .keras file for Keras 3 and any of its backends, layers as in keras.applications
+safetensors  weights in PyTorch's layout, and resnet_torch.py beside them, which takes them
 """
 
 import argparse
@@ -16,11 +20,10 @@ import contextlib
 
 from slim_resnet.commands import optimize, options, preparation
 from slim_resnet.commands.progress import say
-from slim_resnet.common.text import printable
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.export.formats import FORMATS, export_checkpoint
+from slim_resnet.export.formats import FORMATS, export_checkpoint, summary
 
-HELP = "write a checkpoint as SavedModel, frozen GraphDef, V1, V2 or .npz"
+HELP = "write a checkpoint as SavedModel, frozen GraphDef, V1, V2, .npz, Keras or safetensors"
 
 # The options that only some formats have.
 _OPTIONS = sorted({option for row in FORMATS.values() for option in row.options})
@@ -35,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                            "logits and predictions)")
     preparation.add_preparation(parser, note="; frozen: any size")
     options.add_labels(parser)
-    options.add_moving_averages(parser, "saved_model and frozen: ")
+    options.add_moving_averages(parser, "all but v1, v2 and npz: ")
     options.add_optimize(parser)
     options.add_selection(parser)
     parser.set_defaults(complete=_complete)
@@ -73,9 +76,4 @@ def run(arguments: argparse.Namespace) -> None:
     if opened is None:
         for what, text in record["assumed"].items():
             say("export", f"{what}: {text}")
-    classes = record["num_classes"]
-    print(printable(arguments.output) + f": {arguments.format} of {record['title']}"
-          f"{'' if record['depth'] is None else ' ' + str(record['depth'])}, "
-          f"{'no logits' if classes is None else f'{classes} classes'}"
-          f"{', optimised' if record.get('optimized') else ''}"
-          f"{', ' + record['precision'] if 'precision' in record else ''}")
+    print(summary(arguments.output, arguments.format, record))

@@ -9,6 +9,7 @@ import importlib
 import os
 from typing import TYPE_CHECKING, Any
 
+from slim_resnet.common.text import printable
 from slim_resnet.errors import SlimResnetError
 
 if TYPE_CHECKING:
@@ -41,6 +42,10 @@ FORMATS = {format.name: format for format in (
     Format("v1", "checkpoints", "export_v1"),
     Format("v2", "checkpoints", "export_v2"),
     Format("npz", "arrays", "export_npz"),
+    Format("keras", "keras_file", "export_keras",
+           ("image_size", "preprocessing", "use_moving_averages")),
+    Format("safetensors", "torch_file", "export_safetensors",
+           ("image_size", "preprocessing", "use_moving_averages")),
 )}
 
 
@@ -71,3 +76,13 @@ def export_checkpoint(checkpoint: "CheckpointLike", output: str | os.PathLike, f
     row = FORMATS[format]
     write = getattr(importlib.import_module(f"slim_resnet.export.{row.module}"), row.function)
     return write(checkpoint, output, **options)
+
+
+def summary(output: str | os.PathLike, format: str, record: dict[str, Any]) -> str:
+    """Returns a line that says what was written, by what `export_checkpoint` returned."""
+    classes = record["num_classes"]
+    return (printable(os.fspath(output)) + f": {format} of {record['title']}"
+            f"{'' if record['depth'] is None else ' ' + str(record['depth'])}, "
+            f"{'no logits' if classes is None else f'{classes} classes'}"
+            f"{', optimised' if record.get('optimized') else ''}"
+            f"{', ' + record['precision'] if 'precision' in record else ''}")

@@ -10,6 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 import slim_resnet
+from slim_resnet.checkpoint.foreign.values import METADATA  # noqa: F401 (of all formats)
 from slim_resnet.checkpoint.recognition import Recognised
 from slim_resnet.common import locks
 from slim_resnet.common.environment import PRECISIONS
@@ -18,7 +19,6 @@ from slim_resnet.errors import SlimResnetError, cause_of
 from slim_resnet.inference.folded import network as folded_network
 from slim_resnet.inference.network import build_network
 
-METADATA = "slim_resnet_metadata"
 # Last parts of the end points that are exported unless others are named.
 _HEAD = ("global_pool", "logits", "fc8", "predictions")
 
@@ -35,7 +35,9 @@ def metadata(recognised: Recognised, **computed: Any) -> dict[str, Any]:
             "tensorflow_version": tf.__version__, "title": recognised.title,
             "model": recognised.model, "variant": recognised.variant,
             "depth": recognised.depth, "scope": recognised.scope,
-            "num_classes": recognised.num_classes, "assumed": recognised.assumed}
+            "num_classes": recognised.num_classes,
+            "batch_norms": recognised.row.network is None or recognised.row.network.norm,
+            "assumed": recognised.assumed}
 
 
 def network_builder(optimize: bool, precision: str) -> Callable[..., tuple]:

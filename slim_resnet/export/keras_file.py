@@ -1,0 +1,82 @@
+"""A Keras 3 model: one ``.keras`` file, for any of Keras' backends."""
+
+import json
+import os
+import zipfile
+from typing import Any
+
+import numpy as np
+
+from slim_resnet.checkpoint.foreign import keras_names
+from slim_resnet.checkpoint.foreign.keras import RECORD
+from slim_resnet.checkpoint.reader import CheckpointLike, open_checkpoint
+from slim_resnet.checkpoint.recognition import recognise
+from slim_resnet.checkpoint.settings import settings_of
+from slim_resnet.common import files
+from slim_resnet.errors import SlimResnetError
+from slim_resnet.export import keras_model
+from slim_resnet.export.places import check_whole, placed, root_channels
+from slim_resnet.export.shared import metadata, temporary_folder
+from slim_resnet.images.settings import Preprocessing
+
+
+def export_keras(checkpoint: CheckpointLike, output: str | os.PathLike, *,
+                 image_size: int | None = None, preprocessing: str | Preprocessing | None = None,
+                 use_moving_averages: bool | None = None) -> dict[str, Any]:
+    """Writes a functional Keras model with the names of ``keras.applications``' ResNets.
+
+    It takes prepared images (float32 ``[N, H, W, channels]``) to class probabilities
+    (``[N, classes]``), or to pooled features where there are no logits. Its weights are the
+    variables' own, bit for bit; pool1 is slim's.
+
+    Args:
+      checkpoint: Anything that `open_checkpoint` opens, with residual units.
+      output: File to write, ``.keras``.
+      image_size: Recorded as what images are resized to; None as in `settings.settings_of`.
+      preprocessing: Recorded as how they are prepared; likewise.
+      use_moving_averages: See `checkpoint.open_checkpoint`.
+
+    Returns:
+      The `metadata`, which is in the file as ``slim_resnet_metadata.json``.
+
+    Raises:
+      SlimResnetError: Keras is older than 3, the network cannot be had so, or the file cannot
+        be written.
+    """
+    keras, output = keras_model.keras(), os.fspath(output)
+    if not output.endswith(".keras"):
+        raise SlimResnetError(f"{output}: Keras opens files whose names end in .keras only")
+    files.check_writable(output)
+    with open_checkpoint(checkpoint, use_moving_averages) as opened:
+        network = recognise(opened)
+        check_whole(opened, network, "a Keras model")
+        settings = settings_of(opened, image_size, preprocessing)
+        blocks = [block.scope for block in network.blocks]
+
+        def place(scope, variable, value):
+            layer = keras_names.layer_of(scope, blocks)
+            if scope == network.logits_scope and value.ndim == 4:
+                value = value[0, 0]
+            return f"{layer}/{keras_names.keras_variable(variable)}", value
+
+        arrays, variables = placed(opened, network, place)
+        record = dict(metadata(network, moving_averages=opened.use_moving_averages),
+                      image_size_pixels=settings.image_size, **settings.preprocessing.as_record())
+        model = keras_model.Builder(keras, network, root_channels(opened, network)).build()
+        _fill(model, arrays)
+        with temporary_folder(output) as folder:
+            made = os.path.join(folder, "model.keras")
+            model.save(made)
+            with zipfile.ZipFile(made, "a") as archive:
+                archive.writestr(RECORD, json.dumps(dict(record, variables=variables)))
+            os.replace(made, output)
+    return record
+
+
+def _fill(model: Any, arrays: dict[str, np.ndarray]) -> None:
+    """Gives all of a model's weights their values."""
+    for layer in model.layers:
+        if layer.weights:
+            layer.set_weights([arrays.pop(f"{layer.name}/{variable.name}")
+                               for variable in layer.weights])
+    assert not arrays, list(arrays)
