@@ -3,6 +3,7 @@
 import json
 import os
 import zipfile
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,11 @@ import numpy as np
 from slim_resnet.checkpoint.foreign import keras_names
 from slim_resnet.checkpoint.foreign.keras import RECORD
 from slim_resnet.checkpoint.reader import CheckpointLike, open_checkpoint
-from slim_resnet.checkpoint.recognition import recognise
+from slim_resnet.checkpoint.recognition import Recognised, recognise
 from slim_resnet.checkpoint.settings import settings_of
 from slim_resnet.common import files
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.export import keras_model
+from slim_resnet.export import keras_model, keras_plain
 from slim_resnet.export.places import check_whole, placed, root_channels
 from slim_resnet.export.shared import metadata, temporary_folder
 from slim_resnet.images.settings import Preprocessing
@@ -27,12 +28,13 @@ def export_keras(checkpoint: CheckpointLike, output: str | os.PathLike, *,
 
     It takes prepared images (float32 ``[N, H, W, channels]``) to class probabilities
     (``[N, classes]``), or to pooled features where there are no logits. Its weights are the
-    variables' own, bit for bit; pool1 is slim's.
+    variables' own, bit for bit; pool1 is slim's. Inception's auxiliary logits are left out.
 
     Args:
-      checkpoint: Anything that `open_checkpoint` opens, with residual units.
+      checkpoint: Anything that `open_checkpoint` opens.
       output: File to write, ``.keras``.
-      image_size: Recorded as what images are resized to; None as in `settings.settings_of`.
+      image_size: Recorded as what images are resized to, and that of a model without residual
+        units, which has but one; None as in `settings.settings_of`.
       preprocessing: Recorded as how they are prepared; likewise.
       use_moving_averages: See `checkpoint.open_checkpoint`.
 
@@ -51,18 +53,14 @@ def export_keras(checkpoint: CheckpointLike, output: str | os.PathLike, *,
         network = recognise(opened)
         check_whole(opened, network, "a Keras model")
         settings = settings_of(opened, image_size, preprocessing)
-        blocks = [block.scope for block in network.blocks]
-
-        def place(scope, variable, value):
-            layer = keras_names.layer_of(scope, blocks)
-            if scope == network.logits_scope and value.ndim == 4:
-                value = value[0, 0]
-            return f"{layer}/{keras_names.keras_variable(variable)}", value
-
-        arrays, variables = placed(opened, network, place)
+        arrays, variables = placed(opened, network, _place(network))
         record = dict(metadata(network, moving_averages=opened.use_moving_averages),
                       image_size_pixels=settings.image_size, **settings.preprocessing.as_record())
-        model = keras_model.Builder(keras, network, root_channels(opened, network)).build()
+        if network.variant is None:
+            model = keras_plain.PlainBuilder(
+                keras, network, network.row.checked_image_size(settings.image_size)).build()
+        else:
+            model = keras_model.Builder(keras, network, root_channels(opened, network)).build()
         _fill(model, arrays)
         with temporary_folder(output) as folder:
             made = os.path.join(folder, "model.keras")
@@ -73,10 +71,31 @@ def export_keras(checkpoint: CheckpointLike, output: str | os.PathLike, *,
     return record
 
 
+def _place(network: Recognised) -> Callable:
+    """Returns a function for `placed`, to names of layers and of their variables."""
+    blocks, start = [block.scope for block in network.blocks], f"{network.scope}/".lstrip("/")
+    aux = network.variant is None and network.row.network.aux
+
+    def place(scope, variable, value):
+        if blocks:
+            if scope == "logits" and value.ndim == 4:
+                value = value[0, 0]
+            layer = keras_names.layer_of(scope, blocks)
+        elif aux and f"{scope}/".startswith(f"{aux}/"):
+            return None
+        else:
+            layer = keras_plain.layer_of(f"{start}{scope}/{variable}", separable=(
+                f"{start}{scope}/pointwise_weights" in network.names))
+        return f"{layer}/{keras_names.keras_variable(variable)}", value
+
+    return place
+
+
 def _fill(model: Any, arrays: dict[str, np.ndarray]) -> None:
     """Gives all of a model's weights their values."""
     for layer in model.layers:
         if layer.weights:
-            layer.set_weights([arrays.pop(f"{layer.name}/{variable.name}")
+            # A dense layer's weights are those of the convolution that it equals.
+            layer.set_weights([arrays.pop(f"{layer.name}/{variable.name}").reshape(variable.shape)
                                for variable in layer.weights])
     assert not arrays, list(arrays)

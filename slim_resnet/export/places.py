@@ -29,7 +29,7 @@ def check_whole(opened: Checkpoint, network: Recognised, what: str) -> None:
 
 
 def placed(opened: Checkpoint, network: Recognised,
-           place: Callable[[str, str, np.ndarray], tuple[str, np.ndarray]]
+           place: Callable[[str, str, np.ndarray], tuple[str, np.ndarray] | None]
            ) -> tuple[dict[str, np.ndarray], dict[str, list[Any]]]:
     """Returns a network's arrays under other names, and where each is from.
 
@@ -37,7 +37,8 @@ def placed(opened: Checkpoint, network: Recognised,
       opened: The checkpoint.
       network: Its network.
       place: Gives the name and the array there, of ``(scope, variable, array)``; the scope is
-        below the network's, ``conv1/BatchNorm`` and ``gamma`` for example.
+        below the network's, ``conv1/BatchNorm`` and ``gamma`` for example; or None for what
+        is left out.
 
     Returns:
       ``(arrays, variables)``; the latter are for `foreign.values.record_of`.
@@ -47,8 +48,11 @@ def placed(opened: Checkpoint, network: Recognised,
     for name, in_file in network.names.items():
         value = opened.network_tensor(in_file)
         scope, _, variable = name.removeprefix(start).rpartition("/")
-        own, array = place(scope, variable, value)
-        arrays[own], variables[own] = array, [name, list(value.shape)]
+        to = place(scope, variable, value)
+        if to is not None:
+            own, array = to
+            arrays[own] = array
+            variables[own] = [name, list(value.shape)]
     return arrays, variables
 
 

@@ -135,7 +135,10 @@ def _plain(path, layers, flat):
     values = {}
     for layer, arrays in layers.arrays.items():
         for name, array in arrays.items():
-            values[f"{layer.replace('.', '/')}/{names.slims_variable(name)}"] = array
+            name = f"{layer.replace('.', '/')}/{names.slims_variable(name)}"
+            # The two of a separable convolution are two layers here.
+            name = re.sub(r"/(depthwise|pointwise)/weights$", r"/\1_weights", name)
+            values[re.sub(r"/pointwise/biases$", "/biases", name)] = array
     if not any("/" in layer.replace(".", "/") for layer in layers.arrays):
         raise SlimResnetError(f"{path}: holds a Keras model that is no network of slim's"
                               + (f"; its layers are {', '.join(list(layers.arrays)[:3])}"

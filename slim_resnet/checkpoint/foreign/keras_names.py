@@ -1,17 +1,14 @@
 """Names of Keras Applications' ResNets for slim's scopes, and back.
 
 ``block1/unit_2/bottleneck_v2/conv3`` is ``conv2_block2_3_conv`` there: blocks count from the
-root's convolution, and a unit's shortcut is number 0. Networks without residual units have no
-such names; theirs are slim's, with dots for slashes.
+root's convolution, and a unit's shortcut is number 0.
 """
 
 import re
 from collections.abc import Mapping, Sequence
 
-# What slim calls a variable that Keras calls otherwise.
-_VARIABLES = {"kernel": "weights", "bias": "biases", "depthwise_kernel": "depthwise_weights",
-              "pointwise_kernel": "pointwise_weights"}
-_SLIMS = {slims: keras for keras, slims in _VARIABLES.items()}
+# What slim calls a variable that Keras calls otherwise, in one or another version.
+_VARIABLES = {"kernel": "weights", "bias": "biases", "depthwise_kernel": "weights"}
 KERAS_VARIABLES = frozenset([*_VARIABLES, "gamma", "beta", "moving_mean", "moving_variance"])
 
 _NORM = "/BatchNorm"
@@ -29,7 +26,7 @@ def slims_variable(name: str) -> str:
 
 def keras_variable(name: str) -> str:
     """Returns what Keras calls one."""
-    return _SLIMS.get(name, name)
+    return "kernel" if name.endswith("weights") else "bias" if name == "biases" else name
 
 
 def layer_of(scope: str, blocks: Sequence[str]) -> str:
@@ -37,10 +34,8 @@ def layer_of(scope: str, blocks: Sequence[str]) -> str:
 
     Args:
       scope: Below that of the network, such as ``conv1`` or ``logits``.
-      blocks: Scopes of a residual network's blocks; empty for another network.
+      blocks: Scopes of the network's blocks.
     """
-    if not blocks:
-        return scope.replace("/", ".")
     if scope in _HEAD:
         return _HEAD[scope]
     base = scope.removesuffix(_NORM)
