@@ -30,7 +30,7 @@ def saved(model, tmp_path_factory):
     """The model in each of Keras' containers, by name."""
     folder = tmp_path_factory.mktemp("keras")
     names = {name: str(folder / name) for name in ("net.keras", "net.h5", "net.weights.h5")}
-    model.save(names["net.keras"])
+    model.save(names["net.keras"], **({} if KERAS_3 else {"save_format": "keras"}))
     model.save(names["net.h5"])
     model.save_weights(names["net.weights.h5"])
     if not KERAS_3:
