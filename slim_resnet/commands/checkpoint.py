@@ -16,8 +16,9 @@ import math
 
 from slim_resnet.commands import options
 from slim_resnet.commands.progress import say, with_progress
+from slim_resnet.commands.written import print_written
 from slim_resnet.common.text import printable
-from slim_resnet.export.formats import export_checkpoint, summary
+from slim_resnet.export.formats import export_checkpoint
 
 HELP = "describe a checkpoint, compare two, or make one of another file"
 
@@ -96,4 +97,4 @@ def _convert(arguments):
         # A checkpoint records none either.
         if what != "strides":
             say("checkpoint convert", f"{what}: {text}")
-    print(summary(arguments.output, arguments.format, record))
+    print_written(arguments.output, record)

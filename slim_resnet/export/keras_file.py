@@ -1,7 +1,6 @@
 """A Keras 3 model: one ``.keras`` file, for any of Keras' backends."""
 
 import json
-import os
 import zipfile
 from collections.abc import Callable
 from typing import Any
@@ -17,13 +16,21 @@ from slim_resnet.common import files
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.export import keras_model, keras_plain
 from slim_resnet.export.places import check_whole, placed, root_channels
-from slim_resnet.export.shared import metadata, temporary_folder
+from slim_resnet.export.shared import interface, metadata
 from slim_resnet.images.settings import Preprocessing
 
 
-def export_keras(checkpoint: CheckpointLike, output: str | os.PathLike, *,
-                 image_size: int | None = None, preprocessing: str | Preprocessing | None = None,
-                 use_moving_averages: bool | None = None) -> dict[str, Any]:
+def check_target(output: str) -> None:
+    """Raises `SlimResnetError` if an output cannot be written."""
+    keras_model.keras()
+    if not output.endswith(".keras"):
+        raise SlimResnetError(f"{output}: Keras opens files whose names end in .keras only")
+    files.check_writable(output)
+
+
+def write(checkpoint: CheckpointLike, path: str, *, image_size: int | None = None,
+          preprocessing: str | Preprocessing | None = None,
+          use_moving_averages: bool | None = None) -> dict[str, Any]:
     """Writes a functional Keras model with the names of ``keras.applications``' ResNets.
 
     It takes prepared images (float32 ``[N, H, W, channels]``) to class probabilities
@@ -32,7 +39,7 @@ def export_keras(checkpoint: CheckpointLike, output: str | os.PathLike, *,
 
     Args:
       checkpoint: Anything that `open_checkpoint` opens.
-      output: File to write, ``.keras``.
+      path: File to write, ``.keras``.
       image_size: Recorded as what images are resized to, and that of a model without residual
         units, which has but one; None as in `settings.settings_of`.
       preprocessing: Recorded as how they are prepared; likewise.
@@ -42,32 +49,28 @@ def export_keras(checkpoint: CheckpointLike, output: str | os.PathLike, *,
       The `metadata`, which is in the file as ``slim_resnet_metadata.json``.
 
     Raises:
-      SlimResnetError: Keras is older than 3, the network cannot be had so, or the file cannot
-        be written.
+      SlimResnetError: Keras is older than 3, or the network cannot be had so.
     """
-    keras, output = keras_model.keras(), os.fspath(output)
-    if not output.endswith(".keras"):
-        raise SlimResnetError(f"{output}: Keras opens files whose names end in .keras only")
-    files.check_writable(output)
+    keras = keras_model.keras()
     with open_checkpoint(checkpoint, use_moving_averages) as opened:
         network = recognise(opened)
         check_whole(opened, network, "a Keras model")
         settings = settings_of(opened, image_size, preprocessing)
         arrays, variables = placed(opened, network, _place(network))
-        record = dict(metadata(network, moving_averages=opened.use_moving_averages),
-                      image_size_pixels=settings.image_size, **settings.preprocessing.as_record())
         if network.variant is None:
-            model = keras_plain.PlainBuilder(
-                keras, network, network.row.checked_image_size(settings.image_size)).build()
+            size = network.row.checked_image_size(settings.image_size)
+            builder = keras_plain.PlainBuilder(keras, network, size)
         else:
-            model = keras_model.Builder(keras, network, root_channels(opened, network)).build()
+            size = None
+            builder = keras_model.Builder(keras, network, root_channels(opened, network))
+        model = builder.build()
         _fill(model, arrays)
-        with temporary_folder(output) as folder:
-            made = os.path.join(folder, "model.keras")
-            model.save(made)
-            with zipfile.ZipFile(made, "a") as archive:
-                archive.writestr(RECORD, json.dumps(dict(record, variables=variables)))
-            os.replace(made, output)
+        record = {**metadata(opened, moving_averages=opened.use_moving_averages),
+                  "image_size_pixels": settings.image_size, **settings.preprocessing.as_record(),
+                  **interface(builder.end_points, size, network.input_channels)}
+    model.save(path)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(RECORD, json.dumps({**record, "variables": variables}))
     return record
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from slim_resnet.checkpoint.foreign.keras_names import unit_start
 from slim_resnet.checkpoint.recognition import Recognised
 from slim_resnet.errors import SlimResnetError
+from slim_resnet.export.places import head
 from slim_resnet.inference.folded.folding import EPSILON
 from slim_resnet.models import VARIANTS
 
@@ -41,11 +42,16 @@ class Builder:
       keras: What `keras` returned.
       network: The network, with residual units.
       root_channels: Of the root's convolutions, one after the other.
+
+    Attributes:
+      end_points: What the model gives: logits, before the softmax of the layer
+        ``predictions``, and its probabilities; or pooled features.
     """
 
     def __init__(self, keras: Any, network: Recognised, root_channels: Sequence[int]) -> None:
         self.keras, self.layers, self.network = keras, keras.layers, network
         self.variant, self.root_channels = VARIANTS[network.variant], root_channels
+        self.end_points = head(network)
 
     def norm(self, name, net, relu=True):
         net = self.layers.BatchNormalization(

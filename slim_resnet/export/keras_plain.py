@@ -20,16 +20,22 @@ class PlainBuilder:
       keras: What `keras_model.keras` returned.
       network: The network.
       image_size: Height and width in pixels.
+
+    Attributes:
+      end_points: See `keras_model.Builder`; known when it has built.
     """
 
     def __init__(self, keras: Any, network: Recognised, image_size: int) -> None:
         self.keras, self.layers, self.network = keras, keras.layers, network
-        self.image_size, self.made = image_size, {}
+        self.image_size, self.made, self.end_points = image_size, {}, []
 
     def build(self) -> Any:
         """Returns the model: images of the size to class probabilities."""
         size, channels = self.image_size, self.network.input_channels
-        placeholder, logits, _ = built(self.network, size)
+        placeholder, logits, end_points = built(self.network, size)
+        # VGG and its like have no end point for the probabilities.
+        self.end_points = [next(key for key, tensor in end_points.items() if tensor is logits),
+                           *({"Predictions"} & end_points.keys())]
         images = self.keras.Input((size, size, channels), name="images")
         self.made[placeholder.op] = images
         net = self.layer(logits.op)

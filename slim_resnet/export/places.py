@@ -63,3 +63,9 @@ def root_channels(opened: Checkpoint, network: Recognised) -> list[int]:
     start = f"{network.scope}/" if network.scope else ""
     return [opened.shapes[network.names[f"{start}{scope}/weights"]][-1]
             for scope, _, _ in VARIANTS[network.variant].root]
+
+
+def head(network: Recognised) -> list[str]:
+    """Returns the end points that a residual network's export is checked by."""
+    start = f"{network.scope}/" if network.scope else ""
+    return ["global_pool"] if network.num_classes is None else [f"{start}logits", "predictions"]

@@ -3,6 +3,7 @@
 import importlib.resources
 import json
 import os
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,8 @@ from slim_resnet.checkpoint.recognition import Recognised, recognise
 from slim_resnet.checkpoint.settings import settings_of
 from slim_resnet.common import files
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.export.places import check_whole, placed, root_channels
-from slim_resnet.export.shared import metadata
+from slim_resnet.export.places import check_whole, head, placed, root_channels
+from slim_resnet.export.shared import interface, metadata
 from slim_resnet.images.settings import Preprocessing
 from slim_resnet.models import VARIANTS
 
@@ -24,20 +25,32 @@ _VARIABLES = {"weights": "weight", "biases": "bias", "gamma": "weight", "beta": 
               "moving_mean": "running_mean", "moving_variance": "running_var"}
 
 
-def export_safetensors(checkpoint: CheckpointLike, output: str | os.PathLike, *,
-                       image_size: int | None = None,
-                       preprocessing: str | Preprocessing | None = None,
-                       use_moving_averages: bool | None = None) -> dict[str, Any]:
+def check_target(output: str) -> None:
+    """Raises `SlimResnetError` if an output, or the module beside it, cannot be written."""
+    files.check_writable(output)
+    module = os.path.join(os.path.dirname(output), MODULE)
+    if os.path.lexists(module):
+        files.check_regular(module)
+        with open(module, encoding="utf-8", errors="replace") as file:
+            if file.read(1 << 20) != _module_text():
+                raise SlimResnetError(f"{module}: is there, and not what this version writes "
+                                      "beside a .safetensors; move it away, or write to another "
+                                      "folder")
+
+
+def write(checkpoint: CheckpointLike, path: str, *, image_size: int | None = None,
+          preprocessing: str | Preprocessing | None = None,
+          use_moving_averages: bool | None = None) -> dict[str, Any]:
     """Writes weights for PyTorch, and ``resnet_torch.py`` beside them, a module that takes them.
 
-    ``ResNet(output)`` there is a ``torch.nn.Module`` of prepared images (float32
+    ``ResNet(path)`` there is a ``torch.nn.Module`` of prepared images (float32
     ``[N, channels, H, W]``) to logits (``[N, classes]``), or to pooled features where there
     are none. Values are the variables' own, bit for bit: only their dimensions are in PyTorch's
     order. The file's text ``slim_resnet_metadata`` is the record.
 
     Args:
       checkpoint: Anything that `open_checkpoint` opens, with residual units.
-      output: File to write.
+      path: File to write.
       image_size: Recorded as what images are resized to; None as in `settings.settings_of`.
       preprocessing: Recorded as how they are prepared; likewise.
       use_moving_averages: See `checkpoint.open_checkpoint`.
@@ -46,41 +59,30 @@ def export_safetensors(checkpoint: CheckpointLike, output: str | os.PathLike, *,
       The `metadata`.
 
     Raises:
-      SlimResnetError: The network cannot be had so, or a file cannot be written.
+      SlimResnetError: The network cannot be had so.
     """
-    output = os.fspath(output)
-    files.check_writable(output)
-    module = _check_module(output)
     with open_checkpoint(checkpoint, use_moving_averages) as opened:
         network = recognise(opened)
         check_whole(opened, network, "a PyTorch module")
         if network.variant is None:
             raise SlimResnetError(f"{opened.path}: {network.title} cannot become a PyTorch module: "
-                                  f"{MODULE} has residual units only; choose saved_model or frozen")
+                                  f"{MODULE} has residual units only; choose onnx or frozen")
         settings = settings_of(opened, image_size, preprocessing)
-        blocks = [block.scope for block in network.blocks]
-
-        def place(scope, variable, value):
-            is_weights = variable == "weights"
-            if is_weights and scope == "logits" and value.ndim == 4:
-                value = value[0, 0]
-            return (f"{_module_of(scope, network, blocks)}.{_VARIABLES[variable]}",
-                    safetensors.to_torch(value) if is_weights else value)
-
-        arrays, variables = placed(opened, network, place)
+        arrays, variables = placed(opened, network, _place(network))
         if not network.batch_norm_scale:
             # PyTorch's batch norms have gamma or neither; variables has none, so none comes home.
             arrays.update({name.removesuffix("running_mean") + "weight": np.ones_like(value)
                            for name, value in list(arrays.items())
                            if name.endswith(".running_mean")})
-        record = dict(metadata(network, moving_averages=opened.use_moving_averages),
-                      image_size_pixels=settings.image_size, **settings.preprocessing.as_record())
-        texts = {"format": "pt", METADATA: json.dumps(dict(
-            record, network=_table(network, root_channels(opened, network)), variables=variables))}
-        with files.atomic_write(output, "wb") as file:
-            safetensors.write(file, arrays, texts)
-        with files.atomic_write(module) as file:
-            file.write(_module_text())
+        record = {**metadata(opened, moving_averages=opened.use_moving_averages),
+                  "image_size_pixels": settings.image_size, **settings.preprocessing.as_record(),
+                  **interface(head(network), None, network.input_channels)}
+        table = _table(network, root_channels(opened, network))
+    with open(path, "wb") as file:
+        safetensors.write(file, arrays, {"format": "pt", METADATA: json.dumps(
+            {**record, "network": table, "variables": variables})})
+    with open(os.path.join(os.path.dirname(path), MODULE), "w", encoding="utf-8") as file:
+        file.write(_module_text())
     return record
 
 
@@ -88,16 +90,18 @@ def _module_text():
     return importlib.resources.files("slim_resnet.export").joinpath(MODULE).read_text("utf-8")
 
 
-def _check_module(output):
-    """Returns where the module goes; `SlimResnetError` if another file of its name is there."""
-    path = os.path.join(os.path.dirname(output), MODULE)
-    if os.path.lexists(path):
-        files.check_regular(path, 1 << 20)
-        with open(path, encoding="utf-8", errors="replace") as file:
-            if file.read() != _module_text():
-                raise SlimResnetError(f"{path}: is there, and not what this version writes beside "
-                                      "its .safetensors; move it away, or write to another folder")
-    return path
+def _place(network: Recognised) -> Callable:
+    """Returns a function for `placed`, to names and the layout of `resnet_torch`."""
+    blocks = [block.scope for block in network.blocks]
+
+    def place(scope, variable, value):
+        if variable == "weights":
+            if scope == "logits" and value.ndim == 4:
+                value = value[0, 0]
+            value = safetensors.to_torch(value)
+        return f"{_module_of(scope, network, blocks)}.{_VARIABLES[variable]}", value
+
+    return place
 
 
 def _module_of(scope: str, network: Recognised, blocks: list[str]) -> str:

@@ -27,6 +27,11 @@ def read(path: str) -> Foreign | None:
         return checked(path, _read_zip(path))
     if safetensors.begins(start) or path.endswith(".safetensors"):
         return checked(path, safetensors.read(path))
+    # A version of the format, then who wrote it.
+    if path.endswith(".onnx") or start[:1] == b"\x08" and start[2:3] == b"\x12":
+        raise SlimResnetError(f"{path}: an ONNX model, which slim-resnet export writes folded: "
+                              "what its variables were cannot be told any more; take the "
+                              "checkpoint that it was made of")
     return None
 
 
