@@ -17,9 +17,6 @@ _ENDS = frozenset(["weights", "depthwise_weights", "pointwise_weights", "biases"
                    "moving_mean", "moving_variance"])
 _DTYPES = frozenset(dtype.as_datatype_enum for dtype in (tf.float32, tf.float64, tf.float16,
                                                          tf.bfloat16))
-# Why no variables can be had from an optimised graph.
-FOLDED = ("an optimised graph: its batch norms were folded into the convolutions (--optimize), and "
-          "what they were cannot be told any more; take the checkpoint that it was made of")
 # One number may stand for all of a constant; the statistics of a new network do.
 _FREE_BYTES, _MOST_EXPANSION = 64 << 20, 20
 
@@ -79,16 +76,17 @@ def write_constants(path: str, shown: str, prefix: str) -> bool:
 
 
 def _refuse_folded(graph, shown):
-    """Raises `SlimResnetError` for a graph of ours in which weights are others than they were."""
+    """Raises `SlimResnetError` for a graph of ours that was folded."""
     node = next((node for node in graph.node if node.name == METADATA), None)
     try:
-        record = json.loads(node.attr["value"].tensor.string_val[0])
-        folded = record["optimized"] and (record["batch_norms"], record["precision"])
+        folded = json.loads(node.attr["value"].tensor.string_val[0])["optimized"]
     # Not ours.
     except (AttributeError, IndexError, KeyError, TypeError, ValueError):
         return
-    if folded and folded != (False, "float32"):
-        raise SlimResnetError(f"{shown}: {FOLDED}")
+    if folded:
+        raise SlimResnetError(f"{shown}: an optimised graph: its batch norms were folded into the "
+                              "convolutions (--optimize), and what they were cannot be told any "
+                              "more; take the checkpoint that it was made of")
 
 
 def write_checkpoint(prefix: str, values: Mapping[str, np.ndarray]) -> None:

@@ -38,9 +38,8 @@ def metadata(opened: Checkpoint, **computed: Any) -> dict[str, Any]:
             "tensorflow_version": tf.__version__, "title": recognised.title,
             "model": recognised.model, "variant": recognised.variant,
             "depth": recognised.depth, "scope": recognised.scope,
-            "num_classes": recognised.num_classes,
-            "batch_norms": recognised.row.network is None or recognised.row.network.norm,
-            "assumed": recognised.assumed, "source_sha256": sha256_of(opened.files)}
+            "num_classes": recognised.num_classes, "assumed": recognised.assumed,
+            "source_sha256": sha256_of(opened.files)}
 
 
 def interface(end_points: Iterable[str], size: int | None, channels: int, name: str = "images",
