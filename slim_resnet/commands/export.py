@@ -4,6 +4,8 @@
     slim-resnet export resnet_v2_50.ckpt resnet_v2_50.onnx
     slim-resnet export resnet_v2_50.ckpt resnet_v2_50.pb --optimize
     slim-resnet export resnet_v2_50.ckpt resnet_v2_50_v2.ckpt --format v2
+    slim-resnet export resnet_v2_50.ckpt resnet_v2_50.keras
+    slim-resnet export resnet_v2_50.ckpt resnet_v2_50.safetensors
 
 saved_model  a folder for tf.saved_model.load and TensorFlow Serving, with the signatures
              serving_default (image_bytes to probabilities, and classes if there are labels)
@@ -11,6 +13,8 @@ saved_model  a folder for tf.saved_model.load and TensorFlow Serving, with the s
 frozen       a GraphDef; its input is images, its outputs are end_points/KEY
 onnx         the folded network; its input is images, its outputs are KEY
 v1, v2, npz  all variables under their names
+keras        a .keras file for Keras 3 and any of its backends, layers as in keras.applications
+safetensors  weights in PyTorch's layout, and resnet_torch.py beside them, which takes them
 
 Before an export gets its name its own runtime reads and runs it, in a process of its own, and
 its end points are compared with the session's: what is off by more than the format's bound is
@@ -22,11 +26,11 @@ import contextlib
 
 from slim_resnet.commands import optimize, options, preparation
 from slim_resnet.commands.progress import say
-from slim_resnet.common.text import printable
+from slim_resnet.commands.written import print_written
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.export.formats import FORMATS, export_checkpoint, format_of
 
-HELP = "write a checkpoint as SavedModel, frozen GraphDef, ONNX, V1, V2 or .npz"
+HELP = "write a checkpoint as SavedModel, frozen GraphDef, ONNX, Keras, safetensors, V1, V2, .npz"
 
 # The options that only some formats have.
 _OPTIONS = sorted({option for row in FORMATS.values() for option in row.options})
@@ -100,23 +104,4 @@ def run(arguments: argparse.Namespace) -> None:
     if opened is None:
         for what, text in record["assumed"].items():
             say("export", f"{what}: {text}")
-    classes = record["num_classes"]
-    print(printable(arguments.output) + f": {arguments.format} of {record['title']}"
-          f"{'' if record['depth'] is None else ' ' + str(record['depth'])}, "
-          f"{'no logits' if classes is None else f'{classes} classes'}"
-          f"{', optimised' if record.get('optimized') else ''}"
-          f"{', ' + record['precision'] if 'precision' in record else ''}")
-    print(_checked(record["check"]))
-
-
-def _checked(check):
-    """Returns the line that says how an export was checked."""
-    if "unchecked" in check:
-        return f"not checked: {check['unchecked']}"
-    by = f"checked by {check['runtime']} {check['version']}: "
-    if "variables" in check:
-        return f"{by}{check['variables']} variables, the same bit for bit"
-    errors, number = check["errors"], sum(shape[0] for shape in check["batches"])
-    worst = max(errors, key=errors.get)
-    return (f"{by}{number} images, largest error {check['largest_error']:.1e} "
-            f"({printable(worst)}), {check['bound']:g} allowed")
+    print_written(arguments.output, record)

@@ -63,6 +63,10 @@ FORMATS = {format.name: format for format in (
     Format("onnx", "onnx", ("end_points", "image_size", "preprocessing", "labels", "labels_offset",
                             "use_moving_averages", "opset", "open_size", "pixels"),
            ".onnx", ("onnxruntime", "openvino"), FLOAT32),
+    Format("keras", "keras_file", ("image_size", "preprocessing", "use_moving_averages"),
+           ".keras", ("keras",), FLOAT32),
+    Format("safetensors", "torch_file", ("image_size", "preprocessing", "use_moving_averages"),
+           ".safetensors", ("torch",), FLOAT32),
 )}
 
 

@@ -79,6 +79,55 @@ def onnx(path: str, package: str) -> Run:
     return lambda batch: dict(zip(keys, session.run(keys, {images.name: batch})))
 
 
+def keras(path: str, package: str) -> Run:
+    """``keras.models.load_model``, in whatever backend Keras is set to."""
+    import zipfile
+
+    import keras
+    model = keras.models.load_model(path, compile=False)
+    with zipfile.ZipFile(path) as archive:
+        record = json.loads(archive.read("slim_resnet_metadata.json"))
+    logits, *predictions = record["end_points"]
+
+    def run(images):
+        if record["num_classes"] is None:
+            return {logits: _as_slims(keras.ops.convert_to_numpy(model(images)), record)}
+        outputs = {}
+        # The layer's softmax comes behind what the session has as logits.
+        for key, activation in zip([logits, *predictions], ("linear", "softmax")):
+            model.get_layer("predictions").activation = keras.activations.get(activation)
+            outputs[key] = _as_slims(keras.ops.convert_to_numpy(model(images)), record)
+        return outputs
+
+    return run
+
+
+def safetensors(path: str, package: str) -> Run:
+    """``resnet_torch.py``, the module that was written beside the weights."""
+    import importlib.util
+
+    import torch
+    spec = importlib.util.spec_from_file_location(
+        "resnet_torch", os.path.join(os.path.dirname(path), "resnet_torch.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    model = module.ResNet(path).eval()
+    first, *predictions = model.record["end_points"]
+
+    def run(images):
+        with torch.no_grad():
+            output = model(torch.from_numpy(images.transpose(0, 3, 1, 2).copy()))
+            outputs = {first: output, **{key: output.softmax(1) for key in predictions}}
+        return {key: _as_slims(value.numpy(), model.record) for key, value in outputs.items()}
+
+    return run
+
+
+def _as_slims(value, record):
+    """Returns ``[N, C]`` in the shape that slim's residual networks give."""
+    return value[:, np.newaxis, np.newaxis] if record["variant"] else value
+
+
 def hash_of(value: np.ndarray) -> list:
     """Returns dtype, shape and a hash of an array, plain data for JSON."""
     # Strings are objects, whose bytes are addresses.

@@ -10,6 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 import slim_resnet
+from slim_resnet.checkpoint.foreign.values import METADATA  # noqa: F401 (of all formats)
 from slim_resnet.checkpoint.reader import Checkpoint
 from slim_resnet.checkpoint.recognition import recognise
 from slim_resnet.common import locks
@@ -20,7 +21,6 @@ from slim_resnet.errors import SlimResnetError, cause_of
 from slim_resnet.inference.folded import network as folded_network
 from slim_resnet.inference.network import build_network
 
-METADATA = "slim_resnet_metadata"
 # Last parts of the end points that are exported unless others are named.
 _HEAD = ("global_pool", "logits", "fc8", "predictions")
 
