@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 # Of the record beside an output, and what its name ends with.
 RECORD, RECORD_SUFFIX = "slim_resnet export 1", ".json"
 # How far an end point may be from the session's, over its largest value.
-FLOAT32, BFLOAT16 = 1e-3, 0.1
+FLOAT32, BFLOAT16 = 1e-3, 0.3
 
 
 @dataclasses.dataclass(frozen=True)
