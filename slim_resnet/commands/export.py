@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_labels(parser)
     parser.add_argument("--no-decoding", action="store_true",
                         help="saved_model: serving_default takes prepared images and no files, "
-                        "for converters to other runtimes")
+                        "for converters to other runtimes; of any size without --image-size")
     parser.add_argument("--opset", type=options.positive_int, metavar="N",
                         help="onnx: version of its operators (default: 13)")
     parser.add_argument("--open-size", action="store_true",
@@ -70,7 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _complete(arguments):
     arguments.format = arguments.format or format_of(arguments.output)
     if "preprocessing" in FORMATS[arguments.format].options:
-        # With an open size there is none to record but the default.
+        # What is not given leaves the size open, where it can be.
         arguments.asked_size = arguments.image_size
         preparation.complete(arguments)
     else:
@@ -90,7 +90,7 @@ def run(arguments: argparse.Namespace) -> None:
             option = name.removeprefix("use_").replace("_", "-")
             raise SlimResnetError(f"--{option} has no effect on --format "
                                   f"{arguments.format}; leave it out")
-    if arguments.open_size and arguments.asked_size is None:
+    if (arguments.open_size or arguments.no_decoding) and arguments.asked_size is None:
         given.pop("image_size")
     given.update(optimize.prepare(arguments, "export"))
     averages = contextlib.nullcontext()

@@ -37,6 +37,8 @@ tf1 = tf.compat.v1
 MOST_IMAGES = 64
 # Height and width of a batch for networks of any size: odd, and not square.
 _ODD = 97, 75
+# Smaller probabilities are all alike.
+_LEAST = np.float32(1e-30)
 
 
 class _Batch(typing.NamedTuple):
@@ -53,7 +55,8 @@ def check(path: str, format: Format, opened: Checkpoint, record: dict[str, Any],
     Variables have to be the same bit for bit. Networks run on made-up images, one of the
     network's size and a batch of three, for a network of any size an odd one, and on what
     ``verify`` names. An error is the largest deviation of an end point from
-    ``session.run``'s, over its largest value.
+    ``session.run``'s, over its largest value; of predictions, the deviation of their
+    logarithms over the largest logit.
 
     Args:
       path: The export.
@@ -130,14 +133,14 @@ def _check_end_points(format, opened, record, batches, folder):
         bound = BFLOAT16
     keys, errors = record["end_points"], {}
     with np.load(os.path.join(folder, runtimes.END_POINTS)) as outputs:
-        for number, expected in enumerate(_by_session(opened, record, keys, batches)):
+        for number, (expected, logits) in enumerate(_by_session(opened, record, keys, batches)):
             given = {name.split("/", 1)[1] for name in outputs.files
                      if name.startswith(f"{number}/")}
             if given != set(keys):
                 raise _refused(format.name, "it has other end points than were asked for: "
                                f"{min(given ^ set(keys))}")
             for key in keys:
-                error = _error(outputs[f"{number}/{key}"], expected[key], opened.path, key,
+                error = _error(outputs[f"{number}/{key}"], expected[key], logits, opened.path, key,
                                format.name)
                 errors[key] = max(error, errors.get(key, 0.0))
     worst = max(errors, key=errors.get)
@@ -148,7 +151,7 @@ def _check_end_points(format, opened, record, batches, folder):
             "largest_error": errors[worst], "bound": bound}
 
 
-def _error(value, expected, path, key, format):
+def _error(value, expected, logits, path, key, format):
     if not np.isfinite(expected).all():
         raise SlimResnetError(f"{path}: {key} is NaN or infinite, so no export of it can be "
                               "checked; see slim-resnet checkpoint describe --stats")
@@ -157,17 +160,22 @@ def _error(value, expected, path, key, format):
                        f"{list(expected.shape)}")
     if not np.isfinite(value).all():
         raise _refused(format, f"{key} is NaN or infinite")
+    scale = np.abs(expected).max()
+    if key.lower() == "predictions":
+        # Softmax makes of logits in the hundreds, off by a rounding, other probabilities.
+        value, expected = (np.log(np.maximum(one, _LEAST)) for one in (value, expected))
+        scale = max(scale, np.abs(logits).max())
     # An end point may be zero everywhere.
-    return float(np.abs(value - expected).max() / (np.abs(expected).max() or 1.0))
+    return float(np.abs(value - expected).max() / (scale or 1.0))
 
 
 def _by_session(opened, record, keys, batches):
-    """Yields the end points of each batch by `network.build_network`, in float32."""
+    """Yields end points and logits of each batch by `network.build_network`, in float32."""
     size = record["input"]["size_pixels"]
     with tf.Graph().as_default() as graph, tf1.Session(graph=graph) as session:
         images = tf1.placeholder(tf.float32, [None, size, size, batches[0].prepared.shape[-1]])
-        _, _, end_points = build_network(opened, images, session)
-        fetches = {key: end_points[key] for key in keys}
+        logits, _, end_points = build_network(opened, images, session)
+        fetches = {key: end_points[key] for key in keys}, [] if logits is None else logits
         for batch in batches:
             yield session.run(fetches, {images: batch.prepared})
 

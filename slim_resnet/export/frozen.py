@@ -1,6 +1,7 @@
 """A frozen GraphDef: one binary file, variables as constants."""
 
 import json
+import math
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -10,6 +11,7 @@ import tensorflow as tf
 from slim_resnet.checkpoint.reader import CheckpointLike, open_checkpoint
 from slim_resnet.checkpoint.recognition import recognise
 from slim_resnet.common.environment import PRECISIONS
+from slim_resnet.errors import SlimResnetError
 from slim_resnet.export.shared import (
     METADATA,
     chosen_end_points,
@@ -19,6 +21,9 @@ from slim_resnet.export.shared import (
 )
 
 tf1 = tf.compat.v1
+
+# protobuf's bound on one message.
+_MAX_BYTES = 2 ** 31 - 1
 
 
 def write(
@@ -53,6 +58,10 @@ def write(
         build = network_builder(optimize, precision)
         recognised = recognise(opened)
         channels = recognised.input_channels
+        size = sum(4 * math.prod(opened.shapes[name]) for name in recognised.names.values())
+        if size > _MAX_BYTES:
+            raise SlimResnetError(f"{opened.path}: its variables take more than the 2 GiB that a "
+                                  "GraphDef can hold; choose saved_model, v2 or npz")
         if recognised.variant is None:
             image_size = image_size or recognised.row.evaluated_image_size
         prepared = tf1.placeholder(tf.float32, [None, image_size, image_size, channels], "images")

@@ -58,7 +58,8 @@ def write(
       end_points: Those of the ``end_points`` signature, see `keys.choose`; None takes
         pooled features, logits and predictions.
       image_size: Height and width that ``serving_default`` resizes to, in pixels; None
-        takes what the checkpoint was trained with, see `settings.settings_of`.
+        takes what the checkpoint was trained with, see `settings.settings_of`. With
+        ``no_decoding`` it fixes H and W, and None leaves them open.
       preprocessing: How it prepares images: a `images.settings.Preprocessing`, the name of
         one, or None.
       labels: Labels file, see `labels.read_labels`, or None.
@@ -75,6 +76,7 @@ def write(
     Raises:
       SlimResnetError: The checkpoint cannot be restored, or an argument is at fault.
     """
+    fixed = image_size if no_decoding else None
     image_size, preprocessing, labels = settings_of(checkpoint, image_size, preprocessing, labels)
     with open_checkpoint(checkpoint, use_moving_averages) as opened, tf.Graph().as_default(), \
          tf1.Session() as session:
@@ -83,7 +85,7 @@ def write(
         build = network_builder(optimize, precision)
         preprocessing.check_size(image_size)
         # Without residual units a network is built for one size.
-        size = None if recognised.variant else image_size
+        size = fixed if recognised.variant else image_size
         prepare = None if no_decoding else lambda contents: preprocess(
             decode(contents, channels, preprocessing.max_pixels), image_size, preprocessing)
         signatures = _signatures(opened, recognised, size, session, build, end_points, labels,

@@ -64,21 +64,45 @@ def test_other_numbers(slim, tmp_path, capsys, monkeypatch, change, message):
 
 
 def test_a_folder_with_other_numbers(slim, tmp_path, capsys, monkeypatch):
-    change_outputs(monkeypatch, "saved_model", scaled("predictions", 1.1))
+    change_outputs(monkeypatch, "saved_model", scaled("global_pool", 1.1))
     err = refused(capsys, slim.path, tmp_path / "net", "--format", "saved_model")
-    assert "predictions is off by 0.1 of its" in err
+    assert "global_pool is off by 0.1 of its" in err
     assert os.listdir(tmp_path) == []
 
 
 def test_an_error_within_the_bound_is_recorded(slim, tmp_path, monkeypatch, capsys):
-    change_outputs(monkeypatch, "frozen", scaled("predictions", 1.0005))
+    change_outputs(monkeypatch, "frozen", scaled("resnet_v2_50/logits", 1.0005))
     assert main(["export", slim.path, str(tmp_path / "net.pb")]) == 0
-    assert "4 images, largest error 5.0e-04 (predictions), 0.001 allowed" in capsys.readouterr().out
+    assert "4 images, largest error 5.0e-04 (resnet_v2_50/logits), 0.001 allowed" in \
+        capsys.readouterr().out
     record = json.loads((tmp_path / "net.pb.json").read_text())
     assert record["check"]["largest_error"] == pytest.approx(5e-4, rel=1e-3)
     assert record["check"]["errors"]["global_pool"] < 1e-6
     # Its own size, and three of an odd one that is not square.
     assert record["check"]["batches"] == [[1, 299, 299, 3], [3, 97, 75, 3]]
+
+
+def test_predictions_of_large_logits(tmp_path, capsys, monkeypatch):
+    """Logits in the thousands that are off by rounding have other probabilities."""
+    def change(values):
+        values["resnet_v2_50/logits/weights"] *= np.float32(1e4)
+
+    def rounded(outputs):
+        logits = outputs["resnet_v2_50/logits"] * np.float32(1 + 1e-4)
+        exponentials = np.exp(logits - logits.max(-1, keepdims=True))
+        predictions = exponentials / exponentials.sum(-1, keepdims=True)
+        assert np.abs(logits).max() > 1e3
+        return {**outputs, "resnet_v2_50/logits": logits, "predictions": predictions}
+
+    def permuted(outputs):
+        return {**outputs, "predictions": outputs["predictions"][..., ::-1]}
+
+    written = checkpoints.write(tmp_path / "source/net.ckpt", change=change)
+    change_outputs(monkeypatch, "frozen", rounded)
+    record = export_checkpoint(written.path, tmp_path / "net.pb")
+    assert record["check"]["largest_error"] == pytest.approx(1e-4, rel=0.1)
+    change_outputs(monkeypatch, "frozen", permuted)
+    assert "predictions is off by" in refused(capsys, written.path, tmp_path / "net.pb")
 
 
 @pytest.mark.parametrize("format", ["v1", "v2", "npz"])

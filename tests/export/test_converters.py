@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from slim_resnet.cli import main
 from slim_resnet.export import export_checkpoint
 from tests.helpers import checkpoints
 
@@ -73,7 +74,8 @@ def assert_logits(value, written):
 def test_tflite(slim, tmp_path, optimize):
     converter = tf.lite.TFLiteConverter
     options = {"end_points": "logits", "optimize": optimize}
-    export_checkpoint(slim.path, tmp_path / "plain", "saved_model", no_decoding=True, **options)
+    export_checkpoint(slim.path, tmp_path / "plain", "saved_model", no_decoding=True,
+                      image_size=32, **options)
     assert_logits(by_tflite(converter.from_saved_model(str(tmp_path / "plain")), slim.images), slim)
     export_checkpoint(slim.path, tmp_path / "served", "saved_model", **options)
     assert_logits(by_tflite(converter.from_saved_model(
@@ -112,6 +114,12 @@ def test_without_decoding(slim, tmp_path):
         outputs = signature(images=tf.constant(slim.images))
         assert sorted(outputs) == sorted(record["end_points"])
         assert_logits(outputs[LOGITS].numpy(), slim)
+    assert main(["export", slim.path, str(tmp_path / "fixed"), "--format", "saved_model",
+                 "--no-decoding", "--image-size", "32"]) == 0
+    for folder, size in (("plain", None), ("fixed", 32)):
+        signature = tf.saved_model.load(str(tmp_path / folder)).signatures["serving_default"]
+        given, = signature.structured_input_signature[1].values()
+        assert given.shape.as_list() == [None, size, size, 3]
     with pytest.raises(Exception, match="--no-decoding: leaves out the signature"):
         export_checkpoint(slim.path, tmp_path / "other", "saved_model", no_decoding=True,
                           labels="labels.txt")

@@ -186,6 +186,14 @@ def test_frozen_graph(slim, tmp_path, capsys):
     assert json.loads(record)["variant"] == "slim"
 
 
+def test_more_than_a_graph_holds(slim, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("slim_resnet.export.frozen._MAX_BYTES", 1000)
+    assert run(slim.path, tmp_path / "net.pb") == 2
+    assert f"{slim.path}: its variables take more than the 2 GiB that a GraphDef can hold" in \
+        capsys.readouterr().err
+    assert os.listdir(tmp_path) == []
+
+
 @pytest.mark.parametrize("words, size", [([], -1), (["--image-size", "64"], 64)])
 def test_frozen_graph_s_image_size_and_default_outputs(slim, tmp_path, words, size):
     assert run(slim.path, tmp_path / "net.pb", "--format", "frozen", *words) == 0
