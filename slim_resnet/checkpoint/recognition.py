@@ -74,7 +74,8 @@ class Recognised:
       missing: The first variable that is not there of a network that is not whole; None of
         one that is.
       assumed: What the file does not say and nobody has, in words: ``strides``; ``missing``,
-        where it ends if it is not whole; ``others``, what under its scope is none of its own.
+        where it ends if it is not whole; ``others``, what under its scope is none of its own;
+        and `Checkpoint.notes`.
       names: Maps the names of its variables to those that they have in the file, which
         are others where it is under more than one scope.
     """
@@ -129,8 +130,8 @@ def recognise(checkpoint: CheckpointLike) -> Recognised:
     """Finds the network that a checkpoint holds.
 
     Args:
-      checkpoint: What `open_checkpoint` takes; of an open `Checkpoint` only path, shapes and
-        `Selection` are looked at.
+      checkpoint: What `open_checkpoint` takes; of an open `Checkpoint` only path, shapes,
+        notes and `Selection` are looked at.
 
     Returns:
       A `Recognised`.
@@ -170,7 +171,8 @@ def recognise(checkpoint: CheckpointLike) -> Recognised:
             raise UnbuildableNetwork(
                 path, f"{found.title} with {len(others)} variables more in its layers "
                 f"({_some(others)})", kinds)
-    return dataclasses.replace(found, assumed=_assumed(found, selection, shapes))
+    return dataclasses.replace(
+        found, assumed={**_assumed(found, selection, shapes), **checkpoint.notes})
 
 
 def _residual(path, shapes, place, selection):
