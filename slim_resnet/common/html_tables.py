@@ -12,14 +12,18 @@ from collections.abc import Mapping, Sequence
 from slim_resnet.common.text import escaped
 
 UNKNOWN = "–"
+# Characters of a text that is shown in one line.
+_ONE_LINE = 70
 
 # Colours are those around it, in light and dark notebooks alike.
 _STYLE = """
 .slim-resnet-box{max-height:32em;max-width:100%;width:fit-content;overflow:auto;margin:.5em 0}
 table.slim-resnet{border-collapse:collapse;font-size:.92em;font-variant-numeric:tabular-nums}
 table.slim-resnet td,table.slim-resnet th{text-align:left!important;vertical-align:middle;
-padding:.15em .6em;border-bottom:1px solid rgba(127,127,127,.3);font-weight:normal}
-table.slim-resnet .n{text-align:right!important;white-space:nowrap}
+padding:.15em .6em;border-bottom:1px solid rgba(127,127,127,.3);font-weight:normal;
+white-space:nowrap}
+table.slim-resnet .n{text-align:right!important}
+table.slim-resnet .w{white-space:normal;min-width:18em}
 table.slim-resnet thead th{position:sticky;top:0;font-weight:bold;
 background:var(--jp-layout-color0,var(--vscode-editor-background,Canvas))}
 table.slim-resnet button{all:unset;cursor:pointer}
@@ -29,6 +33,7 @@ table.slim-resnet th[aria-sort=descending] button::after{content:" \\2193"}
 table.slim-resnet img{display:block;max-width:none}
 table.slim-resnet-items td,table.slim-resnet-items th{text-align:left!important;
 vertical-align:top;padding:.1em .6em}
+table.slim-resnet-items th{white-space:nowrap}
 """
 
 # Every table is made sortable once, whichever output's script comes first. What is not known
@@ -117,8 +122,9 @@ def picture(png: bytes, alt: str) -> str:
     return f'<img src="data:image/png;base64,{data}" alt="{escaped(alt)}">'
 
 
-def _class(is_number):
-    return ' class="n"' if is_number else ""
+def _class(is_number, text=""):
+    name = "n" if is_number else "w" if len(text) > _ONE_LINE else ""
+    return f' class="{name}"' if name else ""
 
 
 def _cell(cell, is_number):
@@ -131,4 +137,4 @@ def _cell(cell, is_number):
     elif cell.picture:
         value = cell.text
     known = "" if value is None else f' data-value="{escaped(value)}"'
-    return f"<td{_class(is_number)}{known}>{shown}</td>"
+    return f"<td{_class(is_number, cell.text)}{known}>{shown}</td>"

@@ -161,7 +161,8 @@ class Features:
     def __repr__(self) -> str:
         arrays = ", ".join(f"{key} {list(array.shape)}" for key, array in self.arrays.items())
         unreadable = sum(cause is not None for cause in self.causes)
-        return printable(f"<features of {len(self)} images, {self.precision}: {arrays}"
+        images = f"{len(self)} image{'s' * (len(self) != 1)}"
+        return printable(f"<features of {images}, {self.precision}: {arrays}"
                          f"{f'; {unreadable} unreadable' if unreadable else ''}>")
 
     def _repr_html_(self) -> str:

@@ -142,7 +142,9 @@ class LoadedNetwork:
         self.path, self.num_classes, self.precision = (
             network.path, network.num_classes, network.precision)
         self.parameters = description.record["totals"]["parameters"]
-        self.end_points = EndPoints(network.end_points)
+        self._is_folded = not isinstance(network, Network)
+        # The ops of a folded graph are not slim's, and would be counted as such.
+        self.end_points = (dict if self._is_folded else EndPoints)(network.end_points)
         self._prepared, self._batch_size, self._closed = prepared, batch_size, False
 
     def __enter__(self) -> "LoadedNetwork":
@@ -165,18 +167,25 @@ class LoadedNetwork:
 
     @property
     def _computes(self):
-        return self.precision + ("" if isinstance(self.network, Network) else ", folded")
+        return self.precision + (", folded" if self._is_folded else "")
 
     def _repr_html_(self) -> str:
-        said = {"checkpoint": self.path, **self.description.items, **self.assumed,
+        # A run of ours has said what the file by itself does not.
+        said_since = set(self.recognised.assumed) - set(self.assumed)
+        said = {"checkpoint": self.path,
+                **{name: text for name, text in self.description.items.items()
+                   if name not in said_since},
                 "images": self._prepared, "computes in": self._computes,
                 "state": "closed" if self._closed else "open"}
+        if self._is_folded:
+            return html_tables.items(said)
         rows = summary(self.end_points)
         return html_tables.items(said) + html_tables.folded(repr(rows).strip("<>"),
                                                             rows.table(rows))
 
     def to_pandas(self) -> "pandas.DataFrame":
-        """Returns the `end_points.summary` as a pandas ``DataFrame``."""
+        """Returns the `end_points.summary` as a pandas ``DataFrame``; not of a folded network."""
+        self._check_unfolded()
         return self.end_points.to_pandas()
 
     @property
@@ -196,10 +205,13 @@ class LoadedNetwork:
 
     def _built(self):
         self._check_open()
-        if not isinstance(self.network, Network):
+        self._check_unfolded()
+        return self.network
+
+    def _check_unfolded(self):
+        if self._is_folded:
             raise SlimResnetError(f"{self.path}: a folded network has no graph of slim's; load it "
                                   "without optimize")
-        return self.network
 
     def _check_open(self):
         if self._closed:
@@ -266,7 +278,7 @@ class LoadedNetwork:
             at fault.
         """
         self._check_open()
-        known = list(self.end_points) if isinstance(self.network, Network) else self.network.keys
+        known = self.network.keys if self._is_folded else list(self.end_points)
         keys, sources = choose(end_points, known), _sources(images)
         for key in set(keys) - set(self.end_points):
             raise SlimResnetError(f"{self.path}: is folded without the end point {key}; name it in "

@@ -166,10 +166,14 @@ def test_a_folded_network(net, written, folder):
         with pytest.raises(SlimResnetError, match="is folded without the end point resnet_v2_50/"
                            "block1; name it in end_points when it is loaded$"):
             folded.features("block1", folder / "photos")
-        for name in ("session", "graph", "images"):
+        for use in (lambda net: net.session, lambda net: net.graph, lambda net: net.images,
+                    lambda net: net.to_pandas()):
             with pytest.raises(SlimResnetError, match="a folded network has no graph of slim's; "
                                "load it without optimize$"):
-                getattr(folded, name)
+                use(folded)
+        # A folded graph's ops would be counted as slim's.
+        assert not hasattr(folded.end_points, "_repr_html_")
+        assert "GMAC" not in folded._repr_html_() and "float32, folded" in folded._repr_html_()
     with pytest.raises(SlimResnetError, match="net.ckpt: the network is closed; load it again"):
         folded.classify(pictures.picture(1))
 
