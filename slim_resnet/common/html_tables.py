@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from slim_resnet.common.text import escaped
 
 UNKNOWN = "–"
-# Characters of a text that is shown in one line.
+# Characters of a text, names apart, that is shown in one line.
 _ONE_LINE = 70
 
 # Colours are those around it, in light and dark notebooks alike.
@@ -123,7 +123,7 @@ def picture(png: bytes, alt: str) -> str:
 
 
 def _class(is_number, text=""):
-    name = "n" if is_number else "w" if len(text) > _ONE_LINE else ""
+    name = "n" if is_number else "w" if len(text) > _ONE_LINE and " " in text else ""
     return f' class="{name}"' if name else ""
 
 
