@@ -57,10 +57,10 @@ class Rows(list):
 
     def __getitem__(self, index):
         found = super().__getitem__(index)
-        return self._same(found) if isinstance(index, slice) else found
+        return self.like(found) if isinstance(index, slice) else found
 
-    def _same(self, rows: list) -> "Rows":
-        """Returns a part of it as a list of its own kind."""
+    def like(self, rows: list) -> "Rows":
+        """Returns some of its rows as a list of its own kind."""
         return type(self)(rows)
 
     def records(self) -> list[dict[str, Any]]:

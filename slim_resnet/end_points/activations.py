@@ -4,7 +4,7 @@ For your own network as for a checkpoint's, in memory for one batch::
 
     from slim_resnet import end_points as ep
 
-    rows = ep.statistics(end_points, images, batches, session=session)
+    rows = ep.statistics(end_points, session, images, batches)
     print(ep.doubts(rows))
 
 Sums are taken within the graph, in float64, so that no activation leaves it; batches
@@ -114,31 +114,28 @@ class StatisticsRows(Rows):
         return super()._repr_html_() + "".join(map(html_tables.paragraph, doubts(self)))
 
 
-def statistics(end_points: dict[str, tf.Tensor], images: tf.Tensor,
-               batches: np.ndarray | Iterable[np.ndarray], *, session: tf1.Session | None = None,
-               keys: str | Iterable[str] | None = None) -> StatisticsRows:
+def statistics(end_points: dict[str, tf.Tensor], session: tf1.Session, images: tf.Tensor,
+               batches: np.ndarray | Iterable[np.ndarray], *, keys: str | Iterable[str] = ()
+               ) -> StatisticsRows:
     """Runs images through any slim network once and describes its end points.
 
     Args:
       end_points: Maps keys to tensors of one graph, which is given more ops. They have images
         first and channels last.
-      images: Tensor of that graph that images are fed to.
+      session: A ``tf.compat.v1.Session`` of the graph, whose variables have their values.
+      images: Tensor of the graph that images are fed to.
       batches: One array ``[n, height, width, channels]``, prepared as the network wants it,
         or an iterable of them. Ctrl-C ends them; what there is by then is returned.
-      session: Whose variables have their values; None takes the default session.
-      keys: End points, see `keys.choose`; None takes all.
+      keys: End points, see `keys.choose`; none at all take all.
 
     Returns:
       A list of `Statistics` in graph order, that notebooks show as a table, see `rows.Rows`;
       empty for no images.
 
     Raises:
-      SlimResnetError: There is no such end point, no session, or one of another graph.
+      SlimResnetError: There is no such end point, a tensor is of another graph than the
+        session, or images are not float where the network takes it.
     """
-    session = session or tf1.get_default_session()
-    if session is None:
-        raise SlimResnetError("statistics needs a session: call it within 'with "
-                              "tf.compat.v1.Session():', or pass session")
     for what, tensor in (("images", images), *end_points.items()):
         if getattr(tensor, "graph", None) is not session.graph:
             raise SlimResnetError(f"{what}: is no tensor of the session's graph; give the session, "
@@ -152,7 +149,7 @@ def statistics(end_points: dict[str, tf.Tensor], images: tf.Tensor,
         return session.run(fetches, {images: batch})
 
     return _run_through(end_points, run, session.graph,
-                        [batches] if isinstance(batches, np.ndarray) else batches, keys)
+                        [batches] if isinstance(batches, np.ndarray) else batches, keys or None)
 
 
 def layer_statistics(network: Any, batches: Iterable[np.ndarray],

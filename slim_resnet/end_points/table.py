@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import tensorflow as tf
 
 from slim_resnet.common.rows import Column, Rows
+from slim_resnet.common.units import short_bytes, short_count
 from slim_resnet.end_points.costs import ancestors, cost_of
 from slim_resnet.end_points.keys import choose
 from slim_resnet.end_points.receptive_field import sights
@@ -76,10 +77,8 @@ class Summary(Rows):
         Column("level", lambda row: row.level),
         Column("shape", lambda row: shape_text(row.shape)),
         Column("parameters", lambda row: row.parameters, "{:,}".format),
-        Column("GMAC an image", lambda row: row.multiply_adds,
-               lambda number: f"{number / 1e9:.4g}"),
-        Column("KiB an image", lambda row: row.activation_bytes,
-               lambda number: f"{number / 1024:,.1f}"),
+        Column("MACs an image", lambda row: row.multiply_adds, short_count),
+        Column("bytes an image", lambda row: row.activation_bytes, short_bytes),
         Column("stride", lambda row: row.stride),
         Column("receptive field", lambda row: row.receptive_field))
 
@@ -89,7 +88,7 @@ class Summary(Rows):
         whole = total(self)
         return f"{whole.parameters:,} parameters" + (
             "" if whole.multiply_adds is None else
-            f", {whole.multiply_adds / 1e9:.4g} GMAC an image")
+            f", {short_count(whole.multiply_adds)} multiply-adds an image")
 
 
 class EndPoints(dict):
@@ -106,7 +105,7 @@ class EndPoints(dict):
         return summary(self).to_pandas()
 
 
-def summary(end_points: dict[str, tf.Tensor], keys: str | Iterable[str] | None = None) -> Summary:
+def summary(end_points: dict[str, tf.Tensor], keys: str | Iterable[str] = ()) -> Summary:
     """Describes the end points of a network.
 
     An op, and with it a variable, belongs to the first end point in graph order that
@@ -123,7 +122,7 @@ def summary(end_points: dict[str, tf.Tensor], keys: str | Iterable[str] | None =
       end_points: Maps keys to tensors of one graph, such as
         ``slim.utils.convert_collection_to_dict`` makes.
       keys: The end points to return, see `keys.choose`; each has the row that it has among
-        all. None returns all.
+        all. None at all return all.
 
     Returns:
       A list of `EndPoint`, in graph order, that notebooks show as a table; see `rows.Rows`.
@@ -149,7 +148,7 @@ def summary(end_points: dict[str, tf.Tensor], keys: str | Iterable[str] | None =
             trainable[parent] += trainable[key]
             moving[parent] += moving[key]
             multiply_adds[parent] = _sum([multiply_adds[parent], multiply_adds[key]])
-    chosen = order if keys is None else choose(keys, order)
+    chosen = choose(keys, order) if keys else order
     return Summary(
         EndPoint(key, tensor.op.name, _shape(tensor), trainable[key] + moving[key],
                  trainable[key], moving[key], multiply_adds[key],
@@ -180,7 +179,7 @@ def select(rows, patterns=(), depth="layer"):
         one holds: ``block`` leaves out what is within blocks.
 
     Returns:
-      A list of them, as `summary`'s.
+      A list of them, of the kind of ``rows``.
 
     Raises:
       SlimResnetError: A pattern fits no key, or one without wildcards fits several.
@@ -188,8 +187,9 @@ def select(rows, patterns=(), depth="layer"):
     keys = [row.key for row in rows]
     chosen = set(choose(patterns, keys) if patterns else keys)
     levels = {row.key: LEVELS.index(row.level) for row in rows}
-    return Summary(row for row in rows if row.key in chosen
-                   and levels.get(row.parent, len(LEVELS)) > LEVELS.index(depth))
+    kept = [row for row in rows if row.key in chosen
+            and levels.get(row.parent, len(LEVELS)) > LEVELS.index(depth)]
+    return rows.like(kept) if isinstance(rows, Rows) else kept
 
 
 def total(rows):

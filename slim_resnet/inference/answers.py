@@ -74,7 +74,7 @@ class Results(Rows):
         # By result, as lists are sorted and cut.
         self._images = dict(zip(self, images))
 
-    def _same(self, rows):
+    def like(self, rows: list) -> "Results":
         same = Results(rows)
         same._images = self._images
         return same

@@ -78,7 +78,7 @@ def own(graph):
 def test_statistics_are_numpy_s(own):
     session, images, end_points = own
     fed = networks.images_of(32, 32, batch=5)
-    rows = ep.statistics(end_points, images, [fed[:3], fed[3:]], keys="net/block*")
+    rows = ep.statistics(end_points, session, images, [fed[:3], fed[3:]], keys="net/block*")
     assert [row.key for row in rows] == [row.key for row in ep.summary(end_points, "net/block*")]
     values = session.run({row.key: end_points[row.key] for row in rows}, {images: fed})
     for row in rows:
@@ -86,7 +86,7 @@ def test_statistics_are_numpy_s(own):
         assert row.images == 5
         assert (row.mean, row.std) == (pytest.approx(exact.mean(), abs=1e-6),
                                        pytest.approx(exact.std(), rel=1e-5))
-    one, = ep.statistics(end_points, images, fed, session=session, keys="block2")
+    one, = ep.statistics(end_points, session, images, fed, keys="block2")
     assert one.mean == pytest.approx(rows[-1].mean, rel=1e-6) and one.key == "net/block2"
     assert repr(one).startswith("<net/block2: mean ") and repr(one).endswith("5 images>")
     assert repr(rows).startswith(f"<{len(rows)} end points: values of 5 images, ")
@@ -97,7 +97,7 @@ def test_statistics_are_numpy_s(own):
 def test_doubts_are_shown_and_safe(own):
     session, images, _ = own
     dead = tf.nn.relu(tf.reshape(images, [-1, 32 * 32, 3]) - 10)
-    rows = ep.statistics({"<b>dead": dead}, images, networks.images_of(32, 32), session=session)
+    rows = ep.statistics({"<b>dead": dead}, session, images, networks.images_of(32, 32))
     assert repr(rows) == "<1 end point: values of 2 images, 1 doubt>"
     markup = rows._repr_html_()
     assert "are zero everywhere, for all images; first &lt;b&gt;dead" in markup
@@ -110,19 +110,13 @@ def test_bad_input(own):
     with tf.Graph().as_default():
         other = tf1.placeholder(tf.float32, [None, 32, 32, 3])
     with pytest.raises(SlimResnetError, match="^images: is no tensor of the session's graph"):
-        ep.statistics(end_points, other, fed, session=session)
+        ep.statistics(end_points, session, other, fed)
     with pytest.raises(SlimResnetError, match="^own: is no tensor of the session's graph"):
-        ep.statistics({"own": other}, images, fed, session=session)
+        ep.statistics({"own": other}, session, images, fed)
     with pytest.raises(SlimResnetError, match="^the network takes float32, and the images are "
                        "uint8; prepare them first$"):
-        ep.statistics(end_points, images, np.zeros([1, 32, 32, 3], np.uint8), session=session)
+        ep.statistics(end_points, session, images, np.zeros([1, 32, 32, 3], np.uint8))
     with pytest.raises(SlimResnetError, match="there is no end point 'block9'"):
-        ep.statistics(end_points, images, fed, session=session, keys="block9")
+        ep.statistics(end_points, session, images, fed, keys="block9")
     with pytest.raises(SlimResnetError, match="there is no end point 'block9'"):
         ep.summary(end_points, "block9")
-
-
-def test_without_a_session(graph):
-    images = tf1.placeholder(tf.float32, [None, 4, 4, 3])
-    with pytest.raises(SlimResnetError, match="^statistics needs a session: call it within "):
-        ep.statistics({"images": images}, images, networks.images_of(4, 4))

@@ -173,7 +173,7 @@ def test_a_folded_network(net, written, folder):
                 use(folded)
         # A folded graph's ops would be counted as slim's.
         assert not hasattr(folded.end_points, "_repr_html_")
-        assert "GMAC" not in folded._repr_html_() and "float32, folded" in folded._repr_html_()
+        assert "MACs" not in folded._repr_html_() and "float32, folded" in folded._repr_html_()
     with pytest.raises(SlimResnetError, match="net.ckpt: the network is closed; load it again"):
         folded.classify(pictures.picture(1))
 
