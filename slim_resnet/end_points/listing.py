@@ -35,7 +35,8 @@ def end_point_table(rows: Sequence[Any], total: Any, as_tree: bool = False) -> T
     return Table([
         Column("end point", [*keys, "total"], [*labels, "total"]),
         column("op", _op, lambda line: _op(line[0])),
-        column("shape", lambda row: shape_text(row.shape), lambda line: _short_shape(line[0].shape)),
+        column("shape", lambda row: shape_text(row.shape),
+               lambda line: _short_shape(line[0].shape)),
         column("parameters", lambda row: f"{row.parameters:,}",
                lambda line: short_count(line[0].parameters), True, "params"),
         column("GMACs", lambda row: _known(row.multiply_adds, lambda n: f"{n / 1e9:.4f}"),
