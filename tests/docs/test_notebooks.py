@@ -15,7 +15,9 @@ SMALL = {
     "reproduce_the_post": ["BATCH_SIZE, IMAGE_SIZE, NUM_BATCHES, BURN_IN = 1, 32, 2, 1",
                            "OTHERS = ['inception_v1']"],
     "look_into_a_checkpoint": ["STEPS, BLOCKS, TRAINED_SIZE, IMAGE_SIZE = "
-                               "2, ((1, 1), (1, 1)), 32, 48"],
+                               "2, ((1, 1), (1, 1)), 32, 48",
+                               "from slim_resnet.experiments import photographs",
+                               "photographs.NUM_CROPS = {'train': 10, 'test': 5}"],
 }
 # What their outputs say, whatever the values.
 SAID = {
@@ -24,10 +26,10 @@ SAID = {
         r"Forward across 2 steps, ", r"<td>ResNet V2 152</td>",
         r"ResNet V2 152 takes [\d.]+ times as long as inception_v1; the post says 1\.5"],
     "look_into_a_checkpoint": [
-        r"moving statistics: top-1 [\d.]+ % of 300 crops", r"48 pixels; inception \(central, ",
+        r"moving statistics: top-1 [\d.]+ % of 60 crops", r"48 pixels; inception \(central, ",
         r"<td>photographs/photographs/chelsea\.png</td>", r'data:image/png;base64,iVBORw0K',
         r"<details><summary>Maps of resnet_v2/block2 for photographs",
-        r"\(1, 3, 3, 8\), \(1, 1, 1, 12\)|\(1, 3, 3, 8\),\n \(1, 1, 1, 12\)",
+        r"\(1, 6, 6, 4\),\s+\(1, 1, 1, 12\)\)",
         r"^run: the network is closed; load it again", r"<td>global_step</td>"],
 }
 
