@@ -157,12 +157,14 @@ class EngineProcess:
         self._stderr.close()
 
 
-def compare(options: Comparison, announce: Callable[[str], None] = lambda message: None) -> dict:
+def compare(options: Comparison, announce: Callable[[str], None] = lambda message: None,
+            on_step: Callable[[int, int], None] | None = None) -> dict:
     """Times the engines in turn.
 
     Args:
       options: A `Comparison`.
       announce: Called with a line about what is going on.
+      on_step: Called after a round with how many are over and how many there are.
 
     Returns:
       The record, plain data; see `records` for tables of it.
@@ -195,6 +197,8 @@ def compare(options: Comparison, announce: Callable[[str], None] = lambda messag
                     if why:
                         _unavailable(record, run["title"], run["precision"], why)
                         runs.remove(run)
+                if on_step:
+                    on_step(number + 1, options.rounds)
             except KeyboardInterrupt:
                 if not number:
                     raise
@@ -203,10 +207,9 @@ def compare(options: Comparison, announce: Callable[[str], None] = lambda messag
                 for batch in (batch for run in runs for batch in run["batches"]):
                     del batch["durations_s"][number:]
                 break
-    record["runs"] = runs
-    record.pop("reference", None)
     for run in runs:
         _summarise(run, record)
+    record["runs"], _ = runs, record.pop("reference", None)
     return record
 
 

@@ -5,6 +5,7 @@ import os
 from typing import Any
 
 from slim_resnet.checkpoint.location import check_readable, locate
+from slim_resnet.checkpoint.settings import assumed_of
 from slim_resnet.commands import optimize, options
 from slim_resnet.commands.progress import say
 from slim_resnet.inference.engines import cache
@@ -37,7 +38,7 @@ def remember(arguments: argparse.Namespace, opened: Any) -> None:
     facts = {"num_classes": found.num_classes, "image_size": found.row.evaluated_image_size,
              "preprocessing": found.row.preprocessing,
              "averages": [opened.use_moving_averages, options.has_averages(opened)],
-             "assumed": options.assumed_of(arguments, opened)}
+             "assumed": assumed_of(opened)}
     try:
         cache.keep(_key(arguments, opened.files), lambda folder: facts)
     except cache.Refused as error:

@@ -35,6 +35,7 @@ import dataclasses
 import json
 import time
 
+from slim_resnet.checkpoint.settings import assumed_of
 from slim_resnet.commands import optimize, options, preparation, progress
 from slim_resnet.common import counts, terminal
 from slim_resnet.common.files import check_folder, check_writable
@@ -186,15 +187,16 @@ def _table(arguments, model):
     else:
         with open_checkpoint(arguments.checkpoint) as opened:
             rows = _rows(arguments, _built(opened, arguments.image_size))
-            options.say_assumed(arguments, "end-points", options.assumed_of(arguments, opened))
+            options.say_assumed(arguments, "end-points", assumed_of(opened))
     total = table.total(rows)
     _print(arguments, listing.end_point_table(rows, total, arguments.depth in ("block", "unit")),
            [row._asdict() for row in rows],
            total={name: getattr(total, name)
                   for name in (*table.PARAMETERS, "multiply_adds", "activation_bytes")})
     if not arguments.json:
-        print(("\n" if arguments.markdown else "")
-              + counts.text({name: getattr(total, name) for name in table.PARAMETERS}))
+        in_words = counts.text({name: getattr(total, name) for name in table.PARAMETERS})
+        terminal.show(["", in_words] if arguments.markdown else
+                      terminal.prose(in_words, arguments.wide))
 
 
 def _rows(arguments, built):

@@ -5,8 +5,8 @@ import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from slim_resnet.checkpoint.runs import run_of
 from slim_resnet.checkpoint.selection import Selection
+from slim_resnet.checkpoint.settings import assumed_of
 from slim_resnet.commands.progress import say
 from slim_resnet.common.environment import PRECISIONS
 from slim_resnet.common.files import check_writable
@@ -92,23 +92,13 @@ def refuse_selection(arguments: argparse.Namespace, model: str) -> None:
            "is none")
 
 
-def assumed_of(arguments: argparse.Namespace, opened: Any) -> dict[str, str]:
-    """Returns what is assumed of the network of an open `checkpoint.Checkpoint`, in words."""
-    from slim_resnet.checkpoint.recognition import recognise
-    assumed = dict(recognise(opened).assumed)
-    if run_of(opened)[1] is not None:
-        # Those that slim-resnet train gives its networks.
-        assumed.pop("strides", None)
-    return assumed
-
-
 def say_assumed(arguments: argparse.Namespace, command: str, assumed: dict[str, str]) -> None:
     """Says what is assumed of a checkpoint's network, and keeps it for `checkpoint_record`.
 
     Args:
       arguments: The command line.
       command: Name of the subcommand.
-      assumed: What `assumed_of` returned.
+      assumed: What `settings.assumed_of` returned.
     """
     arguments.assumed = assumed
     for what, text in assumed.items():
@@ -186,7 +176,7 @@ def opened_checkpoint(arguments: argparse.Namespace, command: str) -> Iterator[A
         yield opened
         # Not before an error, which is one line.
         say_averages(arguments, command, opened.use_moving_averages, has_averages(opened))
-        say_assumed(arguments, command, assumed_of(arguments, opened))
+        say_assumed(arguments, command, assumed_of(opened))
 
 
 def add_images(parser: Container, nargs: str = "+") -> None:

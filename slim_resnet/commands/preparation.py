@@ -2,8 +2,7 @@
 
 import argparse
 
-from slim_resnet.checkpoint.runs import run_of
-from slim_resnet.checkpoint.settings import settings_of
+from slim_resnet.checkpoint.settings import prepared_text, settings_of
 from slim_resnet.commands import optimize, options
 from slim_resnet.images.settings import (
     IMAGE_SIZE,
@@ -84,11 +83,9 @@ def complete(arguments: argparse.Namespace) -> None:
     asked = arguments.image_size, arguments.preprocessing
     # What is kept of a checkpoint that was used before; see commands/cached.py.
     known = getattr(arguments, "known", lambda: None)()
-    arguments.image_size, arguments.preprocessing, _ = settings_of(
+    settings = settings_of(
         arguments.checkpoint, *asked, released=known and (known["image_size"],
                                                           known["preprocessing"]),
         **details(arguments))
-    otherwise = ", assumed" if run_of(arguments.checkpoint)[1] is None else ", as trained"
-    size, preprocessing = (otherwise if value is None else "" for value in asked)
-    arguments.prepared = (f"images: {arguments.image_size} pixels{size}; "
-                          f"{arguments.preprocessing.described()}{preprocessing}")
+    arguments.image_size, arguments.preprocessing, _ = settings
+    arguments.prepared = "images: " + prepared_text(arguments.checkpoint, settings, *asked)

@@ -64,6 +64,7 @@ class InferenceModel:
       channels: Of the images.
       end_points: Maps the keys that were asked for to tensors, or what has their ``shape``,
         which is known as far as that of the images is.
+      keys: All end points that its network has, asked for or not.
       kept_in: Its folder in the user's cache; None if it is not there.
       parts_s: Seconds that reading, folding, loading and the first call took, by name.
       busy_s: Seconds that it has been at work on images, all threads' together.
@@ -81,6 +82,7 @@ class InferenceModel:
         self.path, self.precision, self.engine = path, precision, engine.described
         self._title, self._loaded, record = engine.title, loaded, loaded.record
         self.num_classes, self.channels = record["num_classes"], record["channels"]
+        self.keys = record["keys"]
         self.parts_s, self.busy_s, self.end_points = parts_s, 0.0, loaded.end_points
         self._lock = threading.Condition()
         self._running, self._closed = 0, False
@@ -278,7 +280,7 @@ class InferenceModel:
 
     def _asked_for(self, key):
         # Among all that there are: the same name is not to mean something else in a part.
-        chosen = choose_one(key, self._loaded.record["keys"])
+        chosen = choose_one(key, self.keys)
         if chosen not in self.end_points:
             raise SlimResnetError(f"{self.path}: the model was made without the end point "
                                   f"{chosen}; name it in end_points when the model is made")

@@ -70,6 +70,11 @@ def build_folded(opened: Checkpoint, images: tf.Tensor, session: tf.compat.v1.Se
     network = recognise(opened)
     folded = fold(opened.path, network, checked_values(opened.path, opened.dtypes,
                                                         opened.network_tensor), precision)
+    for node in folded.graph_def.node:
+        # Converters of exported graphs know no AddN.
+        if node.op == "AddN":
+            node.op = "AddV2"
+            del node.attr["N"]
     with session.graph.as_default():
         tensors = tf.import_graph_def(
             folded.graph_def, {IMAGES: images}, [f"{node}:0" for node in
