@@ -166,8 +166,9 @@ def test_saved_end_points_are_tf_slim_s(written, folder, tmp_path, capsys):
         written, checkpoints.slim_builder(), pictures.prepared(readable),
         lambda net, end_points: [end_points[key] for key in keys])
     with np.load(tmp_path / "f.npz") as file:
-        assert sorted(file) == sorted(["errors", "files", "precision", *keys])
+        assert sorted(file) == sorted(["engine", "errors", "files", "precision", *keys])
         assert file["precision"] == "float32"
+        assert str(file["engine"]).startswith("TensorFlow ")
         assert [os.path.basename(name) for name in file["files"]] == [
             "a.png", "b.png", "c.png", "d.png"]
         for key, array in zip(keys, expected):
@@ -189,7 +190,7 @@ def test_saved_pool_of_a_network_without_logits(folder, tmp_path, capsys):
     expected = pictures.run_with_saver(headless, build, pictures.prepared([str(folder / "a.png")]),
                                        lambda net, end_points: net)
     with np.load(tmp_path / "f.npz") as file:
-        assert sorted(file) == ["errors", "files", "global_pool", "precision"]
+        assert sorted(file) == ["engine", "errors", "files", "global_pool", "precision"]
         assert file["files"].tolist() == [os.fsdecode(path)]
         np.testing.assert_allclose(file["global_pool"], expected, rtol=1e-5, atol=1e-6)
 

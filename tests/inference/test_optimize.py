@@ -233,7 +233,7 @@ def test_benchmark(tmp_path, capsys):
     file = tmp_path / "record.json"
     assert main(["benchmark", "--model", "resnet_v2_50", "--image-size", "32", "--batch-size", "1",
                  "--num-classes", "4", "--num-batches", "3", "--burn-in", "1", "--optimize",
-                 "--json", str(file)]) == 0
+                 "--wide", "--json", str(file)]) == 0
     record = json.loads(file.read_text())
     plain, optimized = record["runs"]
     assert (plain["model"], optimized["model"]) == ("resnet_v2_50", "resnet_v2_50 optimized")
