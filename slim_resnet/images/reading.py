@@ -8,6 +8,7 @@ Three lines from files to a batch::
 """
 
 import contextlib
+import functools
 import os
 import typing
 from collections.abc import Iterable, Iterator
@@ -22,12 +23,14 @@ from slim_resnet.errors import SlimResnetError, cause_of
 from slim_resnet.images.given import sources_of
 from slim_resnet.images.preparation import preparation
 from slim_resnet.images.settings import BATCH_SIZE, IMAGE_SIZE, Preprocessing
-from slim_resnet.images.sources import Arrays, ImageFiles, Records
+from slim_resnet.images.sources import Arrays, ImageFiles, Records, session_of
 
 tf1 = tf.compat.v1
 
 # Batches that wait for the network; one of 16 images of 299 x 299 takes 16 MiB.
 _LOOKAHEAD = 2
+# AutoGraph would rewrite our Python, which is of graphs already.
+_as_it_stands = tf.autograph.experimental.do_not_convert
 
 
 class Batch(typing.NamedTuple):
@@ -106,12 +109,14 @@ def read_source(source: ImageFiles | Arrays | Records, image_size: int = IMAGE_S
     with graph.as_default():
         opened = source.open(channels, preprocessing.max_pixels)
 
+        @_as_it_stands
         def prepared(element):
             image, label = opened.read(element)
             image = tf.ensure_shape(prepare(image, image_size),
                                     [None] * source.reads_batches + shape)
             return image, tf.cast(label, tf.int64)
 
+        @_as_it_stands
         def attempt(_, element):
             # A data set of one element, and behind it what stands for it where it failed.
             failed = (tf.zeros(shape), tf.constant(0, tf.int64), False)
@@ -124,6 +129,7 @@ def read_source(source: ImageFiles | Arrays | Records, image_size: int = IMAGE_S
                 lambda part: tf.where(good, tf.zeros_like(part), part), element)
             return opened.key(element), image, label, failure, good
 
+        @_as_it_stands
         def attempt_batch(_, elements):
             images, labels = prepared(elements)
             return (opened.key(elements), images, labels, elements,
@@ -142,17 +148,22 @@ def read_source(source: ImageFiles | Arrays | Records, image_size: int = IMAGE_S
         iterator = tf1.data.make_initializable_iterator(
             dataset.prefetch(_LOOKAHEAD).with_options(options))
         next_batch = iterator.get_next()
-        again = tf.nest.map_structure(lambda spec: tf1.placeholder(spec.dtype, spec.shape),
-                                      elements.element_spec)
-        prepared_again = None if source.reads_batches else prepared(again)
+
+    @functools.cache
+    def second_attempt():
+        """Returns what takes an element, and what becomes of it; few data sets need it."""
+        with graph.as_default():
+            again = tf.nest.map_structure(lambda spec: tf1.placeholder(spec.dtype, spec.shape),
+                                          elements.element_spec)
+            return tf.nest.flatten(again), prepared(again)
+
     return _batches(source, preprocessing.max_pixels, graph, (iterator.initializer, opened.feed),
-                    next_batch, (again, prepared_again))
+                    next_batch, second_attempt)
 
 
 def _batches(source, max_pixels, graph, start, next_batch, second_attempt):
-    again, prepared_again = second_attempt
     # No `with` of the session's own: its graph would be the caller's default one meanwhile.
-    with contextlib.closing(tf1.Session(graph=graph)) as session:
+    with contextlib.closing(session_of(graph)) as session:
         session.run(*start)
         while True:
             try:
@@ -165,11 +176,11 @@ def _batches(source, max_pixels, graph, start, next_batch, second_attempt):
                 raise
             causes = [None] * len(keys)
             for k in np.flatnonzero(~good):
-                failure = zip(tf.nest.flatten(again),
-                              [part[k] for part in tf.nest.flatten(failures)])
+                again, prepared = second_attempt()
+                failure = dict(zip(again, [part[k] for part in tf.nest.flatten(failures)]))
                 # Once more, to learn why; what can be read now is taken.
                 try:
-                    images[k], labels[k] = session.run(prepared_again, dict(failure))
+                    images[k], labels[k] = session.run(prepared, failure)
                     good[k] = True
                 except tf.errors.OpError as error:
                     causes[k] = cause_of(error.message)
