@@ -85,6 +85,7 @@ def test_no_value_of_a_checkpoint_is_read(written, capsys, monkeypatch):
         "resnet_v2_50/logits", "predictions", "total"]
 
 
+@pytest.mark.slow
 def test_table_of_a_model(capsys):
     document = run_json(capsys, "resnet_v2_50", "--num-classes", 1001, "--depth", "unit")
     assert document["total"]["parameters"] == 25_615_849
@@ -115,6 +116,7 @@ def test_nothing_but_the_document_is_on_stdout(capsys, monkeypatch):
         [None, 16, 16, 64], [None, 4, 4, 4], [None, 4, 4, 8], [None, 1, 1, 5], [None, 1, 1, 5]]
 
 
+@pytest.mark.slow
 def test_statistics_of_images(written, folder, capsys):
     options = [written.path, "--images", folder, "--image-size", 32, "--batch-size", 2]
     assert run(*options, "--json", "--end-points", "*conv*") == 2
@@ -146,6 +148,7 @@ def test_statistics_of_images(written, folder, capsys):
     assert cells["resnet_v2_50/conv1"][4:] == ["-", "-", "0", "0", "-"]
 
 
+@pytest.mark.slow
 def test_preprocessing_has_its_effect(written, folder, capsys):
     options = [written.path, "--images", folder / "a.png", "--image-size", 32, "--end-points",
                "resnet_v2_50/conv1"]
@@ -174,6 +177,7 @@ def test_saved_end_points_are_tf_slim_s(written, folder, tmp_path, capsys):
             assert np.isnan(file[key][1]).all()
 
 
+@pytest.mark.slow
 def test_saved_pool_of_a_network_without_logits(folder, tmp_path, capsys):
     """Also of files whose names are not UTF-8."""
     build = checkpoints.slim_builder(num_classes=None)
@@ -216,6 +220,7 @@ def events(folder):
     return list(tf1.train.summary_iterator(path))
 
 
+@pytest.mark.slow
 def test_tensorboard_run(written, folder, tmp_path, capsys):
     readable = [folder / name for name in ("a.png", "c.png", "d.png")]
     assert run(written.path, "--images", *readable, "--image-size", 32, "--batch-size", 2,
@@ -263,6 +268,7 @@ def test_tensorboard_run(written, folder, tmp_path, capsys):
     assert sum(times.values()) > 0
 
 
+@pytest.mark.slow
 def test_tensorboard_graph_of_a_model_and_weights_of_a_checkpoint(written, tmp_path, capsys):
     assert run("resnet_v2_50", "--logdir", tmp_path / "model", "--image-size", 32) == 0
     graph, = [event.graph_def for event in events(tmp_path / "model") if event.graph_def]
@@ -273,6 +279,7 @@ def test_tensorboard_graph_of_a_model_and_weights_of_a_checkpoint(written, tmp_p
             for value in event.summary.value} == set(written.values)
 
 
+@pytest.mark.slow
 def test_nan_in_values_does_not_stop_histograms(tmp_path, folder, capsys):
     def overflow(values):
         values["resnet_v2_50/logits/weights"][:] = 3e38

@@ -102,6 +102,7 @@ def test_table_says_what_is_unreadable(slim, folder, capsys):
     assert capsys.readouterr().out == f"{folder / 'b.png'}: unreadable\n"
 
 
+@pytest.mark.slow
 def test_python_and_command_agree(slim, folder, readable, capsys):
     results = list(classification.classify(slim.path, [folder], top=2, image_size=32))
     assert [result.cause is None for result in results] == [True, False, True, True]
@@ -119,6 +120,7 @@ def test_preprocessing_none_reaches_the_network(slim, readable):
     np.testing.assert_allclose(result.probabilities, expected[list(result.classes)], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_background_is_named(imagenet, readable, tmp_path):
     result, = classification.classify(imagenet.path, readable[:1], image_size=32)
     assert (result.classes[0], result.names[0], result.names[1]) == (0, "background", None)

@@ -210,6 +210,7 @@ def test_checkpoints_are_not_optimized(made, capsys):
     assert "--optimize has no effect on --format v2" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_benchmark(tmp_path, capsys):
     """The ratio is that of the record's own steps, and both runs are of the same images."""
     file = tmp_path / "record.json"
@@ -257,6 +258,7 @@ def test_agreement_by_hand():
     assert accuracy._agreements(reference, values) == [2, 2]
 
 
+@pytest.mark.slow
 def test_compare(made, paths, folder, capsys):
     broken = folder / "pictures" / "broken.png"
     broken.write_bytes(b"no picture")

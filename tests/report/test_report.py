@@ -169,6 +169,7 @@ def test_maps_beyond_the_most_are_counted(made, tmp_path, monkeypatch):
     assert (page.shown, page.total, page.interrupted, page.unreadable) == (1, 1, False, [])
 
 
+@pytest.mark.slow
 def test_interrupt_keeps_what_there_is(made, tmp_path, capsys, monkeypatch):
     original, calls = network.Network.evidence_inputs, []
 

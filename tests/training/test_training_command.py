@@ -112,6 +112,7 @@ def test_data_of_other_classes_is_refused(run, folder, data, capsys):
         evaluate(run, [other])
 
 
+@pytest.mark.slow
 def test_fine_tuning_begins_at_the_checkpoint(run, folder, data):
     two = write_arrays(folder / "two.npz", 2, ((0, 100), (150, 255)), ("dark", "light"))
     assert main(words(two, folder / "tuned", "--checkpoint", run, "--exclude", "logits",
@@ -138,6 +139,7 @@ def test_fine_tuning_begins_at_the_checkpoint(run, folder, data):
                                   end.tensor("resnet_v2/logits/weights"))
 
 
+@pytest.mark.slow
 def test_frozen_batch_norms_stay_and_the_blog_s_network_is_tuned(folder, data):
     written = checkpoints.write(folder / "blog" / "net.ckpt",
                                 checkpoints.blog_builder(num_classes=3, is_training=True))
