@@ -104,8 +104,13 @@ def run(arguments: argparse.Namespace) -> int:
             lines = [f"{arguments.prepared}; class 0 has label {offset}"
                      f"{', assumed' * (arguments.labels_offset is None)}"]
             if not shard[0] and not skip:
-                better = fit.better_fit(network, data, arguments.image_size,
-                                        arguments.preprocessing, offset)
+                try:
+                    better = fit.better_fit(network, data, arguments.image_size,
+                                            arguments.preprocessing, offset)
+                except KeyboardInterrupt:
+                    if results is None:
+                        raise
+                    return keeping.stopped("evaluate", results, data.num_images)
                 lines += [fit.described(better)] if better else []
             batches = progress.saying(batches, "evaluate", *lines, when=progress.any_read)
         if results:

@@ -85,18 +85,14 @@ def write(command: str, results: Results, batches: Iterable[list], total: int | 
       ``(whole, status)``: whether FILE has the results of all tasks, and the exit
       status.
     """
-    before, of_total = results.images_done, ""
-    if total is not None:
-        total = results.images_of(total)
-        of_total = f" of {total}"
+    before = results.images_done
+    own = None if total is None else results.images_of(total)
     started = time.perf_counter()
     try:
-        for _ in with_progress(_written(results, batches), total, done=before):
+        for _ in with_progress(_written(results, batches), own, done=before):
             pass
     except KeyboardInterrupt:
-        say(command, f"interrupted after {results.images_done}{of_total} images; the same "
-            "command with --resume goes on")
-        return False, 130
+        return False, stopped(command, results, total)
     if network:
         report_busy(command, results.images_done - before, time.perf_counter() - started,
                     network.busy_s)
@@ -110,6 +106,20 @@ def write(command: str, results: Results, batches: Iterable[list], total: int | 
         say(command, f"{readable[False]} of {readable.total()} images could not be read; their "
             f"lines in {file} say why")
     return whole, 2 if readable[False] else 0
+
+
+def stopped(command: str, results: Results, total: int | None) -> int:
+    """Says how far a task came before Ctrl-C and how to go on; returns the exit status.
+
+    Args:
+      command: See `write`.
+      results: See there.
+      total: See there.
+    """
+    of_total = "" if total is None else f" of {results.images_of(total)}"
+    say(command, f"interrupted after {results.images_done}{of_total} images; the same "
+        "command with --resume goes on")
+    return 130
 
 
 def _written(results, batches):

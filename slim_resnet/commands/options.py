@@ -154,7 +154,8 @@ def opened_checkpoint(arguments: argparse.Namespace, command: str) -> Iterator[A
       The `checkpoint.Checkpoint`.
     """
     from slim_resnet.checkpoint.reader import AVERAGE, open_checkpoint
-    with open_checkpoint(arguments.checkpoint, arguments.use_moving_averages) as opened:
+    with open_checkpoint(getattr(arguments, "opened", arguments.checkpoint),
+                         arguments.use_moving_averages) as opened:
         yield opened
         # Not before an error, which is one line.
         if opened.use_moving_averages:

@@ -73,16 +73,22 @@ def complete(arguments: argparse.Namespace) -> None:
     """Puts what the checkpoint was trained with in the place of what was not given.
 
     ``preprocessing`` becomes a `images.settings.Preprocessing`, and ``prepared`` a line that
-    says what is done to images and how much of it nobody has said.
+    says what is done to images and how much of it nobody has said. A checkpoint that had to be
+    opened for it is ``opened``, which `options.opened_checkpoint` goes on with.
     """
     options.select(arguments)
     if getattr(arguments, "optimize", False):
         # Looking into the checkpoint imports TensorFlow, which takes its kernels then.
         optimize.turn_onednn_on(arguments.verbose, arguments.command)
     asked = arguments.image_size, arguments.preprocessing
+    is_ours = run_of(arguments.checkpoint)[1] is not None
+    if None in asked and not is_ours:
+        from slim_resnet.checkpoint.reader import open_checkpoint
+        # For the command too: an archive is unpacked once.
+        arguments.opened = open_checkpoint(arguments.checkpoint)
     arguments.image_size, arguments.preprocessing, _ = settings_of(
-        arguments.checkpoint, *asked, **details(arguments))
-    otherwise = ", assumed" if run_of(arguments.checkpoint)[1] is None else ", as trained"
+        getattr(arguments, "opened", arguments.checkpoint), *asked, **details(arguments))
+    otherwise = ", as trained" if is_ours else ", assumed"
     size, preprocessing = (otherwise if value is None else "" for value in asked)
     arguments.prepared = (f"images: {arguments.image_size} pixels{size}; "
                           f"{arguments.preprocessing.described()}{preprocessing}")

@@ -65,6 +65,7 @@ def test_lines_are_what_json_prints(slim, folder, classified, capsys):
     assert [line["cause"] is None for line in lines] == [i != 3 for i in range(10)]
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on(slim, folder, classified, tmp_path, capsys, monkeypatch):
     path = tmp_path / "f.jsonl"
     original, batches = network.Network.probabilities, []
@@ -183,6 +184,7 @@ def test_a_copy_of_the_checkpoint_is_the_same_checkpoint(slim, folder, classifie
     assert classified.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_tasks_share_the_images(slim, folder, spec, classified, tmp_path, capsys, monkeypatch):
     path = tmp_path / "f.jsonl"
     words = ["classify", slim, folder, "--output", path, "--resume"]
@@ -225,12 +227,13 @@ def test_a_stopped_evaluation_prints_no_figures(slim, folder, tmp_path, capsys, 
     monkeypatch.setattr(network.Network, "logits", interrupted)
     words, strides = ["evaluate", slim, folder, "--output"], command_line.strides("evaluate")
     # While other preparations are tried, and after that.
+    said = (f"{strides}\nslim-resnet evaluate: interrupted after 0 of 10 images; the same command "
+            "with --resume goes on\n")
     assert run(*words, tmp_path / "a.jsonl") == 130
-    assert capsys.readouterr() == ("", f"{strides}\nslim-resnet evaluate: interrupted\n")
+    assert capsys.readouterr() == ("", said)
     monkeypatch.setattr(fit, "better_fit", lambda *args: None)
     assert run(*words, tmp_path / "b.jsonl") == 130
-    assert capsys.readouterr() == ("", f"{strides}\nslim-resnet evaluate: interrupted after 0 of "
-                                   "10 images; the same command with --resume goes on\n")
+    assert capsys.readouterr() == ("", said)
 
 
 @pytest.mark.slow

@@ -4,12 +4,14 @@ import inspect
 import json
 import os
 import shutil
+import tarfile
 
 import numpy as np
 import pytest
 
 from slim_resnet.cli import build_parser, main
 from slim_resnet.commands import progress
+from slim_resnet.common import archives
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.images import reading
 from slim_resnet.images.labels import read_labels
@@ -82,6 +84,19 @@ def test_json_has_tf_slim_s_probabilities_in_order(slim, folder, readable, capsy
         assert row["classes"] == sorted(range(10), key=lambda k: -expected[k])[:3]
         np.testing.assert_allclose(row["probabilities"], expected[row["classes"]], rtol=1e-5)
         assert row["names"] == [None] * 3 and row["cause"] is None
+
+
+def test_an_archive_is_unpacked_once(slim, readable, tmp_path, capsys, monkeypatch):
+    archive, unpacked, extract = tmp_path / "net.tar.gz", [], archives.extract
+    with tarfile.open(archive, "w:gz") as file:
+        file.add(slim.path, "net.ckpt")
+    monkeypatch.setattr(archives, "extract", lambda *paths: (unpacked.append(paths[1]),
+                                                             extract(*paths)))
+    assert run(archive, readable[0], "--json") == 0
+    row, = json.loads(capsys.readouterr().out)["images"]
+    np.testing.assert_allclose(row["probabilities"][0], predictions(slim, readable[:1]).max(),
+                               rtol=1e-5)
+    assert len(unpacked) == 1 and not os.path.exists(unpacked[0])
 
 
 def test_table_with_labels(slim, folder, readable, tmp_path, capsys):
