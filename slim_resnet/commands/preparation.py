@@ -3,7 +3,7 @@
 import argparse
 
 from slim_resnet.checkpoint.runs import run_of
-from slim_resnet.checkpoint.settings import settings_of
+from slim_resnet.checkpoint.settings import prepared_text, settings_of
 from slim_resnet.commands import optimize, options
 from slim_resnet.images.settings import (
     IMAGE_SIZE,
@@ -81,14 +81,11 @@ def complete(arguments: argparse.Namespace) -> None:
         # Looking into the checkpoint imports TensorFlow, which takes its kernels then.
         optimize.turn_onednn_on(arguments.verbose, arguments.command)
     asked = arguments.image_size, arguments.preprocessing
-    is_ours = run_of(arguments.checkpoint)[1] is not None
-    if None in asked and not is_ours:
+    if None in asked and run_of(arguments.checkpoint)[1] is None:
         from slim_resnet.checkpoint.reader import open_checkpoint
         # For the command too: an archive is unpacked once.
         arguments.opened = open_checkpoint(arguments.checkpoint)
-    arguments.image_size, arguments.preprocessing, _ = settings_of(
-        getattr(arguments, "opened", arguments.checkpoint), *asked, **details(arguments))
-    otherwise = ", as trained" if is_ours else ", assumed"
-    size, preprocessing = (otherwise if value is None else "" for value in asked)
-    arguments.prepared = (f"images: {arguments.image_size} pixels{size}; "
-                          f"{arguments.preprocessing.described()}{preprocessing}")
+    settings = settings_of(getattr(arguments, "opened", arguments.checkpoint), *asked,
+                           **details(arguments))
+    arguments.image_size, arguments.preprocessing, _ = settings
+    arguments.prepared = "images: " + prepared_text(arguments.checkpoint, settings, *asked)
