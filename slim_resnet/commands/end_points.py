@@ -192,12 +192,7 @@ def _table(arguments, model):
                 run.add_weights(network)
     elif model:
         with tf.Graph().as_default() as graph:
-            size = arguments.image_size
-            images = tf.compat.v1.placeholder(tf.float32, [None, size, size, 3], "images")
-            # The blog's network prints the name of its collection.
-            with contextlib.redirect_stdout(None):
-                rows = _rows(arguments, model.build(images, arguments.num_classes or 1000,
-                                                    False)[1])
+            rows = _rows(arguments, layer_times.build(arguments, model)[1])
         if arguments.logdir:
             with tensorboard.Run(arguments.logdir, graph):
                 pass

@@ -27,42 +27,64 @@ def measure(arguments: argparse.Namespace, model: Model | None) -> Any:
     Raises:
       SlimResnetError: A pattern fits no end point, or the network cannot be run.
     """
-    import numpy as np
-
     from slim_resnet.end_points.keys import choose
-    from slim_resnet.end_points.times import time
     with contextlib.ExitStack() as stack:
         # What is not there is to be known before anything is said or run.
         if model:
-            session, images, end_points = stack.enter_context(_built(arguments, model))
-            choose(arguments.end_points or (), end_points)
+            network = stack.enter_context(built(arguments, model))
+            choose(arguments.end_points or (), network.end_points)
         else:
             from slim_resnet.inference.network import Network
             with options.opened_checkpoint(arguments, "end-points") as opened:
                 network = stack.enter_context(Network(opened, arguments.image_size))
                 choose(arguments.end_points or (), network.end_points)
-            session, images, end_points = network.session, network.images, network.end_points
-        size = [arguments.batch_size, *images.shape.as_list()[1:]]
-        batch = np.random.default_rng(0).uniform(-1, 1, size).astype(np.float32)
-        return time(end_points, session, {images: batch},
-                    num_batches=arguments.num_batches, num_steps_burn_in=arguments.burn_in,
-                    on_step=progress.step_counter("step"))
+        return measured(network, arguments.batch_size, num_batches=arguments.num_batches,
+                        num_steps_burn_in=arguments.burn_in)
+
+
+def measured(network: Any, batch_size: int, **steps: int) -> Any:
+    """Times all end points of an `inference.BuiltNetwork` on random images.
+
+    Args:
+      network: The network.
+      batch_size: Images a step.
+      **steps: As in `end_points.time`.
+
+    Returns:
+      An `end_points.Times`.
+    """
+    import numpy as np
+
+    from slim_resnet.end_points.times import time
+    size = [batch_size, *network.images.shape.as_list()[1:]]
+    batch = np.random.default_rng(0).uniform(-1, 1, size).astype(np.float32)
+    return time(network.end_points, network.session, {network.images: batch},
+                on_step=progress.step_counter("step"), **steps)
 
 
 @contextlib.contextmanager
-def _built(arguments: argparse.Namespace, model: Model) -> Iterator[tuple]:
+def built(arguments: argparse.Namespace, model: Model) -> Iterator[Any]:
+    """Yields a model, with random weights, as an `inference.BuiltNetwork`."""
     import tensorflow as tf
-    tf1 = tf.compat.v1
+
+    from slim_resnet.inference.network import BuiltNetwork
     with tf.Graph().as_default() as graph:
-        size = arguments.image_size
-        images = tf1.placeholder(tf.float32, [None, size, size, 3], "images")
-        # The blog's network prints the name of its collection.
-        with contextlib.redirect_stdout(None):
-            _, end_points = model.build(images, arguments.num_classes or 1000, False)
-        initializer = tf1.global_variables_initializer()
-    with tf1.Session(graph=graph) as session:
+        images, end_points = build(arguments, model)
+        initializer = tf.compat.v1.global_variables_initializer()
+    with tf.compat.v1.Session(graph=graph) as session:
         session.run(initializer)
-        yield session, images, end_points
+        yield BuiltNetwork(session, images, end_points)
+
+
+def build(arguments: argparse.Namespace, model: Model) -> tuple[Any, dict[str, Any]]:
+    """Builds a model in the default graph; returns its images and its end points."""
+    import tensorflow as tf
+    size = arguments.image_size
+    images = tf.compat.v1.placeholder(tf.float32, [None, size, size, 3], "images")
+    # The blog's network prints the name of its collection.
+    with contextlib.redirect_stdout(None):
+        _, end_points = model.build(images, arguments.num_classes or 1000, False)
+    return images, end_points
 
 
 def cells(times: Any, rows: list) -> list[list]:

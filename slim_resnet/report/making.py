@@ -154,7 +154,7 @@ def _entry(inspected, place):
     result = inspected.result
     label = class_label(result.names[0], result.classes[0])
     maps = [(key, _picture(lambda theme, key=key, values=values:
-                           feature_maps.draw(values, key, theme=theme),
+                           feature_maps.draw(values, key, theme=theme, alone=False),
                            f"Maps of the first channels of {key}, "
                            "{} by {} positions, {} channels.".format(*values.shape)))
             for key, values in inspected.maps.items()]
@@ -163,7 +163,7 @@ def _entry(inspected, place):
             inspected.image.path, result=result, maps=maps,
             caption="No evidence: the network does not end in global average pooling.")
     evidence = _picture(
-        lambda theme: class_evidence.draw(inspected, place, theme=theme, bars=False),
+        lambda theme: class_evidence.draw(inspected, place, theme=theme, alone=False),
         f"The image, and on it the places that speak for and against {label}")
     height, width = inspected.contributions.shape
     caption = (f"Evidence for {label}: {height} × {width} places add up to "
