@@ -76,8 +76,8 @@ def draw(values: np.ndarray, key: str, image: str | None = None, *,
         notes.append(f"{broken} with NaN or infinity (vermilion)")
     if flat:
         notes.append(f"{flat} flat")
-    title = shortened(key, 32, keep_end=True) if alone else None
-    name = shortened(os.path.basename(image), 22, keep_end=True) if alone and image else ""
+    title = shortened(key, 30, keep_end=True) if alone else None
+    name = shortened(os.path.basename(image), 20, keep_end=True) if alone and image else ""
     return _grid(scaled, title, "; ".join(notes), "channel", theme, colour_scale=True, image=name)
 
 
