@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     options = _options(arguments)
-    shared.check_files(arguments.json, plot=arguments.plot)
+    shared.check_files(arguments, arguments.json)
     with written_alone(arguments.json):
         return _train(arguments, options)
 
@@ -95,7 +95,7 @@ def _train(arguments, options):
     print("\n".join([*records.error_table(runs), "", *lines]))
     if arguments.plot:
         from slim_resnet.experiments.degradation_plot import plot_degradation
-        plot_degradation(runs, data_set.name, arguments.plot)
+        plot_degradation(runs, data_set.name, arguments.plot, arguments.theme)
     return 130 if interrupted else 0
 
 

@@ -76,7 +76,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--logdir", metavar="DIR",
                         help="write a TensorBoard run: the graph; of a CHECKPOINT histograms of "
                         "weights; with --images histograms of the end points shown, the images, "
-                        "and the time of each op")
+                        "and the time of each op; shown by tensorboard --logdir DIR (pip install "
+                        "tensorboard)")
     options.add_selection(parser)
     preparation.add_preparation(parser, "; a MODEL's own")
     options.add_moving_averages(values)
