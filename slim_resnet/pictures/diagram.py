@@ -311,7 +311,7 @@ def style(theme: str = "auto") -> str:
     """Returns the style sheet of what `draw` draws in a theme."""
     if theme != "auto":
         return _rules(theme)
-    return _rules("light") + f"@media (prefers-color-scheme: dark){{{_rules('dark')}}}"
+    return _rules("light") + f"@media screen and (prefers-color-scheme: dark){{{_rules('dark')}}}"
 
 
 def _rules(name):
