@@ -1,4 +1,4 @@
-"""``end-points --time``: a network in a session, timed, as rows and words; no command itself."""
+"""``--time`` of ``end-points``, and what else times end points; no command itself."""
 
 import argparse
 import contextlib
@@ -6,10 +6,10 @@ import statistics
 from collections.abc import Iterator
 from typing import Any
 
-from slim_resnet.commands import options, progress
+from slim_resnet.commands import options
+from slim_resnet.commands.progress_line import counted_steps
 from slim_resnet.models import Model
 
-HEADERS = ("end point", "GMACs", "ms", "share %", "GMAC/s", "MB", "GB/s")
 # Beyond this the steps were not alike, or the trace slows them.
 _DIFFERENCE = 0.1
 
@@ -58,8 +58,9 @@ def measured(network: Any, batch_size: int, **steps: int) -> Any:
     from slim_resnet.end_points.times import time
     size = [batch_size, *network.images.shape.as_list()[1:]]
     batch = np.random.default_rng(0).uniform(-1, 1, size).astype(np.float32)
-    return time(network.end_points, network.session, {network.images: batch},
-                on_step=progress.step_counter("step"), **steps)
+    with counted_steps() as on_step:
+        return time(network.end_points, network.session, {network.images: batch},
+                    on_step=on_step, **steps)
 
 
 @contextlib.contextmanager
@@ -87,46 +88,16 @@ def build(arguments: argparse.Namespace, model: Model) -> tuple[Any, dict[str, A
     return images, end_points
 
 
-def cells(times: Any, rows: list) -> list[list]:
-    """Returns the cells of a table: end points, the rest of the step, and the whole of it.
-
-    Args:
-      times: An `end_points.Times` of all end points.
-      rows: Those of its rows that are shown.
-    """
-    whole = whole_step(times)
-    return [*([row.key, _amount(row.multiply_adds, 1e9, "{:.4f}"), *_time(times, row.time_s),
-               _amount(row.multiply_adds_per_s, 1e9), _amount(row.bytes, 1e6),
-               _amount(row.bytes_per_s, 1e9)] for row in rows),
-            ["other ops", None, *_time(times, times.other_s), None, None, None],
-            ["no op running", None, *_time(times, times.idle_s), None, None, None],
-            ["whole step", _amount(whole["multiply_adds"], 1e9, "{:.4f}"),
-             *_time(times, times.total_s), _amount(whole["multiply_adds_per_s"], 1e9),
-             _amount(whole["bytes"], 1e6), _amount(whole["bytes_per_s"], 1e9)]]
-
-
-def _time(times, seconds):
-    return [f"{1e3 * seconds:,.2f}", f"{100 * seconds / times.total_s:.1f}"]
-
-
-def _amount(value, unit, form="{:,.1f}"):
-    return "?" if value is None else form.format(value / unit)
-
-
-def whole_step(times: Any) -> dict[str, Any]:
-    """Returns what an `end_points.Times` of all end points says of the step, as plain data."""
-    tops = [row for row in times.rows if row.parent is None]
-    known = all(row.multiply_adds is not None for row in tops)
-    multiply_adds = sum(row.multiply_adds for row in tops) if known else None
-    moved = sum(row.bytes for row in tops)
-    return {"batch_size": times.batch_size, "total_s": times.total_s, "other_s": times.other_s,
+def step_record(times: Any) -> dict[str, Any]:
+    """Returns what an `end_points.Times` says of the step as a whole, as plain data."""
+    whole = times.whole
+    return {"batch_size": times.batch_size, "total_s": whole.time_s, "other_s": times.other_s,
             "idle_s": times.idle_s, "step_s": times.step_s, "traced_step_s": times.traced_step_s,
-            "multiply_adds": multiply_adds,
-            "multiply_adds_per_s": None if not known or times.batch_size is None else
-            multiply_adds * times.batch_size / times.total_s,
-            "bytes": moved, "bytes_per_s": moved / times.total_s,
-            "durations_s": times.durations_s, "traced_durations_s": times.traced_durations_s,
-            "spans_s": times.spans_s, "partial": times.partial}
+            "multiply_adds": whole.multiply_adds,
+            "multiply_adds_per_s": whole.multiply_adds_per_s, "bytes": whole.bytes,
+            "bytes_per_s": whole.bytes_per_s, "durations_s": times.durations_s,
+            "traced_durations_s": times.traced_durations_s, "spans_s": times.spans_s,
+            "partial": times.partial}
 
 
 def line(times: Any) -> str:
@@ -135,12 +106,12 @@ def line(times: Any) -> str:
     return (f"step of {times.batch_size} images: {1e3 * step:,.2f} ms, median of "
             f"{len(times.durations_s)}; with trace {1e3 * traced:,.2f} ms "
             f"({100 * (traced / step - 1):+.1f} %); the sum above is "
-            f"{100 * times.total_s / step:.1f} % of the step")
+            f"{100 * times.whole.time_s / step:.1f} % of the step")
 
 
 def doubts(times: Any) -> list[str]:
     """Returns a line if the parts do not add up to the step, and why that may be."""
-    apart = times.total_s / times.step_s - 1
+    apart = times.whole.time_s / times.step_s - 1
     if abs(apart) <= _DIFFERENCE:
         return []
     spread = max(times.spans_s) / statistics.median(times.spans_s) - 1

@@ -27,7 +27,6 @@ from typing import Any
 from slim_resnet.checkpoint.settings import settings_of
 from slim_resnet.commands import layer_times, options, preparation, progress
 from slim_resnet.common.files import atomic_write, check_folder
-from slim_resnet.common.text import printable
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.models import MODELS
 from slim_resnet.pictures import shading
@@ -194,7 +193,7 @@ def _shade_by_time(arguments, network, scope):
     times = layer_times.measured(network, arguments.batch_size)
     for doubt in layer_times.doubts(times):
         progress.say("pictures", f"warning: {doubt}")
-    return shading.by("time", times.rows, scope, times.total_s)
+    return shading.by("time", times.rows, scope, times.whole.time_s)
 
 
 def _draw_images(arguments, network, paths, names, keys, causes):
@@ -268,4 +267,4 @@ def _written(arguments: argparse.Namespace, name: str, mode: str) -> Iterator[An
     path = os.path.join(arguments.output, name)
     with atomic_write(path, mode) as file:
         yield file
-    print(printable(path), flush=True)
+    progress.show(path)

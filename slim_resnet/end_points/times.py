@@ -65,7 +65,8 @@ class Times:
       other_s: Seconds of a step that ops took which belong to no end point, such as those
         that make the images.
       idle_s: Seconds of a step, from its first op to its last, in which no op ran.
-      total_s: The end points' seconds, all of them, with ``other_s`` and ``idle_s``.
+      whole: The whole step as one row: the time of all end points, asked for or not, with
+        ``other_s`` and ``idle_s``; multiply-adds and bytes of all end points.
       durations_s: Seconds of each step that was not traced, around ``session.run``.
       traced_durations_s: The same of those that were.
       spans_s: Seconds of each traced step from its first op to its last.
@@ -76,7 +77,7 @@ class Times:
     batch_size: int | None
     other_s: float
     idle_s: float
-    total_s: float
+    whole: EndPointTime
     durations_s: tuple[float, ...]
     traced_durations_s: tuple[float, ...]
     spans_s: tuple[float, ...]
@@ -105,7 +106,7 @@ def time(end_points: dict[str, tf.Tensor], session: Any, feed_dict: dict | None 
     the first behind it. Where TensorFlow runs several ops as one, that is the end point of
     the convolution among them: so a unit's sum may be within its conv3. What belongs to
     an end point itself is the median over the steps; rows of a unit or a block add up, and
-    so do all with ``other_s`` and ``idle_s`` to ``total_s``.
+    so do all with ``other_s`` and ``idle_s`` to ``whole``.
 
     Args:
       end_points: Maps keys to tensors of one graph.
@@ -163,7 +164,12 @@ def time(end_points: dict[str, tf.Tensor], session: Any, feed_dict: dict | None 
     other_s, idle_s = statistics.median(other) / 1e9, statistics.median(idle) / 1e9
     total_s = sum(seconds.values()) + other_s + idle_s
     rows = _rows(described, seconds, moved, total_s, batch_size)
-    return Times(tuple(select(rows, keys)), batch_size, other_s, idle_s, total_s,
+    tops = [row for row in rows if row.parent is None]
+    multiply_adds = [row.multiply_adds for row in tops]
+    whole = _row("whole step", total_s, total_s,
+                 None if None in multiply_adds else sum(multiply_adds),
+                 sum(row.bytes for row in tops), batch_size, "network", None)
+    return Times(tuple(select(rows, keys)), batch_size, other_s, idle_s, whole,
                  tuple(durations), tuple(traced), tuple(spans), partial)
 
 
@@ -223,16 +229,15 @@ def _rows(described, seconds, moved, total_s, batch_size):
             seconds[row.parent] += seconds[row.key]
             moved[row.parent] += moved[row.key]
 
-    def rate(amount, time_s):
+    return [_row(row.key, seconds[row.key], total_s, row.multiply_adds, moved[row.key],
+                 batch_size, row.level, row.parent) for row in described]
+
+
+def _row(key, time_s, total_s, multiply_adds, moved, batch_size, level, parent):
+    def rate(amount):
         return None if amount is None or time_s == 0 else amount / time_s
 
-    rows = []
-    for row in described:
-        time_s = seconds[row.key]
-        of_step = (None if row.multiply_adds is None or batch_size is None
-                   else row.multiply_adds * batch_size)
-        rows.append(EndPointTime(
-            row.key, time_s, time_s / total_s if total_s else 0.0, row.multiply_adds,
-            rate(of_step, time_s), moved[row.key], rate(moved[row.key], time_s), row.level,
-            row.parent))
-    return rows
+    of_step = (None if multiply_adds is None or batch_size is None
+               else multiply_adds * batch_size)
+    return EndPointTime(key, time_s, time_s / total_s if total_s else 0.0, multiply_adds,
+                        rate(of_step), moved, rate(moved), level, parent)

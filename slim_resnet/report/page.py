@@ -149,7 +149,7 @@ def _diagram(contents):
               for kind in ("parameters", "multiply-adds")]
     if contents.times:
         shades.insert(0, shading.by("time", contents.times.rows, contents.recognised.scope,
-                                    contents.times.total_s))
+                                    contents.times.whole.time_s))
     choices = "".join(
         f'<input type="radio" name="shade" id="by-{shade.kind}"{"" if number else " checked"}>'
         f'<label for="by-{shade.kind}">{shade.kind}</label>' for number, shade in enumerate(shades))

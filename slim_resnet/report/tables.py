@@ -59,7 +59,7 @@ def _about(times):
         return ""
     step, images = times.step_s, times.batch_size
     return (f"<p>Time is that of a step of {images} image{'s' * (images != 1)}, traced: "
-            f"{_ms(times.total_s)} ms in all, of which {_ms(times.other_s)} ms are ops' that "
+            f"{_ms(times.whole.time_s)} ms in all, of which {_ms(times.other_s)} ms are ops' that "
             f"belong to no end point and in {_ms(times.idle_s)} ms none runs. A step without "
             f"trace takes {_ms(step)} ms (medians of {len(times.spans_s)} steps). GB/s is what is "
             "read and written.</p>")
@@ -93,7 +93,8 @@ def _row(number, row, scope, timed, values, times, has_values):
     cells = _cell(number, str) + _cell(size, lambda _: shape) + _counts(row) + _cell(
         row.stride, str) + _cell(row.receptive_field, str)
     if times:
-        cells += _time(timed.time_s, times.total_s, timed.multiply_adds_per_s, timed.bytes_per_s)
+        cells += _time(timed.time_s, times.whole.time_s, timed.multiply_adds_per_s,
+                       timed.bytes_per_s)
     if has_values:
         dead = None if values is None or values.dead is None else len(values.dead)
         cells += (
@@ -111,12 +112,8 @@ def _total(summary, times, columns):
     whole = total(summary)
     cells = "<td></td><td></td>" + _counts(whole) + "<td></td><td></td>"
     if times:
-        tops = [row for row in times.rows if row.parent is None]
-        moved = sum(row.bytes for row in tops)
-        images = times.batch_size
-        per_s = None if whole.multiply_adds is None or images is None else (
-            whole.multiply_adds * images / times.total_s)
-        cells += _time(times.total_s, times.total_s, per_s, moved / times.total_s)
+        step = times.whole
+        cells += _time(step.time_s, step.time_s, step.multiply_adds_per_s, step.bytes_per_s)
     cells += "<td></td>" * (columns - len(_COUNTS) - (len(_TIMES) if times else 0))
     return f'<tr><th scope="row" class="name">total</th>{cells}</tr>'
 

@@ -1,4 +1,4 @@
-"""Measured time of end points: how a step is divided, whose each op is, and what is said."""
+"""Measured time of end points: of networks whose slow op is known, and what is said."""
 
 import itertools
 import json
@@ -17,118 +17,11 @@ from slim_resnet import end_points as ep
 from slim_resnet import models
 from slim_resnet.cli import main
 from slim_resnet.common.environment import child_environment
-from slim_resnet.end_points import attribution, times
+from slim_resnet.end_points import times
 from slim_resnet.errors import SlimResnetError
 from tests.helpers import checkpoints, networks
 
 tf1 = tf.compat.v1
-UNIT = "resnet_v2_50/block1/unit_1/bottleneck_v2"
-
-
-def ran(start, end, waits=False):
-    return attribution.Ran("op", start, end, waits, 0, None)
-
-
-@pytest.mark.parametrize("ops, parts, idle, span", [
-    ([ran(10, 20)], [10], 0, 10),
-    # One after the other, with a gap.
-    ([ran(0, 10), ran(14, 20)], [10, 6], 4, 20),
-    # Two threads: the second begins while the first runs, and ends after it.
-    ([ran(0, 10), ran(6, 16)], [8, 8], 0, 16),
-    # One within another, and a third beside both.
-    ([ran(0, 12), ran(3, 9), ran(6, 9)], [3 + 1.5 + 1 + 3, 1.5 + 1, 1], 0, 12),
-    # A queue's op counts while nothing else runs, and not while something does.
-    ([ran(0, 20, waits=True), ran(5, 15)], [10, 10], 0, 20),
-    ([ran(0, 4, waits=True), ran(2, 6, waits=True)], [3, 3], 0, 6),
-    # Nothing is too short to be there.
-    ([ran(5, 5), ran(0, 8)], [0, 8], 0, 8),
-    ([ran(5, 5)], [0], 0, 0)])
-def test_a_step_is_divided_among_what_runs(ops, parts, idle, span):
-    assert attribution.divided(ops) == (pytest.approx(parts), idle, span)
-    assert sum(parts) + idle == span
-
-
-def node(name, kind, *inputs):
-    return name, tf1.NodeDef(name=name, op=kind, input=inputs)
-
-
-@pytest.fixture(scope="module")
-def tiny():
-    """tf_slim's own tiny network on images that an op makes: ``(end points, graph)``."""
-    with tf.Graph().as_default() as graph:
-        images = tf1.random_uniform([3, 32, 32, 3])
-        _, end_points = checkpoints.slim_builder()(images)
-    return end_points, graph
-
-
-def test_owners_are_those_that_the_table_counts_ops_for(tiny):
-    end_points, graph = tiny
-    owners = attribution.owners(end_points)
-    for key, ops in ep.own_ops(end_points).items():
-        for op in ops:
-            makes_images = op.name.startswith("random_uniform")
-            assert owners.get(op.name) == (None if makes_images else key), op.name
-    assert "random_uniform/RandomUniform" not in owners
-    assert owners["resnet_v2_50/Pad"] == "resnet_v2_50/conv1"
-
-
-def test_what_a_rewrite_made_belongs_to_the_end_point_of_its_convolution(tiny):
-    end_points, _ = tiny
-    norm = f"{UNIT}/preact/FusedBatchNormV3"
-    nodes = dict([
-        node("random_uniform/RandomUniform", "RandomUniform"),
-        node("_arg_images_0_0", "_Arg"),
-        # The root's padding is within its convolution, which has the bias's name.
-        node("resnet_v2_50/conv1/BiasAdd", "_MklNativePadWithFusedConv2D",
-             "random_uniform/RandomUniform"),
-        node("resnet_v2_50/pool1/MaxPool", "_MklNativeMaxPool", "resnet_v2_50/conv1/BiasAdd"),
-        # The ReLU behind a batch norm is within it.
-        node(norm, "_MklNativeFusedBatchNormEx", "resnet_v2_50/pool1/MaxPool"),
-        node("a/LayoutOptimizer-Transpose", "Transpose", norm),
-        node("b/LayoutOptimizer-Transpose", "Transpose", "a/LayoutOptimizer-Transpose"),
-        node(f"{UNIT}/shortcut/BiasAdd", "_MklNativeFusedConv2D", norm),
-        node(f"{UNIT}/conv1/Relu", "_MklNativeFusedConv2D", "b/LayoutOptimizer-Transpose:0"),
-        node(f"{UNIT}/conv2/Relu", "_MklNativeFusedConv2D", f"{UNIT}/conv1/Relu"),
-        # conv3's convolution and bias and the unit's sum, under the name of the sum.
-        node(f"{UNIT}/add", "_MklNativeFusedConv2D", f"{UNIT}/conv2/Relu",
-             f"{UNIT}/shortcut/BiasAdd"),
-        node("added/at/the/end", "NoOp", f"^{UNIT}/add")])
-    assert attribution.owners_of_nodes(end_points, nodes) == {
-        "resnet_v2_50/conv1/BiasAdd": "resnet_v2_50/conv1",
-        # Its first end point is the shortcut.
-        "resnet_v2_50/pool1/MaxPool": f"{UNIT}/shortcut",
-        norm: f"{UNIT}/shortcut",
-        "a/LayoutOptimizer-Transpose": f"{UNIT}/conv1",
-        "b/LayoutOptimizer-Transpose": f"{UNIT}/conv1",
-        f"{UNIT}/shortcut/BiasAdd": f"{UNIT}/shortcut",
-        f"{UNIT}/conv1/Relu": f"{UNIT}/conv1",
-        f"{UNIT}/conv2/Relu": f"{UNIT}/conv2",
-        f"{UNIT}/add": f"{UNIT}/conv3"}
-
-
-def test_bytes_are_those_read_and_written():
-    def stats(name, kind, shape):
-        one = tf1.RunMetadata().step_stats.dev_stats.add().node_stats.add()
-        one.node_name, one.timeline_label = name, f"{name} = {kind}()"
-        one.all_start_nanos, one.all_end_rel_nanos = 100, 7
-        description = one.output.add().tensor_description
-        description.dtype = tf.float32.as_datatype_enum
-        for size in shape:
-            description.shape.dim.add(size=size)
-        return one
-
-    metadata = tf1.RunMetadata()
-    device = metadata.step_stats.dev_stats.add(device="/device:CPU:0")
-    device.node_stats.extend([stats("x", "_Arg", [2, 5]), stats("read", "ReadVariableOp", [5, 3]),
-                              stats("product", "MatMul", [2, 3])])
-    nodes = dict([node("x", "_Arg"), node("read", "ReadVariableOp"),
-                  node("product", "MatMul", "x:0", "read", "^x")])
-    found = attribution.ran_ops(metadata, nodes)
-    assert [(op.name, op.start, op.end, op.bytes, op.rows) for op in found] == [
-        ("x", 100, 107, 0, 2), ("read", 100, 107, 0, 5), ("product", 100, 107, 4 * 31, 2)]
-    metadata.step_stats.dev_stats.add(device="/device:GPU:0").node_stats.add()
-    with pytest.raises(SlimResnetError, match="ops ran on /device:GPU:0, and only a CPU's are"):
-        attribution.ran_ops(metadata, nodes)
 
 
 def slow(tensor, seconds, name):
@@ -184,11 +77,13 @@ def test_parts_add_up_to_the_step(measured):
     result, *_ = measured
     tops = [row for row in result.rows if row.parent is None]
     assert sum(row.time_s for row in tops) + result.other_s + result.idle_s == pytest.approx(
-        result.total_s)
-    assert sum(row.share for row in tops) + (result.other_s + result.idle_s) / result.total_s == (
-        pytest.approx(1))
+        result.whole.time_s)
+    rest = (result.other_s + result.idle_s) / result.whole.time_s
+    assert sum(row.share for row in tops) + rest == pytest.approx(1)
+    assert result.whole.share == 1
+    assert result.whole.bytes == sum(row.bytes for row in tops)
     # Of two steps the median is the mean, so all that is lost is nothing.
-    assert result.total_s == pytest.approx(statistics.mean(result.spans_s), rel=1e-6)
+    assert result.whole.time_s == pytest.approx(statistics.mean(result.spans_s), rel=1e-6)
     assert all(span <= duration for span, duration in
                zip(result.spans_s, result.traced_durations_s))
 
@@ -198,8 +93,8 @@ def test_keys_choose_rows_and_change_no_time(measured):
     result = ep.time(end_points, session, {images: np.ones([1, 8, 8, 3])}, keys=["x", "b"],
                      num_batches=1, num_steps_burn_in=0)
     assert [row.key for row in result.rows] == ["net/b", "head/x"]
-    assert result.total_s == pytest.approx(result.spans_s[0], rel=1e-9)
-    assert result.total_s > 0.09 and sum(row.share for row in result.rows) < 0.5
+    assert result.whole.time_s == pytest.approx(result.spans_s[0], rel=1e-9)
+    assert result.whole.time_s > 0.09 and sum(row.share for row in result.rows) < 0.5
 
 
 def test_what_cannot_be_timed_is_one_line(measured):
@@ -253,7 +148,7 @@ def test_end_points_of_tf_slim_s_own_networks():
         inside = [row.time_s for row in result.rows if row.parent == parent]
         holder, = [row for row in result.rows if row.key == parent]
         assert sum(inside) <= holder.time_s * (1 + 1e-9)
-    assert result.other_s < 0.2 * result.total_s
+    assert result.other_s < 0.2 * result.whole.time_s
 
 
 def run_json(capsys, *words):
@@ -279,11 +174,14 @@ def test_command_times_a_checkpoint(written, capsys):
         "idle_s"] == pytest.approx(step["total_s"])
     assert main(["end-points", *map(str, options), "--end-points", "*/conv2"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split("  ")[0] == "end point" and "GMAC/s" in lines[0]
-    names = [line.split("  ")[0] for line in lines[2:]]
-    assert names[:3] == [f"resnet_v2_50/{unit}/bottleneck_v2/conv2" for unit in
+    assert lines[0] == "Keys begin with resnet_v2_50/."
+    assert lines[1].split()[:5] == ["end", "point", "GMACs", "ms", "%"] and "GMAC/s" in lines[1]
+    names = [line.split("  ")[0] for line in lines[3:]]
+    assert names[:3] == [f"{unit}/bottleneck_v2/conv2" for unit in
                          ("block1/unit_1", "block1/unit_2", "block2/unit_1")]
     assert names[3:6] == ["other ops", "no op running", "whole step"]
+    assert lines[8].split()[4] == "100.0"
+    assert max(map(len, lines[:9])) <= 80
     assert lines[-1].startswith("step of 3 images: ") and "the sum above is" in lines[-1]
 
 
@@ -301,8 +199,9 @@ def test_parts_that_do_not_add_up_are_doubted():
     from slim_resnet.commands import layer_times
 
     def doubts(total_s):
-        return layer_times.doubts(times.Times((), 4, 0.0, 0.0, total_s, (1.0, 2.0, 9.0),
-                                              (2.0,), (2.0, 3.0, 2.0), False))
+        whole = times.EndPointTime("whole step", total_s, 1.0, 0, 0, 0, 0, "network", None)
+        return layer_times.doubts(times.Times((), 4, 0.0, 0.0, whole, (1.0, 2.0, 9.0), (2.0,),
+                                              (2.0, 3.0, 2.0), False))
 
     assert doubts(1.85) == doubts(2.15) == []
     assert doubts(1.5) == ["the parts add up to -25 % of the step: their medians are of steps "
