@@ -45,5 +45,5 @@ THEMES = {
 # From least to most, told apart by lightness alone; the theme's text is read on each.
 HEAT = {
     "light": ("#fffbeb", "#fdeab0", "#fbd477", "#f5b643", "#ec9726", "#df7414"),
-    "dark": ("#2b2a25", "#40351f", "#5a4117", "#744b10", "#8e550a", "#a65d06"),
+    "dark": ("#262520", "#372f1d", "#4d3917", "#654311", "#7f4e0b", "#9b5a05"),
 }
