@@ -206,7 +206,7 @@ def _show(arguments):
     elif len(paths) != 2:
         raise SlimResnetError("--show with --compare takes two records, and has "
                               f"{len(paths)}: {', '.join(paths)}")
-    options.check_files(arguments.json)
+    options.check_files(arguments, arguments.json)
     shown = [records.read_record(path) for path in paths]
     if comparing:
         return _compare_records(arguments, shown)

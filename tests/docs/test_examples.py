@@ -48,7 +48,7 @@ tf.app.run(main)
 """
 
 
-def commands_of(text, indent=""):
+def commands_of(text, indent="(    )?"):
     """Returns the words of each command of indented and fenced blocks, continued lines joined.
 
     A help's prose may wrap before a command's name: its examples stand indented.
@@ -128,6 +128,10 @@ def run(words, capsys):
 def test_commands_of_a_page(page, folder, capsys):
     for words in commands_of(page.read_text()):
         run(words, capsys)
+
+
+def test_commands_of_pages_are_found():
+    assert sum(len(commands_of(page.read_text())) for page in PAGES) > 20
 
 
 @pytest.mark.parametrize("command", cli.COMMANDS)
