@@ -9,8 +9,8 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from slim_resnet.common.text import escaped
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.pictures.markup import escaped
 from slim_resnet.pictures.themes import HEAT
 
 

@@ -13,9 +13,9 @@ import string
 import typing
 
 from slim_resnet.checkpoint.description import description_items
+from slim_resnet.common.text import escaped
 from slim_resnet.pictures import diagram, shading
 from slim_resnet.pictures.class_evidence import class_label
-from slim_resnet.pictures.markup import escaped
 from slim_resnet.pictures.themes import THEMES
 from slim_resnet.report import tables
 

@@ -5,8 +5,8 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+from slim_resnet.common.text import escaped
 from slim_resnet.end_points.table import total
-from slim_resnet.pictures.markup import escaped
 
 _COUNTS = ("#", "shape", "parameters", "GMAC", "KiB an image", "stride", "field")
 _TIMES = ("ms", "time %", "GMAC/s", "GB/s")
