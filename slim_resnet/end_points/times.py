@@ -18,6 +18,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from slim_resnet.common.rows import Column, Rows
+from slim_resnet.common.units import short_bytes, short_count
 from slim_resnet.end_points.attribution import divided, owners_of_nodes, ran_ops
 from slim_resnet.end_points.costs import ancestors
 from slim_resnet.end_points.table import select, summary
@@ -55,12 +57,28 @@ class EndPointTime(typing.NamedTuple):
     parent: str | None
 
 
+class TimedRows(Rows):
+    """End points' times: a list of `EndPointTime`, which notebooks show as a table."""
+
+    noun = "end points' times"
+    columns = (
+        Column("end point", lambda row: row.key),
+        Column("ms", lambda row: 1e3 * row.time_s, "{:,.2f}".format),
+        Column("% of the step", lambda row: 100 * row.share, "{:.1f}".format),
+        Column("MACs an image", lambda row: row.multiply_adds, short_count),
+        Column("MACs a second", lambda row: row.multiply_adds_per_s,
+               lambda rate: short_count(round(rate))),
+        Column("bytes a step", lambda row: row.bytes, short_bytes),
+        Column("bytes a second", lambda row: row.bytes_per_s,
+               lambda rate: short_bytes(round(rate))))
+
+
 @dataclasses.dataclass(frozen=True)
 class Times:
     """What `time` measured.
 
     Attributes:
-      rows: An `EndPointTime` for each end point asked for, in graph order.
+      rows: An `EndPointTime` for each end point asked for, in graph order; see `rows.Rows`.
       batch_size: Images a step.
       other_s: Seconds of a step that ops took which belong to no end point, such as those
         that make the images.
@@ -73,7 +91,7 @@ class Times:
       partial: Whether Ctrl-C ended the run before its last step.
     """
 
-    rows: tuple[EndPointTime, ...]
+    rows: TimedRows
     batch_size: int | None
     other_s: float
     idle_s: float
@@ -169,7 +187,7 @@ def time(end_points: dict[str, tf.Tensor], session: Any, feed_dict: dict | None 
     whole = _row("whole step", total_s, total_s,
                  None if None in multiply_adds else sum(multiply_adds),
                  sum(row.bytes for row in tops), batch_size, "network", None)
-    return Times(tuple(select(rows, keys)), batch_size, other_s, idle_s, whole,
+    return Times(TimedRows(select(rows, keys)), batch_size, other_s, idle_s, whole,
                  tuple(durations), tuple(traced), tuple(spans), partial)
 
 

@@ -93,6 +93,9 @@ def test_keys_choose_rows_and_change_no_time(measured):
     result = ep.time(end_points, session, {images: np.ones([1, 8, 8, 3])}, keys=["x", "b"],
                      num_batches=1, num_steps_burn_in=0)
     assert [row.key for row in result.rows] == ["net/b", "head/x"]
+    assert repr(result.rows) == "<2 end points' times>"
+    html = result.rows._repr_html_()
+    assert "net/b" in html and f"{1e3 * result.rows[0].time_s:,.2f}" in html
     assert result.whole.time_s == pytest.approx(result.spans_s[0], rel=1e-9)
     assert result.whole.time_s > 0.09 and sum(row.share for row in result.rows) < 0.5
 
