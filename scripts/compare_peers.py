@@ -22,7 +22,7 @@ from slim_resnet import cli
 from slim_resnet.commands import options
 from slim_resnet.commands.options import positive_int
 from slim_resnet.commands.progress import write_record
-from slim_resnet.commands.progress_line import counted_steps
+from slim_resnet.commands.progress_line import counted_steps, set_aside
 from slim_resnet.common.environment import cpu
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.models import MODELS
@@ -75,7 +75,8 @@ def run(arguments: argparse.Namespace) -> int | None:
 
 
 def _announce(message):
-    print(f"compare_peers.py: {message}", file=sys.stderr, flush=True)
+    with set_aside():
+        print(f"compare_peers.py: {message}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -115,7 +115,7 @@ def test_commands_on_a_resnet_v1(v1, photo, tmp_path, capsys):
     (result,) = json.loads(capsys.readouterr().out)["images"]
     assert len(result["classes"]) == 5
     assert cli.main(["export", v1.path, str(tmp_path / "frozen.pb"), "--format", "frozen"]) == 0
-    assert capsys.readouterr().out.endswith("frozen of slim's ResNet V1, 10 classes, float32\n")
+    assert "frozen of slim's ResNet V1, 10 classes, float32\nchecked by" in capsys.readouterr().out
     assert cli.main(["pictures", v1.path, "--output", str(tmp_path), "--kinds", "diagram",
                      "--image-size", "32"]) == 0
     drawn = (tmp_path / "diagram.svg").read_text()
