@@ -1,6 +1,7 @@
 """Look into a network: its end points as a table, their values for images, TensorBoard.
 
     slim-resnet end-points resnet_v2_152 --depth unit
+    slim-resnet end-points resnet_v2_152 --time --depth unit
     slim-resnet end-points resnet_v2_50_2017_04_14.tar.gz --end-points '*/conv2' --markdown
     slim-resnet end-points resnet_v2_50.ckpt --images photos --logdir runs/look
     slim-resnet end-points resnet_v2_50.ckpt --images photos --save features.npz \\
@@ -17,6 +18,12 @@ wider than the terminal (or COLUMNS; 80 where there is none) leaves columns out,
 then field, stride, bytes and shape; of values counts of infinity and NaN if there are none,
 max, min, dead, norm and zeros. A last line says which. --wide, --markdown and --json have
 everything, and exact.
+
+With --time the table is of a step's time, measured on random images: milliseconds, their
+share of the step, the multiply-adds a second, and what is read and written, in all and a
+second. Steps are traced, each instant is divided among the ops that run in it, and what
+is shown is the median of the steps; below stands how long a step takes without trace. What
+is left out first is the bytes, then the multiply-adds.
 
 With --images the table is of values: mean, std, min and max; for what a ReLU makes, the
 share of zeros and the dead channels, zero for all images; the numbers of NaN and infinite
@@ -35,7 +42,7 @@ import dataclasses
 import json
 import time
 
-from slim_resnet.commands import optimize, options, preparation, progress
+from slim_resnet.commands import layer_times, optimize, options, preparation, progress
 from slim_resnet.common import counts, terminal
 from slim_resnet.common.files import check_folder, check_writable
 from slim_resnet.errors import SlimResnetError
@@ -44,6 +51,8 @@ from slim_resnet.models import MODELS
 
 HELP = "table, statistics, values and TensorBoard run of a network's end points"
 
+# Of --time, those of `end_points.time`.
+NUM_BATCHES, BURN_IN = 5, 2
 DEPTHS = {"block": "block", "unit": "unit", "all": "layer"}
 
 
@@ -54,6 +63,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     shown.add_argument("--depth", choices=DEPTHS,
                        help="block: nothing within blocks; unit: nothing within units, as a tree "
                        "in which equal units are one line (default: all)")
+    shown.add_argument("--time", action="store_true",
+                       help="the time that each takes, of a MODEL with random weights or of a "
+                       "CHECKPOINT")
+    shown.add_argument("--num-batches", type=options.positive_int, metavar="N",
+                       help=f"with --time: traced steps (default: {NUM_BATCHES})")
+    shown.add_argument("--burn-in", type=options.non_negative_int, metavar="N",
+                       help=f"with --time: steps before them (default: {BURN_IN})")
     formats = shown.add_mutually_exclusive_group()
     options.add_json(formats)
     options.add_wide(formats, ", a line an end point")
@@ -69,7 +85,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--logdir", metavar="DIR",
                         help="write a TensorBoard run: the graph; of a CHECKPOINT histograms of "
                         "weights; with --images histograms of the end points shown, the images, "
-                        "and the time of each op")
+                        "and the time of each op; shown by tensorboard --logdir DIR (pip install "
+                        "tensorboard)")
     options.add_selection(parser)
     preparation.add_preparation(parser, "; a MODEL's own")
     options.add_moving_averages(values)
@@ -83,6 +100,8 @@ def run(arguments: argparse.Namespace) -> int | None:
         return _save(arguments)
     if arguments.images:
         return _statistics(arguments)
+    if arguments.time:
+        return _times(arguments, MODELS.get(arguments.checkpoint))
     return _table(arguments, MODELS.get(arguments.checkpoint))
 
 
@@ -99,10 +118,20 @@ def _complete(arguments):
     else:
         options.refuse(arguments, ("num-classes",),
                        "goes with the name of a model; a checkpoint has its own")
+    if arguments.time:
+        options.refuse(arguments, ("images", "save", "logdir"), "does not go with --time")
+        # Not a default of 0, which is a burn-in too.
+        if arguments.burn_in is None:
+            arguments.burn_in = BURN_IN
+        arguments.num_batches = arguments.num_batches or NUM_BATCHES
+    else:
+        options.refuse(arguments, ("num-batches", "burn-in"), "goes with --time")
     if not arguments.images:
-        options.refuse(arguments, ("save", "preprocessing", "batch-size",
+        options.refuse(arguments, ("save", "preprocessing",
                                    *map(preparation.dashed, preparation.DETAILS)),
                        "goes with --images")
+        if not arguments.time:
+            options.refuse(arguments, ("batch-size",), "goes with --images or --time")
     if not (arguments.images or arguments.logdir):
         options.refuse_moving_averages(arguments, "goes with --images or --logdir; the table is "
                                        "the same with other values")
@@ -173,12 +202,7 @@ def _table(arguments, model):
                 run.add_weights(network)
     elif model:
         with tf.Graph().as_default() as graph:
-            size = arguments.image_size
-            images = tf.compat.v1.placeholder(tf.float32, [None, size, size, 3], "images")
-            # The blog's network prints the name of its collection.
-            with contextlib.redirect_stdout(None):
-                rows = _rows(arguments, model.build(images, arguments.num_classes or 1000,
-                                                    False)[1])
+            rows = _rows(arguments, layer_times.build(arguments, model)[1])
         if arguments.logdir:
             with tensorboard.Run(arguments.logdir, graph):
                 pass
@@ -195,6 +219,23 @@ def _table(arguments, model):
         in_words = counts.text({name: getattr(total, name) for name in table.PARAMETERS})
         terminal.show(["", in_words] if arguments.markdown else
                       terminal.prose(in_words, arguments.wide))
+
+
+def _times(arguments, model):
+    from slim_resnet.end_points import listing, table
+    times = layer_times.measure(arguments, model)
+    rows = table.select(times.rows, arguments.end_points or (), DEPTHS[arguments.depth or "all"])
+    _print(arguments, listing.time_table(rows, times), [row._asdict() for row in rows],
+           step=layer_times.step_record(times))
+    if not arguments.json:
+        print(("\n" if arguments.markdown else "") + layer_times.line(times))
+    for doubt in layer_times.doubts(times):
+        progress.say("end-points", f"warning: {doubt}")
+    if times.partial:
+        progress.say("end-points", f"interrupted after {len(times.spans_s)} of "
+                     f"{arguments.num_batches} traced steps")
+        return 130
+    return 0
 
 
 def _rows(arguments, built):

@@ -71,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     if arguments.compare:
         return _compare(arguments)
-    options.refuse(arguments, ("plot", "wide"), "goes with --compare")
+    options.refuse(arguments, ("plot", "theme", "wide"), "goes with --compare")
     network_options = optimize.prepare(arguments, "evaluate")
     keeping.check(arguments)
     arguments.batch_size = arguments.batch_size or BATCH_SIZE
@@ -184,7 +184,7 @@ def _compare(arguments):
     options.refuse(arguments, ("output", "resume", "cluster", "job", "task"),
                    "keeps what images are taken for, and --compare keeps nothing; leave one out")
     options.refuse(arguments, ("labels-offset",), "is of labels, and --compare needs none")
-    options.check_files(plot=arguments.plot)
+    options.check_files(arguments)
     optimize.turn_onednn_on(arguments.verbose, "evaluate")
     from slim_resnet.images import finding
     from slim_resnet.inference import accuracy
@@ -210,7 +210,7 @@ def _compare(arguments):
                        *terminal.table_lines(layer_table(record), arguments.wide)])
     if arguments.plot:
         from slim_resnet.pictures import plots
-        plots.plot_accuracy(record, arguments.plot)
+        plots.plot_accuracy(record, arguments.plot, arguments.theme)
     return progress.report_unreadable("evaluate", result.unreadable)
 
 

@@ -26,11 +26,12 @@ pytestmark = pytest.mark.slow
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-# Added to a command line, where the last value of an option counts.
+# Added to a line of a command or with an option, where the last value of an option counts.
 SMALLER = {
     "evaluate": ["--image-size", "32"],
     "benchmark": ["--num-batches", "1", "--burn-in", "0", "--batch-size", "1"],
     "train": ["--steps", "2", "--batch-size", "2", "--image-size", "32"],
+    "--time": ["--num-batches", "1", "--burn-in", "0", "--batch-size", "1"],
     "degradation": ["--layers", "7", "--seeds", "1", "--steps", "2"],
 }
 SCRIPT = """
@@ -117,7 +118,7 @@ def run(words, capsys):
             rate = 0.1 if "--learning_rate=0.1" in words else 0.5
             assert printed == f"1 4 4 2 {rate}\n", shlex.join(words)
         return
-    smaller = SMALLER.get(words[1], [])
+    smaller = next((SMALLER[word] for word in words if word in SMALLER), [])
     status = cli.main([name for word in words[1:] for name in expanded(word)] + smaller)
     assert status == 0, f"{shlex.join(words)}: {capsys.readouterr().err}"
     capsys.readouterr()
@@ -127,6 +128,10 @@ def run(words, capsys):
 def test_commands_of_a_page(page, folder, capsys):
     for words in commands_of(page.read_text()):
         run(words, capsys)
+
+
+def test_commands_of_pages_are_found():
+    assert sum(len(commands_of(page.read_text())) for page in PAGES) > 20
 
 
 @pytest.mark.parametrize("command", cli.COMMANDS)

@@ -5,6 +5,8 @@ import json
 
 import numpy as np
 import pytest
+import tensorflow as tf
+from matplotlib.image import imread
 
 from slim_resnet.checkpoint import open_checkpoint, recognise
 from slim_resnet.cli import main
@@ -61,6 +63,27 @@ def run(data, folder):
 
 def metrics(output):
     return [json.loads(line) for line in (output / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_tags_of_tensorboard_are_the_names(run):
+    path, = run.glob("events.out.tfevents.*")
+    tags = {value.tag for event in tf.compat.v1.train.summary_iterator(str(path))
+            for value in event.summary.value if value.HasField("simple_value")}
+    assert tags == {"cross_entropy", "total_loss", "accuracy", "learning_rate"}
+
+
+def test_a_run_that_has_ended_is_plotted(run, data, tmp_path, capsys):
+    command = words(data[0], run, *NETWORK, "--steps", "30", "--ema-decay", "0.8", "--validation",
+                    data[1])
+    assert main([*command, "--plot", str(tmp_path / "run.png"), "--theme", "dark"]) == 0
+    pixels = imread(tmp_path / "run.png")
+    np.testing.assert_allclose(255 * pixels[0, 0, :3], [20, 23, 26], atol=0.5)
+    assert pixels[..., :3].std() > 0.02
+    capsys.readouterr()
+    for options, message in ((("--theme", "dark"), "--theme goes with --plot"),
+                             (("--plot", "run.gif"), "run.gif: a plot's name ends in .png")):
+        assert main([*command, *options]) == 2
+        assert message in capsys.readouterr().err
 
 
 def test_it_learns(run, data, capsys):
