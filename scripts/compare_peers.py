@@ -21,7 +21,8 @@ from scripts.peers.comparison import ENGINES, Comparison, compare
 from slim_resnet import cli
 from slim_resnet.commands import options
 from slim_resnet.commands.options import positive_int
-from slim_resnet.commands.progress import step_counter, write_record
+from slim_resnet.commands.progress import write_record
+from slim_resnet.commands.progress_line import counted_steps, set_aside
 from slim_resnet.common.environment import cpu
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.models import MODELS
@@ -57,11 +58,12 @@ def run(arguments: argparse.Namespace) -> int | None:
         if len(set(values)) < len(values):
             raise SlimResnetError(f"--{name.replace('_', '-')} names one twice")
     options.check_files(arguments.json, plot=arguments.plot)
-    record = compare(
-        Comparison(arguments.checkpoint or arguments.model, tuple(arguments.peers),
-                   tuple(arguments.batch_sizes), arguments.rounds,
-                   arguments.threads or cpu()["cores"], arguments.image_size),
-        _announce, step_counter("round"))
+    with counted_steps() as on_step:
+        record = compare(
+            Comparison(arguments.checkpoint or arguments.model, tuple(arguments.peers),
+                       tuple(arguments.batch_sizes), arguments.rounds,
+                       arguments.threads or cpu()["cores"], arguments.image_size),
+            _announce, on_step)
     print("\n".join([*records.heading(record), "", *records.table(record), "",
                      *records.conclusions(record)]))
     write_record(record, arguments.json)
@@ -73,7 +75,8 @@ def run(arguments: argparse.Namespace) -> int | None:
 
 
 def _announce(message):
-    print(f"compare_peers.py: {message}", file=sys.stderr, flush=True)
+    with set_aside():
+        print(f"compare_peers.py: {message}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

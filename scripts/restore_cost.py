@@ -18,7 +18,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from scripts import random_checkpoint
 from slim_resnet import cli
 from slim_resnet.commands.options import add_json, positive_int
-from slim_resnet.commands.progress import step_counter
+from slim_resnet.commands.progress_line import Progress
 from slim_resnet.common.environment import child_environment, memory_bytes
 from slim_resnet.common.spread import ratios, spread
 from slim_resnet.common.temporary import temporary_folder
@@ -47,14 +47,13 @@ def run(arguments: argparse.Namespace) -> None:
             file_bytes = sum(os.path.getsize(os.path.join(folder, name))
                              for name in os.listdir(folder))
             durations = {name: [] for name in RESTORERS}
-            count = step_counter(f"{format}: round")
-            for turn in range(arguments.rounds + 1):
-                for name in RESTORERS:
-                    seconds, _ = restore_once(name, path, arguments.depth)
-                    if turn:
-                        durations[name].append(seconds)
-                if count:
-                    count(turn, arguments.rounds)
+            with Progress(f"{format} rounds", arguments.rounds + 1) as shown:
+                for turn in range(arguments.rounds + 1):
+                    for name in RESTORERS:
+                        seconds, _ = restore_once(name, path, arguments.depth)
+                        if turn:
+                            durations[name].append(seconds)
+                    shown.at(turn + 1)
             peaks = {name: peak_in_own_process(name, path, arguments.depth) for name in RESTORERS}
         records[format] = summary(durations, peaks, file_bytes)
     if arguments.json:

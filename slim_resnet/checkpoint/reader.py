@@ -7,7 +7,7 @@ import os
 import re
 import weakref
 from collections.abc import Collection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
@@ -18,7 +18,11 @@ from slim_resnet.checkpoint.selection import Selection
 from slim_resnet.common import archives
 from slim_resnet.common.counts import is_moving_statistic
 from slim_resnet.common.temporary import temporary_folder
+from slim_resnet.common.text import printable
 from slim_resnet.errors import SlimResnetError
+
+if TYPE_CHECKING:
+    import pandas
 
 # Ends the name of a weight's average.
 AVERAGE = "/ExponentialMovingAverage"
@@ -63,6 +67,19 @@ class Checkpoint:
 
     def __exit__(self, *_: Any) -> None:
         self.close()
+
+    def __repr__(self) -> str:
+        return printable(f"<Checkpoint {self.path}: {self.format}, {len(self.shapes)} variables, "
+                         f"{self.file_bytes:,} bytes>")
+
+    def _repr_html_(self) -> str:
+        from slim_resnet.checkpoint.describing import describe_names
+        return describe_names(self)._repr_html_()
+
+    def to_pandas(self) -> "pandas.DataFrame":
+        """Returns names, shapes and kinds of the variables, see `describing.describe`."""
+        from slim_resnet.checkpoint.describing import describe_names
+        return describe_names(self).to_pandas()
 
     def close(self) -> None:
         """Removes what is temporary; values can no longer be read."""

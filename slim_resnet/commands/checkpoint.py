@@ -13,14 +13,17 @@ min and shape; a last line says which.
 """
 
 import argparse
+import contextlib
 import json
 import math
+import os
 
 from slim_resnet.commands import options
 from slim_resnet.commands.progress import say, with_progress
 from slim_resnet.commands.written import print_written
 from slim_resnet.common import terminal
 from slim_resnet.common.text import printable
+from slim_resnet.errors import SlimResnetError
 from slim_resnet.export.formats import export_checkpoint
 
 HELP = "describe a checkpoint, compare two, or make one of another file"
@@ -105,6 +108,10 @@ def _diff(arguments):
 
 
 def _convert(arguments):
+    with contextlib.suppress(OSError):
+        if os.path.samefile(arguments.checkpoint, arguments.output):
+            raise SlimResnetError(f"{arguments.output}: is what is to be converted; choose another "
+                                  "TARGET")
     record = export_checkpoint(arguments.checkpoint, arguments.output, arguments.format)
     for what, text in record["assumed"].items():
         # A checkpoint records none either.

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from slim_resnet.common.files import check_regular
+from slim_resnet.common.text import printable
 from slim_resnet.errors import SlimResnetError
 
 # Arrays that are larger than this, and than so many times the file, are none of ours.
@@ -47,7 +48,7 @@ def opened_zip(path: str, what: str) -> Iterator[zipfile.ZipFile]:
     # RuntimeError, NotImplementedError and more.
     except Exception as error:
         raise SlimResnetError(f"{path}: is damaged or {what}: "
-                              f"{str(error) or type(error).__name__}") from error
+                              + printable(str(error) or type(error).__name__)) from error
 
 
 def read_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str,
@@ -76,17 +77,23 @@ def read_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str,
     if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize > info.file_size:
         raise ValueError(f"{name} says that it has the shape {shape}, and holds "
                          f"{info.file_size} bytes")
-    check_size(archive, info, name)
+    check_size(archive, info.file_size, name)
     check_shape(shape)
     with archive.open(info) as member:
         return np.lib.format.read_array(member, allow_pickle=False)
 
 
-def check_size(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> None:
-    """Raises `SlimResnetError` if a member is far larger than the file that it is in."""
-    if info.file_size > max(_FREE_BYTES, _MOST_EXPANSION * os.path.getsize(archive.filename)):
-        raise SlimResnetError(f"{archive.filename}: {name} would take {info.file_size} bytes, more "
-                              f"than {_MOST_EXPANSION} times the file")
+def check_size(archive: zipfile.ZipFile, size: int, name: str) -> None:
+    """Raises `SlimResnetError` if what is in a zip file is far larger than the file.
+
+    Args:
+      archive: What `opened_zip` gave.
+      size: Of one member or of several, unpacked, in bytes.
+      name: What they are called, for the message.
+    """
+    if size > max(_FREE_BYTES, _MOST_EXPANSION * os.path.getsize(archive.filename)):
+        raise SlimResnetError(f"{archive.filename}: {printable(name)} would take {size} bytes, "
+                              f"more than {_MOST_EXPANSION} times the file")
 
 
 def _entries(path):

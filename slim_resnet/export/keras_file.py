@@ -101,4 +101,5 @@ def _fill(model: Any, arrays: dict[str, np.ndarray]) -> None:
             # A dense layer's weights are those of the convolution that it equals.
             layer.set_weights([arrays.pop(f"{layer.name}/{variable.name}").reshape(variable.shape)
                                for variable in layer.weights])
-    assert not arrays, list(arrays)
+    if arrays:
+        raise SlimResnetError(f"the Keras model has no layer for {', '.join(list(arrays)[:3])}")

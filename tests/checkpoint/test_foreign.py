@@ -88,12 +88,23 @@ def test_what_folding_destroyed_is_refused_in_words(folder, tmp_path, capsys):
     assert [one.name for one in tmp_path.iterdir()] == ["net.onnx"]
 
 
+def test_a_source_is_not_written_over(folder, tmp_path, capsys):
+    content = (folder[0] / "npz").read_bytes()
+    (tmp_path / "net").write_bytes(content)
+    path = str(tmp_path / "net")
+    assert main(["checkpoint", "convert", path, path, "--format", "v1"]) == 2
+    assert "is what is to be converted; choose another TARGET" in capsys.readouterr().err
+    assert (tmp_path / "net").read_bytes() == content
+
+
 def test_npz_of_other_things(tmp_path):
     path = tmp_path / "net.npz"
     np.savez(path, a=np.array([{}], dtype=object))
     assert "a holds Python objects" in refusal(path)
     np.savez(path, a=np.array(["text"]))
     assert "a is of dtype <U4, no array of numbers" in refusal(path)
+    np.savez(path, **{"a\nb": np.array([{}], dtype=object)})
+    assert "a?b holds Python objects" in refusal(path)
     np.savez(path, **{"../a b": np.zeros(1)})
     assert "'../a b' is no name of a variable" in refusal(path)
     with zipfile.ZipFile(path, "w") as file:
@@ -129,6 +140,7 @@ def entry(shape=(2,), offsets=(0, 8), dtype="F32"):
     ({"a": entry(), "b": entry(offsets=(12, 20))}, bytes(20), None, "overlap or leave bytes over"),
     ({"a": entry(offsets=(8, 0))}, bytes(8), None, "a takes other bytes than its shape needs"),
     ({"a": entry([1 << 40, 1 << 40])}, bytes(8), None, "a takes other bytes than its shape needs"),
+    ({"a\nb": entry([-1, -2])}, bytes(8), None, "a?b has no shape"),
     ({"a": entry([-1, -2])}, bytes(8), None, "a has no shape"),
     ({"a": entry([1] * 99, [0, 4])}, bytes(4), None, "a has no shape"),
     ({"a": entry([True, 2])}, bytes(8), None, "a/shape/0 is no whole number"),
@@ -207,6 +219,7 @@ def test_damaged_npz(folder, tmp_path):
     assert fuzz(tmp_path / "net.npz", content, 60, opened_values(folder[0] / "npz")) > 30
 
 
+@pytest.mark.slow
 def test_damaged_keras_files(tmp_path):
     model = keras_models.resnet_v2(units=(1,))
     model.save(str(tmp_path / "good.h5"))

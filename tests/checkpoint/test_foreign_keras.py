@@ -200,6 +200,8 @@ HOSTILE = {
     "a foreign filter": (lambda file, _: file.create_dataset(
         "kernel", data=np.zeros(100), compression="lzf"), "packed by a filter"),
     "no values": (lambda file, _: file.create_dataset("kernel", dtype="f4"), "kernel is empty"),
+    "a name of two lines": (lambda file, _: file.__setitem__("a\nb", h5py.SoftLink("/x")),
+                            "a?b is a link to somewhere else"),
     "nothing": (lambda file, _: None, "no network of slim's: it has no weights"),
 }
 

@@ -14,7 +14,7 @@ import tf_slim as slim
 from tf_slim.nets import resnet_v1 as slim_resnet_v1
 from tf_slim.nets import resnet_v2 as slim_resnet_v2
 
-from slim_resnet.checkpoint import open_checkpoint, recognise
+from slim_resnet.checkpoint import Selection, open_checkpoint, recognise
 from slim_resnet.checkpoint.foreign import safetensors
 from slim_resnet.cli import main
 from slim_resnet.errors import SlimResnetError
@@ -202,6 +202,33 @@ def test_the_check_and_what_is_printed(format, tmp_path, capsys):
     assert 0 < record["check"]["largest_error"] < 2e-5
     assert record["check"]["batches"] == [[1, 299, 299, 3], [3, 97, 75, 3]]
     assert (record["image_size_pixels"], record["preprocessing"]) == (299, "inception")
+
+
+FORMATS = ("safetensors", *(["keras"] if KERAS_3 else []))
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_atrous_rates(format, tmp_path):
+    if format == "safetensors":
+        pytest.importorskip("torch")
+    written = checkpoints.write(tmp_path / "net.ckpt")
+    for options in ({"output_stride": 4}, {"blocks": "2@1,2"}):
+        record = export_checkpoint(Selection(written.path, **options), tmp_path / f"out.{format}",
+                                   image_size=48)
+        assert 0 < record["check"]["largest_error"] < 2e-5
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_averaged_weights_come_home_as_the_weights(format, tmp_path, monkeypatch):
+    monkeypatch.setattr("slim_resnet.export.checking.check", lambda *arguments: {"unchecked": ""})
+    names = checkpoints.write(tmp_path / "names.ckpt").values
+    averages = {f"{name}/ExponentialMovingAverage": value + 1 for name, value in names.items()
+                if "/moving_" not in name}
+    written = checkpoints.write(tmp_path / "net.ckpt", extra=averages)
+    export_checkpoint(written.path, tmp_path / f"out.{format}", use_moving_averages=True)
+    assert_comes_home(tmp_path / f"out.{format}", {
+        name: averages.get(f"{name}/ExponentialMovingAverage", value)
+        for name, value in names.items()}, {"keras": "Keras"}.get(format, format))
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ import numpy as np
 
 from slim_resnet.common.files import check_regular
 from slim_resnet.common.temporary import temporary_folder
+from slim_resnet.common.text import printable
 from slim_resnet.errors import SlimResnetError
 
 # The path is this process's: a package may be somewhere that only it knows.
@@ -74,7 +75,7 @@ def _said(done, shown):
         raise SlimResnetError(f"{shown}: is damaged: HDF5's own reader ended with status "
                               f"{done.returncode} over it") from None
     if "error" in found:
-        raise SlimResnetError(f"{shown}: {found['error']}")
+        raise SlimResnetError(f"{shown}: {printable(found['error'])}")
     return found
 
 

@@ -17,6 +17,7 @@ from slim_resnet.checkpoint.foreign import keras_names as names
 from slim_resnet.checkpoint.foreign.values import METADATA, Foreign, by_record, record_of
 from slim_resnet.common import npz
 from slim_resnet.common.temporary import temporary_folder
+from slim_resnet.common.text import printable
 from slim_resnet.errors import SlimResnetError
 
 WEIGHTS, CONFIG, RECORD = "model.weights.h5", "config.json", f"{METADATA}.json"
@@ -54,7 +55,7 @@ def read_archive(path: str) -> Foreign:
                     if archive.getinfo(name).file_size > _MOST_TEXT_BYTES:
                         raise ValueError(f"its {name} is too large")
                     texts[name] = archive.read(name)
-            npz.check_size(archive, archive.getinfo(WEIGHTS), WEIGHTS)
+            npz.check_size(archive, archive.getinfo(WEIGHTS).file_size, WEIGHTS)
             with archive.open(WEIGHTS) as source, open(weights, "wb") as target:
                 shutil.copyfileobj(source, target, 1 << 20)
         contents = hdf5.read(weights, path)
@@ -75,7 +76,7 @@ def _network(path, contents, record):
             for name, array in arrays.items()}
     # Without names the layers are as they were when slim-resnet wrote them, and not by name.
     if record is not None and not layers.in_order:
-        return Foreign("Keras", by_record(path, record, flat), _left_out(layers, 0, ()))
+        return Foreign("Keras", by_record(path, record, flat), _left_out(layers))
     unit = "bottleneck_v2" if any(map(names.is_preact, layers.arrays)) else "bottleneck_v1"
     scopes = {layer: names.scope_of(layer, unit) for layer in layers.arrays}
     if not any(scope and "/unit_" in scope for scope in scopes.values()):
@@ -98,7 +99,7 @@ def _network(path, contents, record):
             if name == "kernel" and array.ndim == 2:
                 array = array[np.newaxis, np.newaxis]
             values[f"{start}/{scopes[layer]}/{names.slims_variable(name)}"] = array
-    notes = _left_out(layers, len(others), others)
+    notes = _left_out(layers, others)
     if layers.in_order:
         notes["order"] = "the file has no names of layers: they are taken to be in Keras' order"
     if layers.has_pool1_pad:
@@ -120,14 +121,19 @@ def _differences(depth, classes):
     return said
 
 
-def _left_out(layers, count, others):
+def _left_out(layers, others=()):
     said = {}
-    if count:
-        said["layers"] = (f"{count} with weights are none of slim's, and left out: "
-                          + ", ".join(name[:60] for name in others[:3]) + ", ..." * (count > 3))
+    if others:
+        said["layers"] = (f"{len(others)} with weights are none of slim's, and left out: "
+                          f"{_some(others)}")
     if layers.optimizer:
         said["optimizer"] = f"{layers.optimizer} arrays of Keras' optimizer are left out"
     return said
+
+
+def _some(layers):
+    shown = ", ".join(name[:60] for name in list(layers)[:3])
+    return printable(shown) + ", ..." * (len(layers) > 3)
 
 
 def _plain(path, layers, flat):
@@ -141,9 +147,9 @@ def _plain(path, layers, flat):
             values[re.sub(r"/pointwise/biases$", "/biases", name)] = array
     if not any("/" in layer.replace(".", "/") for layer in layers.arrays):
         raise SlimResnetError(f"{path}: holds a Keras model that is no network of slim's"
-                              + (f"; its layers are {', '.join(list(layers.arrays)[:3])}"
-                                 if layers.arrays else ": it has no weights"))
-    return Foreign("Keras", values, _left_out(layers, 0, ()))
+                              + (f"; its layers are {_some(layers.arrays)}" if layers.arrays
+                                 else ": it has no weights"))
+    return Foreign("Keras", values, _left_out(layers))
 
 
 def _layers(path, contents):

@@ -12,5 +12,6 @@ def read(path: str) -> Foreign:
     """
     with npz.opened_zip(path, "no .npz file") as archive:
         names = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+        npz.check_size(archive, sum(info.file_size for info in names.values()), "its arrays")
         return Foreign("npz", {name: npz.read_array(archive, info, name)
                                for name, info in names.items() if name != METADATA}, {})

@@ -14,6 +14,7 @@ import numpy as np
 
 from slim_resnet.checkpoint.foreign.values import METADATA, Foreign, by_record, record_of
 from slim_resnet.common.files import check_regular, misfit
+from slim_resnet.common.text import printable
 from slim_resnet.errors import SlimResnetError
 
 _DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2",
@@ -64,7 +65,8 @@ def read_arrays(path: str) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     except OSError as error:
         raise SlimResnetError(f"{path}: cannot be read: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
-        raise SlimResnetError(f"{path}: is damaged or no safetensors file: {error}") from error
+        raise SlimResnetError(f"{path}: is damaged or no safetensors file: "
+                              f"{printable(str(error))}") from error
 
 
 def _without_twins(pairs):

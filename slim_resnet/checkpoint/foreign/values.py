@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from slim_resnet.common.files import misfit, parse_json
+from slim_resnet.common.text import printable
 from slim_resnet.errors import SlimResnetError
 
 # Under which our files keep a record, as JSON text.
@@ -65,7 +66,7 @@ def record_of(path: str, text: str | bytes) -> dict[str, typing.Any]:
                 and misfit(place[1], [int]) is None):
             fault = f"variables/{name} is no name and shape"
     if fault:
-        raise SlimResnetError(f"{path}: its {METADATA} is damaged: {fault}")
+        raise SlimResnetError(f"{path}: its {METADATA} is damaged: {printable(fault)}")
     return record
 
 
@@ -86,12 +87,14 @@ def by_record(path: str, record: Mapping[str, typing.Any], arrays: Mapping[str, 
     values = {}
     for own, (name, shape) in record["variables"].items():
         if own not in arrays:
-            raise SlimResnetError(f"{path}: half a file: it holds no {own}")
+            raise SlimResnetError(f"{path}: half a file: it holds no {printable(own)}")
         if name in values:
-            raise SlimResnetError(f"{path}: its {METADATA} is damaged: two arrays for {name}")
+            raise SlimResnetError(f"{path}: its {METADATA} is damaged: two arrays for "
+                                  f"{printable(name)}")
         value = layout(arrays[own])
         if min(shape, default=0) < 0 or np.prod(shape, dtype=object) != value.size:
-            raise SlimResnetError(f"{path}: {own} has the shape {list(arrays[own].shape)}, and its "
-                                  f"{METADATA} says {shape} of {name}")
+            raise SlimResnetError(
+                f"{path}: {printable(own)} has the shape {list(arrays[own].shape)}, and its "
+                f"{METADATA} says {shape} of {printable(name)}")
         values[name] = np.ascontiguousarray(value).reshape(shape)
     return values
