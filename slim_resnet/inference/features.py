@@ -45,14 +45,11 @@ def write_features(file: BinaryIO, network: ImageNetwork, end_points: dict[str, 
     """
     end_points = {name: choose_one(key, network.end_points)
                   for name, key in end_points.items()}
-    shapes = {name: network.end_points[key].shape[1:].as_list()
-              for name, key in end_points.items()}
-    errors = []
+    shapes, errors = shapes_of(network, end_points), []
     with contextlib.ExitStack() as stack:
         # A zip file takes one member at a time, and a batch has rows for all of them.
         parts = {name: stack.enter_context(tempfile.TemporaryFile()) for name in end_points}
-        for causes, rows in until_interrupted(
-                _feature_rows(network, end_points, shapes, batches)):
+        for causes, rows in until_interrupted(feature_rows(network, end_points, batches)):
             for name, part in parts.items():
                 part.write(rows[name].tobytes())
             errors += causes
@@ -75,7 +72,16 @@ def write_features(file: BinaryIO, network: ImageNetwork, end_points: dict[str, 
     return errors
 
 
-def _feature_rows(network, end_points, shapes, batches):
+def shapes_of(network: ImageNetwork, end_points: dict[str, str]) -> dict[str, list[int]]:
+    """Returns the shape of every end point for one image, by the name of its array."""
+    return {name: network.end_points[key].shape[1:].as_list()
+            for name, key in end_points.items()}
+
+
+def feature_rows(network: ImageNetwork, end_points: dict[str, str], batches: Iterable["Batch"]
+                 ) -> Iterator[tuple[list[str], dict[str, np.ndarray]]]:
+    """Yields errors and arrays of end points for every batch, see `write_features`."""
+    shapes = shapes_of(network, end_points)
     for batch in batches:
         rows = {name: np.full([len(batch.names), *shape], np.nan, np.float32)
                 for name, shape in shapes.items()}
