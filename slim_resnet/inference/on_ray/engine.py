@@ -236,10 +236,10 @@ def _one_line(before="Ray"):
     try:
         yield
     except (ray.exceptions.RayError, ConnectionError, RuntimeError, ValueError) as error:
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        # Of what failed far away, the last line of a traceback says what; else the first does.
-        line = lines[-1 if isinstance(error, ray.exceptions.RayTaskError) else 0] if lines else (
-            type(error).__name__)
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [
+            type(error).__name__]
+        # Of what failed far away the last line of the traceback says what.
+        line = lines[-1 if any(line.startswith("Traceback") for line in lines) else 0]
         if isinstance(error, RuntimeError) and "Version mismatch" in line:
             line = " ".join(lines)
         raise SlimResnetError(f"{before}: {line[:300]}") from error
@@ -266,9 +266,10 @@ def _check_nodes(nodes):
                 pass
         return found
 
-    remote = ray.remote(probe).options(num_cpus=0, max_retries=0)
-    asked = {remote.options(scheduling_strategy=NodeAffinitySchedulingStrategy(
-        node["NodeID"], soft=False)).remote(): node["NodeManagerAddress"] for node in nodes}
+    remote = ray.remote(probe)
+    asked = {remote.options(
+        num_cpus=0, max_retries=0, scheduling_strategy=NodeAffinitySchedulingStrategy(
+            node["NodeID"], soft=False)).remote(): node["NodeManagerAddress"] for node in nodes}
     with _one_line():
         ready, late = ray.wait(list(asked), num_returns=len(asked), timeout=PROBE_SECONDS)
         if late:

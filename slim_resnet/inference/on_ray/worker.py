@@ -90,11 +90,14 @@ class Worker:
                 with open(os.path.join(folder, name), "wb") as file:
                     file.write(content)
             path = os.path.join(folder, next(iter(files))) if len(files) == 1 else folder
-            with open_checkpoint(Selection(path, **job.selection),
-                                 job.use_moving_averages) as opened:
-                opened.path = job.path
-                return open_network(opened, job.image_size, end_points=job.end_points,
-                                    **job.network_options)
+            try:
+                with open_checkpoint(Selection(path, **job.selection),
+                                     job.use_moving_averages) as opened:
+                    opened.path = job.path
+                    return open_network(opened, job.image_size, end_points=job.end_points,
+                                        **job.network_options)
+            except SlimResnetError as error:
+                raise SlimResnetError(str(error).replace(path, job.path)) from error
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, list]:
         """Does one part.
