@@ -138,10 +138,12 @@ def test_evaluation_is_that_of_one_process(slim, folder, nodes, tmp_path, capsys
 
 
 def test_a_node_of_another_version_is_one_line(slim, folder, tmp_path, capsys):
-    (tmp_path / "old" / "slim_resnet").mkdir(parents=True)
-    (tmp_path / "old" / "slim_resnet" / "__init__.py").write_text("__version__ = '0.0.1'\n")
-    fake = {"PYTHONPATH": str(tmp_path / "old")}
-    with ray_nodes.two_nodes(env_vars=fake) as (cluster, _):
+    # Workers look for modules where the driver does, before those of their own node.
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "sitecustomize.py").write_text(
+        "import sys, types\n"
+        "sys.modules['slim_resnet'] = types.SimpleNamespace(__version__='0.0.1')\n")
+    with ray_nodes.two_nodes(env_vars={"PYTHONPATH": str(tmp_path / "old")}) as (cluster, _):
         assert run("classify", slim, folder, "--output", tmp_path / "out",
                    f"--ray={cluster.address}") == 2
     err = capsys.readouterr().err
