@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
 import slim_resnet
-from slim_resnet.commands import COMMANDS
+from slim_resnet.commands import COMMANDS, progress_line
 from slim_resnet.common.text import printable
 from slim_resnet.compat.import_hooks import around_import
 from slim_resnet.errors import SlimResnetError
@@ -136,7 +136,11 @@ def run(parser: Parser, argv: Sequence[str] | None = None) -> int:
     try:
         if hasattr(arguments, "complete"):
             arguments.complete(arguments)
-        return arguments.run(arguments) or 0
+        try:
+            return arguments.run(arguments) or 0
+        finally:
+            # What is raised keeps the generators alive that would have erased it.
+            progress_line.end()
     except SlimResnetError as error:
         print(printable(f"{arguments.prog}: error: {error}"), file=sys.stderr)
         return 2

@@ -3,6 +3,8 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # The same kernels on every CPU; test_inference_onednn.py has the others.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+# Tables as where there is no terminal, in whatever the tests run.
+os.environ["COLUMNS"] = "80"
 
 import pytest
 import tensorflow as tf

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 
 from slim_resnet.common.files import positive, read_json
 from slim_resnet.common.spread import median_ratio, ratios, spread, spread_text
-from slim_resnet.common.tables import format_table
+from slim_resnet.common.tables import Column, Table
+from slim_resnet.common.units import short_count
 from slim_resnet.errors import SlimResnetError
 
 FORMAT = "slim_resnet benchmark 1"
@@ -68,26 +69,32 @@ def heading(record: dict) -> str:
             f"fetch {options['fetch']}")
 
 
-def run_table(record: dict) -> list[str]:
-    """Returns lines: one row a run, seconds a batch."""
-    return format_table(*run_rows(record))
+def run_table(record: dict) -> Table:
+    """Returns a table: one row a run, seconds a batch."""
+    runs = record["runs"]
+
+    def seconds(name):
+        return Column(name, [f"{run['statistics'][name + '_s']:.3f}" for run in runs])
+
+    return Table([
+        Column("seconds a batch", [run["model"] + (" (partial)" if run["partial"] else "")
+                                   for run in runs]),
+        Column("precision", [record["options"]["precision"]] * len(runs)),
+        Column("batch", [run["batch_size"] for run in runs]),
+        Column("px", [run["image_size_px"] for run in runs]),
+        *_costs(runs),
+        Column("steps", [len(run["durations_s"]) for run in runs]),
+        *map(seconds, ("mean", "sd", "jitter", "p50", "p90", "p95", "p99", "min", "max")),
+        Column("images/s", [f"{run['statistics']['images_per_second']:.2f}" for run in runs]),
+    ], give_up=("jitter", "p95", "p99", "p90", "max", "min", "precision", "steps", "px", "batch",
+                "GMAC", "params M", "sd"))
 
 
-def run_rows(record: dict) -> tuple[list[str], list[list]]:
-    """Returns what `run_table` shows: headers, and rows of cells."""
-    rows = []
-    for run in record["runs"]:
-        stats = run["statistics"]
-        rows.append([
-            run["model"] + (" (partial)" if run["partial"] else ""),
-            record["options"]["precision"],
-            run["batch_size"], run["image_size_px"], f"{run['parameters'] / 1e6:.1f}",
-            f"{run['multiply_adds_per_image'] / 1e9:.2f}", len(run["durations_s"]),
-            *(f"{stats[key]:.3f}" for key in ("mean_s", "sd_s", "jitter_s", "p50_s", "p90_s",
-                                              "p95_s", "p99_s", "min_s", "max_s")),
-            f"{stats['images_per_second']:.2f}"])
-    return ["seconds a batch", "precision", "batch", "px", "params M", "GMAC", "steps", "mean",
-            "sd", "jitter", "p50", "p90", "p95", "p99", "min", "max", "images/s"], rows
+def _costs(runs):
+    return [Column("params M", [f"{run['parameters'] / 1e6:.1f}" for run in runs],
+                   [short_count(run["parameters"]) for run in runs], "params"),
+            Column("GMAC", [f"{run['multiply_adds_per_image'] / 1e9:.2f}" for run in runs],
+                   [short_count(run["multiply_adds_per_image"]) for run in runs], "MACs")]
 
 
 def optimized_lines(record: dict) -> list[str]:
@@ -121,38 +128,47 @@ def _compared_resnet(record):
     return next((name for name in (CLAIM[0], SLIM_152) if name in names), None)
 
 
-def claim_table(records: Iterable[dict]) -> list[str]:
-    """Returns lines: the blog's claim beside what one or more records measured.
+def claim(records: Iterable[dict]) -> tuple[list[str], Table] | None:
+    """Returns the blog's claim beside what one or more records measured.
 
     Args:
       records: Records of ``--compare``; others are left out. With several, each
         column of seconds and ratios is min / median / max over the records.
+
+    Returns:
+      Sentences, and the table that they are about; None if no record is of the claim.
     """
     records = [record for record in records if claim_ratios(record)]
     if not records:
-        return []
+        return None
     resnet = _compared_resnet(records[0])
     if any(_compared_resnet(record) != resnet for record in records):
         raise SlimResnetError(f"{CLAIM[0]} and {SLIM_152} are two networks; show their records "
                               "one at a time")
     measured = [claim_ratios(record) for record in records]
     runs = [{run["model"]: run for run in record["runs"]} for record in records]
-    rows = []
-    for name in (resnet, *CLAIM[1]):
-        run = runs[0][name]
-        rows.append([
-            name, run["image_size_px"], f"{run['parameters'] / 1e6:.1f}",
-            f"{run['multiply_adds_per_image'] / 1e9:.2f}",
-            spread_text([by_name[name]["statistics"]["p50_s"] for by_name in runs]),
-            None if name == resnet else f"{CLAIMED_RATIO:.2f}",
-            None if name == resnet else spread_text([by_name[name] for by_name in measured]),
-            None if name == resnet else
-            f"{runs[0][resnet]['multiply_adds_per_image'] / run['multiply_adds_per_image']:.2f}"])
-    batch_size = records[0]["runs"][0]["batch_size"]
-    lines = ["The post's claim: the forward pass of ResNet V2 152 takes about 50 % more time than "
-             "VGGNet's and Inception V3's.",
-             f"Batch {batch_size}, {len(runs[0][resnet]['durations_s'])} steps in turn, median; "
-             + (f"min / median / max of {len(records)} runs." if len(records) > 1 else "one run.")]
-    return lines + format_table(
-        ["network", "px", "params M", "GMAC", "s / batch", "ResNet / it: claimed", "measured",
-         "by GMAC"], rows)
+    names, others = [resnet, *CLAIM[1]], CLAIM[1]
+    first = [runs[0][name] for name in names]
+    batch_size, macs = first[0]["batch_size"], first[0]["multiply_adds_per_image"]
+    sentences = [
+        "The post's claim: the forward pass of ResNet V2 152 takes about 50 % more time than "
+        "VGGNet's and Inception V3's.",
+        f"Batch {batch_size}, {len(first[0]['durations_s'])} steps in turn, median; "
+        + (f"min / median / max of {len(records)} runs." if len(records) > 1 else "one run.")]
+
+    def ratio(name, cells):
+        """A column of ResNet's time, or multiply-adds, over those of the others."""
+        return Column(f"ResNet / it: {name}", [None, *cells], short_name=name)
+
+    return sentences, Table([
+        Column("network", names),
+        Column("px", [run["image_size_px"] for run in first]),
+        *_costs(first),
+        Column("s / batch", [spread_text([by_name[name]["statistics"]["p50_s"]
+                                          for by_name in runs]) for name in names]),
+        ratio("claimed", [f"{CLAIMED_RATIO:.2f}"] * len(others)),
+        ratio("measured", [spread_text([by_name[name] for by_name in measured])
+                           for name in others]),
+        ratio("by GMAC", [f"{macs / run['multiply_adds_per_image']:.2f}" for run in first[1:]]),
+    ], give_up=("px", "params M", "ResNet / it: claimed", "GMAC"),
+        said="Ratios (claimed, measured, by GMAC) are ResNet's over the other's.")

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from slim_resnet.common import counts
-from slim_resnet.common.tables import format_table
+from slim_resnet.common.tables import Column, Table
+from slim_resnet.common.text import wrapped
+from slim_resnet.common.units import short_count
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.models import MODELS, VARIANTS
 
@@ -96,11 +98,29 @@ def description(checkpoint: "Checkpoint", recognised: "Recognised",
     }
 
 
-def description_lines(record: dict[str, Any]) -> list[str]:
-    """Returns the lines that show a `description` to a person."""
-    return [f"{record['path']}: {record['format']}, {record['file_bytes']:,} bytes",
-            *(f"{name:<10} {text}" for name, text in description_items(record).items()),
-            "", *table(record["variables"])]
+def description_lines(record: dict[str, Any], width: int | None = None) -> list[str]:
+    """Returns the lines that show the whole of a `description` to a person.
+
+    Args:
+      record: The description.
+      width: Columns that they may take; None for any number.
+    """
+    lines = [f"{record['path']}: {record['format']}, {record['file_bytes']:,} bytes"]
+    for name, text in description_items(record).items():
+        lines += wrapped(text, width, f"{name:<10} ")
+    return [*lines, ""]
+
+
+def variable_table(record: dict[str, Any]) -> Table:
+    """Returns the table of a `description`'s variables."""
+    rows = record["variables"]
+    columns = [Column(name, [_cell(row[name]) for row in rows],
+                      [_short(row[name]) for row in rows]) for name in rows[0]]
+    with_values = "mean" in rows[0]
+    # What is not finite is what damaged values are found by.
+    none = [name for name in ("inf", "nan") if with_values and not any(row[name] for row in rows)]
+    return Table(columns, names="Names", give_up=(
+        "dtype", "kind", *none, "values", *(("max", "min", "shape") if with_values else ())))
 
 
 def description_items(record: dict[str, Any]) -> dict[str, str]:
@@ -146,16 +166,17 @@ def _averages_text(record):
             "averaged weights are there and not taken; --moving-averages takes them")
 
 
-def difference_lines(record: dict[str, Any]) -> list[str]:
-    """Returns the lines that show a `difference` to a person."""
-    rows = [dict(name=name, difference=f"only in {record[side]}")
+def difference_table(record: dict[str, Any]) -> Table:
+    """Returns the table of a `difference`; "A" and "B" are its checkpoints."""
+    rows = [(name, f"only in {side.upper()}")
             for side, key in (("a", "only_in_a"), ("b", "only_in_b")) for name in record[key]]
     for key in ("shapes", "dtypes"):
-        rows += [dict(name=row["name"], difference=f"{key[:-1]} {row['a']} against {row['b']}")
+        rows += [(row["name"], f"{key[:-1]} {_cell(row['a'])} against {_cell(row['b'])}")
                  for row in record[key]]
-    rows += [dict(name=row["name"], difference="values differ" if row["largest"] is None else
-                  f"values differ by up to {row['largest']:.6g}") for row in record["values"]]
-    return [*table(rows), f"{len(rows)} differences, {record['equal']} variables equal"]
+    rows += [(row["name"], "values differ" if row["largest"] is None else
+              f"values differ by up to {row['largest']:.6g}") for row in record["values"]]
+    return Table([Column("name", [name for name, _ in rows]),
+                  Column("difference", [text for _, text in rows])], names="Names")
 
 
 def difference(a: "Checkpoint", b: "Checkpoint", names: Iterable[str]) -> dict[str, Any]:
@@ -193,12 +214,6 @@ def difference(a: "Checkpoint", b: "Checkpoint", names: Iterable[str]) -> dict[s
     return record
 
 
-def table(rows: list[dict[str, Any]]) -> list[str]:
-    """Returns the lines of a table of dicts with the same keys in the same order."""
-    return format_table(list(rows[0]), [list(map(_cell, row.values())) for row in rows]) \
-        if rows else []
-
-
 def _cell(value):
     if value is None:
         return "-"
@@ -207,3 +222,9 @@ def _cell(value):
     if isinstance(value, int):
         return f"{value:,}"
     return "x".join(map(str, value)) or "scalar" if isinstance(value, list) else value
+
+
+def _short(value):
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    return short_count(value) if isinstance(value, int) else _cell(value)

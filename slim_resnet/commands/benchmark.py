@@ -5,9 +5,16 @@
     slim-resnet benchmark --compare resnet_v1_50 resnet_v2_50
     slim-resnet benchmark --checkpoint resnet_v2_50.ckpt
     slim-resnet benchmark --show run.json
+    slim-resnet benchmark --show run.json run.json --compare
 
 Prints the blog's lines. The record that --json writes holds every option, every
-duration and the machine, and --show prints it as a table.
+duration and the machine, and --show prints it as a table. With --compare it says of two
+records, A and B, whether their times differ: the ratio of the medians, B's over A's, with an
+interval by bootstrap over steps; where that holds 1, no difference is shown. Records of
+other networks, batch or image sizes, or modes are refused.
+
+A table that is wider than the terminal leaves columns out, first jitter, then p95, p99, p90,
+max, min, precision, steps, px, batch, MACs, params and sd; a last line says which.
 """
 
 import argparse
@@ -15,9 +22,11 @@ import argparse
 from slim_resnet.benchmark import records
 from slim_resnet.commands import optimize, options, progress
 from slim_resnet.commands.options import non_negative_int, positive_int
+from slim_resnet.commands.progress_line import counted_steps
+from slim_resnet.common import terminal
 from slim_resnet.common.environment import check_bfloat16
 from slim_resnet.common.files import atomic_write
-from slim_resnet.common.text import printable
+from slim_resnet.common.text import printable, wrapped
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.models import MODELS
 
@@ -32,7 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                       help=f"one or several of {', '.join(MODELS)} (default: blog_resnet_v2_152)")
     what.add_argument("--compare", nargs="*", metavar="NAME", choices=MODELS,
                       help="these in turn, step by step (default: the blog's three, "
-                           f"{', '.join(COMPARED)}, and its claim)")
+                           f"{', '.join(COMPARED)}, and its claim); with --show of two "
+                           "records: whether their times differ")
     what.add_argument("--checkpoint", nargs="+", metavar="CHECKPOINT",
                       help="the networks of these files, with their values and classes; with "
                            "--compare in turn")
@@ -77,11 +87,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                      help="a Chrome trace of one more step, for chrome://tracing")
     out.add_argument("--show", nargs="+", metavar="FILE",
                      help="print the tables of these records and time nothing")
+    options.add_wide(out)
 
 
 def run(arguments: argparse.Namespace) -> int | None:
     if arguments.show:
-        return _show(arguments.show)
+        return _show(arguments)
     timed, images_of_size = _check(arguments)
     if arguments.optimize:
         optimize.turn_onednn_on(arguments.verbose, "benchmark")
@@ -98,15 +109,15 @@ def run(arguments: argparse.Namespace) -> int | None:
 
 def _measure(arguments, timed, images_of_size, trace):
     from slim_resnet.benchmark import experiment
-    record = experiment.run_benchmark(timed, images_of_size, _announce, trace,
-                                      progress.step_counter("step"))
+    with counted_steps() as on_step:
+        record = experiment.run_benchmark(timed, images_of_size, _announce, trace, on_step)
     if len(record["runs"]) > 1:
-        print("\n".join(["", *records.run_table(record)]))
+        terminal.show(["", *terminal.table_lines(records.run_table(record), arguments.wide)])
     if arguments.optimize:
         print("\n".join(["", *records.optimized_lines(record)]))
-    claim = records.claim_table([record]) if arguments.compare is not None else None
+    claim = records.claim([record]) if arguments.compare is not None else None
     if claim:
-        print("\n".join(["", *claim]))
+        terminal.show(["", *_claim_lines(claim, arguments.wide)])
     progress.write_record(record, arguments.json)
     if arguments.plot:
         from slim_resnet.benchmark.plot import plot_benchmark
@@ -184,14 +195,50 @@ def _image_batches(folder, batch_size, image_sizes):
     return lambda size: np.resize(batches[size], (batch_size, size, size, 3))
 
 
-def _show(paths):
+def _show(arguments):
+    paths, comparing = arguments.show, arguments.compare is not None
+    if arguments.compare:
+        raise SlimResnetError("--compare with --show compares all networks that two records have; "
+                              "name none")
+    options.refuse(arguments, ("plot", "trace"), "is of what is timed, and --show times nothing")
+    if not comparing:
+        options.refuse(arguments, ("json",), "with --show needs --compare, whose result it keeps")
+    elif len(paths) != 2:
+        raise SlimResnetError("--show with --compare takes two records, and has "
+                              f"{len(paths)}: {', '.join(paths)}")
+    options.check_files(arguments.json)
     shown = [records.read_record(path) for path in paths]
+    if comparing:
+        return _compare_records(arguments, shown)
     for path, record in zip(paths, shown):
-        print("\n".join([printable(f"{path}: {records.heading(record)}"),
-                         *records.run_table(record), ""]))
-    table = records.claim_table(shown)
-    if table:
-        print("\n".join(table))
+        terminal.show([*_prose(f"{path}: {records.heading(record)}", arguments.wide),
+                       *terminal.table_lines(records.run_table(record), arguments.wide), ""])
+    claim = records.claim(shown)
+    if claim:
+        terminal.show(_claim_lines(claim, arguments.wide))
+
+
+def _compare_records(arguments, shown):
+    from slim_resnet.benchmark import comparison
+    found = comparison.compare(*shown)
+    lines = [line for side, path, record in zip("AB", arguments.show, shown)
+             for line in _prose(f"{side} = {path}: {records.heading(record)}", arguments.wide)]
+    terminal.show([*lines, "", *terminal.table_lines(comparison.comparison_table(found),
+                                                     arguments.wide),
+                   *(line for sentence in comparison.sentences(found)
+                     for line in _prose(sentence, arguments.wide))])
+    progress.write_record({**found, "a": arguments.show[0], "b": arguments.show[1]},
+                          arguments.json)
+
+
+def _claim_lines(claim, wide):
+    sentences, table = claim
+    return [*(line for sentence in sentences for line in _prose(sentence, wide)),
+            *terminal.table_lines(table, wide)]
+
+
+def _prose(text, wide):
+    return wrapped(printable(text), None if wide else terminal.width())
 
 
 def _announce(message):

@@ -1,7 +1,9 @@
 """Looks into checkpoints of slim's networks.
 
 A PATH is a V1 file, the prefix of a V2 checkpoint, a folder with one, or the released
-.tar.gz. Both subcommands read every value, and so find what is damaged.
+.tar.gz. Both subcommands read every value, and so find what is damaged. A table that is
+wider than the terminal leaves columns out, first dtype and kind, then counts of infinity and
+NaN if there are none, values, and with --stats max, min and shape; a last line says which.
 
     slim-resnet checkpoint describe resnet_v2_50_2017_04_14.tar.gz --stats
     slim-resnet checkpoint diff resnet_v2_50_2017_04_14.tar.gz resnet_v2_50.ckpt
@@ -13,6 +15,7 @@ import math
 
 from slim_resnet.commands import options
 from slim_resnet.commands.progress import with_progress
+from slim_resnet.common import terminal
 from slim_resnet.common.text import printable
 
 HELP = "describe a checkpoint, or compare two"
@@ -32,7 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     diff.add_argument("other", metavar="B")
     diff.set_defaults(act=_diff)
     for action in (describe, diff):
-        options.add_json(action)
+        formats = action.add_mutually_exclusive_group()
+        options.add_json(formats)
+        options.add_wide(formats)
 
 
 def run(arguments: argparse.Namespace) -> int | None:
@@ -56,8 +61,12 @@ def _describe(arguments):
             rows.append({**description.variable_row(checkpoint, recognised, name),
                          **(description.value_statistics(value) if arguments.stats else {})})
         record = description.description(checkpoint, recognised, rows)
-    print(json.dumps(record, indent=1, allow_nan=False) if arguments.json
-          else "\n".join(map(printable, description.description_lines(record))))
+    if arguments.json:
+        print(json.dumps(record, indent=1, allow_nan=False))
+    else:
+        width = None if arguments.wide else terminal.width()
+        terminal.show([*map(printable, description.description_lines(record, width)),
+                       *terminal.table_lines(description.variable_table(record), arguments.wide)])
 
 
 def _diff(arguments):
@@ -75,5 +84,9 @@ def _diff(arguments):
                 row["largest"] = "infinity"
         print(json.dumps(dict(record, same=equal), indent=1, allow_nan=False))
     else:
-        print("\n".join(map(printable, description.difference_lines(record))))
+        lines = terminal.table_lines(description.difference_table(record), arguments.wide)
+        if lines:
+            lines = [printable(f"{side}: {record[side.lower()]}") for side in "AB"] + ["", *lines]
+        count = sum(map(len, filter(lambda value: isinstance(value, list), record.values())))
+        terminal.show([*lines, f"{count} differences, {record['equal']} variables equal"])
     return 0 if equal else 1

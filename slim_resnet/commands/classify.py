@@ -112,7 +112,7 @@ def _on_ray(arguments, network_options):
 
 def _print(arguments, results, total, network, moving_averages):
     # Where results appear on the terminal as they come, they are the progress.
-    if arguments.json or not sys.stdout.isatty():
+    if not sys.stdout.isatty():
         results = progress.with_progress(results, total)
     before = json.dumps({
         **options.checkpoint_record(arguments), "num_classes": network.num_classes,

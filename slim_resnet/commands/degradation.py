@@ -16,6 +16,7 @@ import os
 from slim_resnet.commands import options as shared
 from slim_resnet.commands.options import non_negative_int, positive_int
 from slim_resnet.commands.progress import say, with_progress, write_record, written_alone
+from slim_resnet.common import terminal
 from slim_resnet.common.environment import cpu
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.experiments import degradation_records as records
@@ -92,7 +93,7 @@ def _train(arguments, options):
     # The interrupt may have come between a result and its writing.
     write_record(record, arguments.json)
     _, lines = records.verdict(runs, record["data_set"]["chance_error_percent"])
-    print("\n".join([*records.error_table(runs), "", *lines]))
+    terminal.show([*terminal.table_lines(records.error_table(runs)), "", *lines])
     if arguments.plot:
         from slim_resnet.experiments.degradation_plot import plot_degradation
         plot_degradation(runs, data_set.name, arguments.plot)

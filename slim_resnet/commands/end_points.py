@@ -13,6 +13,13 @@ what lies between its end point and those before it, a unit's or a block's all t
 inside, so that the rows within one add up to it, and all to the total. "?" is not known
 without the images' size; "-" is not defined, as a stride is not behind global pooling.
 
+With --depth unit it is a tree; a line such as "unit_2 … unit_7 ×6" is of six units with the
+same shape, parameters and multiply-adds, and has what each of them has. A table that is
+wider than the terminal (or COLUMNS; 80 where there is none) leaves columns out, first op,
+then field, stride, bytes and shape; of values counts of infinity and NaN if there are none,
+max, min, dead, norm and zeros. A last line says which. --wide, --markdown and --json have
+everything, and exact.
+
 With --images the table is of values: mean, std, min and max; for what a ReLU makes, the
 share of zeros and the dead channels, zero for all images; the numbers of NaN and infinite
 values; and how many times larger the values of its batch norms are than gamma and beta
@@ -32,9 +39,8 @@ import json
 import time
 
 from slim_resnet.commands import keeping, on_ray, optimize, options, preparation, progress
-from slim_resnet.common import counts
+from slim_resnet.common import counts, terminal
 from slim_resnet.common.files import check_folder, check_writable
-from slim_resnet.common.tables import format_markdown, format_table
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.images.settings import BATCH_SIZE
 from slim_resnet.inference import part_formats
@@ -50,11 +56,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     shown = parser.add_argument_group("what is shown")
     options.add_end_points(shown, "only these")
     shown.add_argument("--depth", choices=DEPTHS,
-                       help="block: nothing within blocks; unit: nothing within units "
-                       "(default: all)")
+                       help="block: nothing within blocks; unit: nothing within units, as a tree "
+                       "in which equal units are one line (default: all)")
     formats = shown.add_mutually_exclusive_group()
     options.add_json(formats)
-    formats.add_argument("--markdown", action="store_true", help="print the table in Markdown")
+    options.add_wide(formats, ", a line an end point")
+    formats.add_argument("--markdown", action="store_true",
+                         help="print the whole table in Markdown")
     values = parser.add_argument_group("values, of a CHECKPOINT")
     values.add_argument("--images", nargs="+", metavar="IMAGE",
                         help="JPEG, PNG, GIF or BMP files, or folders to search for them")
@@ -107,7 +115,7 @@ def _complete(arguments):
     if arguments.save:
         if arguments.end_points is None:
             raise SlimResnetError("--save needs --end-points KEY..., which it writes")
-        options.refuse(arguments, ("depth", "json", "markdown", "logdir"),
+        options.refuse(arguments, ("depth", "json", "wide", "markdown", "logdir"),
                        "says what to show, and --save shows nothing; leave one out")
         if not on_ray.wanted(arguments):
             options.refuse(arguments, ("resume",), "goes with --ray")
@@ -185,7 +193,7 @@ def _table(arguments, model):
     import tensorflow as tf
 
     from slim_resnet.checkpoint.reader import open_checkpoint
-    from slim_resnet.end_points import table, tensorboard
+    from slim_resnet.end_points import listing, table, tensorboard
     from slim_resnet.inference.network import Network
 
     if arguments.logdir and not model:
@@ -210,9 +218,8 @@ def _table(arguments, model):
             rows = _rows(arguments, _built(opened, arguments.image_size))
             options.say_assumed(arguments, "end-points", opened)
     total = table.total(rows)
-    _print(arguments, ("end point", "op", "shape", "parameters", "GMACs", "bytes", "stride",
-                       "field"),
-           [*map(_cells, rows), _total_cells(total)], [row._asdict() for row in rows],
+    _print(arguments, listing.end_point_table(rows, total, arguments.depth in ("block", "unit")),
+           [row._asdict() for row in rows],
            total={name: getattr(total, name)
                   for name in (*table.PARAMETERS, "multiply_adds", "activation_bytes")})
     if not arguments.json:
@@ -226,29 +233,8 @@ def _rows(arguments, built):
                         DEPTHS[arguments.depth or "all"])
 
 
-def _cells(row):
-    below_key = row.op_name.removeprefix(f"{row.key}/")
-    return [row.key, row.op_name if below_key == row.op_name else f".../{below_key}",
-            _shape(row.shape), *_costs(row),
-            *("-" if pixels is None else pixels for pixels in (row.stride, row.receptive_field))]
-
-
-def _total_cells(total):
-    return ["total", None, None, *_costs(total), None, None]
-
-
-def _shape(shape):
-    return "?" if shape is None else " x ".join("?" if n is None else str(n) for n in shape)
-
-
-def _costs(row):
-    return [f"{row.parameters:,}",
-            "?" if row.multiply_adds is None else f"{row.multiply_adds / 1e9:.4f}",
-            "?" if row.activation_bytes is None else f"{row.activation_bytes:,}"]
-
-
 def _statistics(arguments):
-    from slim_resnet.end_points import activations, tensorboard
+    from slim_resnet.end_points import activations, listing, tensorboard
     from slim_resnet.images import finding
     from slim_resnet.inference.network import Network
 
@@ -265,9 +251,7 @@ def _statistics(arguments):
         rows = activations.layer_statistics(network, batches, keys)
     doubts = activations.doubts(rows)
     if rows:
-        _print(arguments, ("end point", "mean", "std", "min", "max", "zeros", "dead", "NaN",
-                           "inf", "norm"),
-               [*map(_statistics_cells, rows)], [dataclasses.asdict(row) for row in rows],
+        _print(arguments, listing.statistics_table(rows), [dataclasses.asdict(row) for row in rows],
                doubts=doubts, moving_averages=network.moving_averages)
     for doubt in doubts:
         progress.say("end-points", f"warning: {doubt}")
@@ -278,21 +262,12 @@ def _statistics(arguments):
     return status
 
 
-def _statistics_cells(row):
-    def number(value):
-        return "-" if value is None else f"{value:.4g}"
-
-    return [row.key, *map(number, (row.mean, row.std, row.min, row.max)),
-            "-" if row.zeros is None else f"{row.zeros:.3f}",
-            "-" if row.dead is None else f"{len(row.dead)} / {row.channels}", row.nan, row.inf,
-            "-" if row.norm is None else f"{row.norm:.2f}"]
-
-
-def _print(arguments, headers, cells, rows, **more):
+def _print(arguments, shown, rows, **more):
     if arguments.json:
         record = options.checkpoint_record(arguments)
         print(json.dumps({"network": record.pop("checkpoint"), **record,
                           "image_size_pixels": arguments.image_size, **more,
                           "end_points": rows}, indent=1, allow_nan=False))
     else:
-        print("\n".join((format_markdown if arguments.markdown else format_table)(headers, cells)))
+        terminal.show(shown.markdown() if arguments.markdown else
+                      terminal.table_lines(shown, arguments.wide))

@@ -35,8 +35,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from slim_resnet.commands import keeping, on_ray, optimize, options, preparation, progress
+from slim_resnet.common import terminal
 from slim_resnet.common.environment import PRECISIONS
-from slim_resnet.common.tables import format_table
+from slim_resnet.common.tables import Column, Table
 from slim_resnet.common.temporary import temporary_folder
 from slim_resnet.common.text import printable
 from slim_resnet.images.settings import BATCH_SIZE
@@ -54,8 +55,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", metavar="DATA", nargs="+",
                         help="one folder of class folders or of TFRecord files, or TFRecord "
                         "files; with --compare, images")
-    options.add_json(parser, ", with the whole confusion matrix (rows: labels, columns: most "
+    formats = parser.add_mutually_exclusive_group()
+    options.add_json(formats, ", with the whole confusion matrix (rows: labels, columns: most "
                      "probable classes)")
+    options.add_wide(formats, "; with --compare")
     preparation.add_preparation(parser)
     options.add_moving_averages(parser)
     options.add_labels_offset(parser, "the label of class 0 in DATA")
@@ -73,7 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     if arguments.compare:
         return _compare(arguments)
-    options.refuse(arguments, ("plot",), "goes with --compare")
+    options.refuse(arguments, ("plot", "wide"), "goes with --compare")
     network_options = optimize.prepare(arguments, "evaluate")
     arguments.batch_size = arguments.batch_size or BATCH_SIZE
     if on_ray.wanted(arguments):
@@ -258,7 +261,8 @@ def _compare(arguments):
                               **arguments.preprocessing.as_record(),
                               moving_averages=moving_averages), indent=1))
     else:
-        print("\n".join(comparison_lines(record)))
+        terminal.show([*comparison_lines(record),
+                       *terminal.table_lines(layer_table(record), arguments.wide)])
     if arguments.plot:
         from slim_resnet.pictures import plots
         plots.plot_accuracy(record, arguments.plot)
@@ -266,7 +270,7 @@ def _compare(arguments):
 
 
 def comparison_lines(record: dict) -> list[str]:
-    """Returns what is printed for an `accuracy.as_record`."""
+    """Returns what is printed for an `accuracy.as_record`, but for its layers."""
     logits = record["logits"]
     return [f"precision        {record['precision']}",
             f"images           {record['num_images']}",
@@ -275,7 +279,12 @@ def comparison_lines(record: dict) -> list[str]:
             f"logits           relative error: largest {logits['largest']:.2e}, "
             f"mean {logits['mean']:.2e}",
             "",
-            f"layers, over {record['layer_images']} images:",
-            *format_table(["end point", "largest", "mean"],
-                          [[layer["end_point"], f"{layer['largest']:.2e}", f"{layer['mean']:.2e}"]
-                           for layer in record["layers"]])]
+            f"layers, over {record['layer_images']} images:"]
+
+
+def layer_table(record: dict) -> Table:
+    """Returns the table of the layers of an `accuracy.as_record`."""
+    layers = record["layers"]
+    return Table([Column("end point", [layer["end_point"] for layer in layers]),
+                  *(Column(error, [f"{layer[error]:.2e}" for layer in layers])
+                    for error in ("largest", "mean"))], names="Keys")

@@ -230,6 +230,13 @@ def add_json(parser: Container, more: str = "") -> None:
     parser.add_argument("--json", action="store_true", help=f"print one JSON document{more}")
 
 
+def add_wide(parser: Container, more: str = "") -> None:
+    """Adds ``--wide``; see `terminal.table_lines`."""
+    parser.add_argument("--wide", action="store_true",
+                        help="print tables as wide as they are: every column, whole names, exact "
+                        f"numbers{more} (default: what the terminal has room for)")
+
+
 def add_plot(parser: Container, what: str) -> None:
     """Adds ``--plot``; see `check_files`."""
     parser.add_argument("--plot", metavar="FILE", help=f"{what}, {_PLOT_FORMATS}")

@@ -24,7 +24,6 @@ from typing import Any
 from slim_resnet.checkpoint.settings import settings_of
 from slim_resnet.commands import options, preparation, progress
 from slim_resnet.common.files import atomic_write, check_folder
-from slim_resnet.common.text import printable
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.models import MODELS
 from slim_resnet.pictures.themes import THEMES
@@ -231,4 +230,4 @@ def _written(arguments: argparse.Namespace, name: str, mode: str) -> Iterator[An
     path = os.path.join(arguments.output, name)
     with atomic_write(path, mode) as file:
         yield file
-    print(printable(path), flush=True)
+    progress.show(path)

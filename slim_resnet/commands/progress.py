@@ -1,4 +1,4 @@
-"""What commands say on stderr about images that they go through."""
+"""What commands say on stderr, and on stdout while work goes on."""
 
 import argparse
 import contextlib
@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 
+from slim_resnet.commands.progress_line import Progress, set_aside
 from slim_resnet.common.files import atomic_write
 from slim_resnet.common.locks import locked
 from slim_resnet.common.text import printable
@@ -15,12 +16,19 @@ from slim_resnet.common.text import printable
 
 def say(command: str, line: str) -> None:
     """Prints a line on stderr, with the name of the subcommand before it."""
-    print(printable(f"slim-resnet {command}: {line}"), file=sys.stderr, flush=True)
+    with set_aside():
+        print(printable(f"slim-resnet {command}: {line}"), file=sys.stderr, flush=True)
+
+
+def show(line: str) -> None:
+    """Prints a line on stdout while work goes on."""
+    with set_aside():
+        print(printable(line), flush=True)
 
 
 def with_progress(items: Iterable, total: int | None = None, noun: str = "images", done: int = 0,
                   size: Callable[[Any], int] = lambda item: 1) -> Iterator:
-    """Yields ``items`` and counts them on stderr, if that is a terminal.
+    """Yields ``items`` and shows on stderr how many there were.
 
     Args:
       items: What is counted.
@@ -29,17 +37,11 @@ def with_progress(items: Iterable, total: int | None = None, noun: str = "images
       done: How many were done before.
       size: Gives how many an item counts for.
     """
-    if not sys.stderr.isatty():
-        yield from items
-        return
-    of_total = "" if total is None else f" of {total}"
-    try:
+    with Progress(noun, total, done) as shown:
+        shown.at(done)
         for item in items:
-            done += size(item)
-            print(f"\r{done}{of_total} {noun}", end="", file=sys.stderr, flush=True)
+            shown.at(shown.done + size(item))
             yield item
-    finally:
-        print(file=sys.stderr)
 
 
 def any_read(results: Iterable) -> bool:
@@ -61,15 +63,6 @@ def saying(items: Iterable, command: str, *lines: str,
                 say(command, line)
             said = True
         yield item
-
-
-def step_counter(noun: str) -> Callable[[int, int], None] | None:
-    """Returns what counts steps of measuring on stderr; None if that is no terminal."""
-    def count(done, total):
-        # The cursor goes back, and the next line is written over it.
-        print(f"{noun} {done} of {total}", end="\r", file=sys.stderr, flush=True)
-
-    return count if sys.stderr.isatty() else None
 
 
 def batches_with_progress(arguments: argparse.Namespace, paths: Collection[str],

@@ -12,6 +12,7 @@ Options of this command stand before the script's name, the script's own behind 
 import argparse
 import sys
 
+from slim_resnet.common import terminal
 from slim_resnet.errors import SlimResnetError
 
 HELP = "run a TensorFlow 1 script as it is"
@@ -35,7 +36,11 @@ def add_arguments(parser):
     parser.add_argument("--check", action="store_true",
                         help="run nothing; list every TensorFlow 1 name that the script and its "
                         "modules use, and whether it is there; status 1 if any is missing")
-    parser.add_argument("--json", action="store_true", help="with --check: print JSON")
+    formats = parser.add_mutually_exclusive_group()
+    formats.add_argument("--json", action="store_true", help="with --check: print JSON")
+    formats.add_argument("--wide", action="store_true",
+                         help="with --check: a line a name, however wide (default: two where the "
+                         "terminal has no room for one)")
     parser.add_argument("--port", metavar="DIR",
                         help="run nothing; write the script and its modules into a new folder, "
                         "with imports of what is there today; status 1 if a name is missing")
@@ -44,6 +49,7 @@ def add_arguments(parser):
 def run(arguments):
     refused = [option for option, given, needed in (
         ("--json", arguments.json, arguments.check),
+        ("--wide", arguments.wide, arguments.check),
         ("--port", arguments.port, not arguments.check),
         ("--explain", arguments.explain, not (arguments.check or arguments.port)))
         if given and not needed]
@@ -71,7 +77,11 @@ def _read(arguments):
         arguments.tf1_package)
     if arguments.check:
         report = check.check(project)
-        print(report.as_json() if arguments.json else "\n".join(report.lines()))
+        if arguments.json:
+            print(report.as_json())
+        else:
+            terminal.show([*terminal.table_lines(report.table(), arguments.wide),
+                           *report.lines()])
         return 0 if report.complete else 1
     said = port.port(project, arguments.port)
     for line in said:

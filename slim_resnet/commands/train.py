@@ -21,17 +21,17 @@ holds the best of those that were evaluated, by top-1, and is a checkpoint too.
 import argparse
 import dataclasses
 import functools
-import sys
-import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from slim_resnet.commands import options as shared
 from slim_resnet.commands import preparation
 from slim_resnet.commands.options import non_negative_int, positive_int
-from slim_resnet.commands.progress import say
+from slim_resnet.commands.progress import say, with_progress
+from slim_resnet.commands.progress_line import Progress
+from slim_resnet.common import terminal
 from slim_resnet.common.cluster import PS, check_training_cluster, read_cluster
 from slim_resnet.common.environment import check_bfloat16
-from slim_resnet.common.tables import format_table
+from slim_resnet.common.tables import Column, Table
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.images.settings import PREPROCESSING
 from slim_resnet.models import FROM_BLOCKS, TRAINABLE
@@ -179,17 +179,14 @@ def run(arguments: argparse.Namespace) -> int | None:
             return tasks.serve_parameters(cluster, _say)
         train = functools.partial(cluster_training.train, cluster,
                                   synchronous=not arguments.asynchronous)
-    on_terminal = sys.stderr.isatty()
-    try:
+    with Progress("steps", options.steps) as shown:
         outcome = train(
             options, arguments.data, arguments.output, validation=arguments.validation,
             evaluate_steps=arguments.evaluate_steps,
             save_seconds=arguments.save_seconds, save_steps=arguments.save_steps,
             log_steps=arguments.log_steps, on_message=_say,
-            on_progress=_show_progress if on_terminal else _progress_lines())
-    finally:
-        if on_terminal:
-            print(file=sys.stderr)
+            on_progress=functools.partial(_show_progress, shown),
+            progress=functools.partial(with_progress, noun="images evaluated"))
     if outcome.interrupted:
         is_worker = cluster and cluster.shard[0] > 0
         _say(f"{'stopped' if is_worker else 'interrupted; saved'} at step {outcome.step} of "
@@ -199,7 +196,7 @@ def run(arguments: argparse.Namespace) -> int | None:
         return 0
     on = records.measured_on(arguments.data, arguments.validation)
     print(records.heading(on, arguments.validation or arguments.data))
-    print("\n".join(table_lines(outcome.evaluations)))
+    terminal.show(terminal.table_lines(accuracy_table(outcome.evaluations)))
     warning = evaluation.warning(outcome.evaluations, options)
     if warning:
         _say(warning)
@@ -215,36 +212,18 @@ def _options(arguments):
         for name, value in values.items()})
 
 
-def table_lines(evaluations: Iterable) -> list[str]:
-    """Returns the lines that show what `training.train` measured."""
-    return format_table(["evaluated with", "images", "top-1 %", "top-5 %"], [
-        [one.how, one.num_images, f"{100 * one.top_1:.2f}", f"{100 * one.top_5:.2f}"]
-        for one in evaluations])
+def accuracy_table(evaluations: Sequence) -> Table:
+    """Returns the table that shows what `training.train` measured."""
+    return Table([Column("evaluated with", [one.how for one in evaluations]),
+                  Column("images", [one.num_images for one in evaluations]),
+                  *(Column(f"top-{k} %", [f"{100 * getattr(one, f'top_{k}'):.2f}"
+                                          for one in evaluations]) for k in (1, 5))])
 
 
 def _say(line):
     say("train", line)
 
 
-def _show_progress(progress):
-    print(f"\r{_progress_line(progress)} ", end="", file=sys.stderr, flush=True)
-
-
-def _progress_lines(seconds=60):
-    """Returns what says a line every so many seconds, for where no terminal shows progress."""
-    due = time.monotonic() + seconds
-
-    def on_progress(progress):
-        nonlocal due
-        if time.monotonic() >= due:
-            due = time.monotonic() + seconds
-            _say(_progress_line(progress))
-
-    return on_progress
-
-
-def _progress_line(progress):
-    minutes, seconds = divmod(round(progress.seconds_left), 60)
-    return (f"step {progress.step} of {progress.steps}  loss {progress.loss:.4f}  accuracy "
-            f"{progress.accuracy:.3f}  {progress.images_per_second:.1f} images/s  "
-            f"{minutes}:{seconds:02} left")
+def _show_progress(shown, progress):
+    shown.at(progress.step, f"loss {progress.loss:.4f}  accuracy {progress.accuracy:.3f}  "
+             f"{progress.images_per_second:.1f} images/s", progress.seconds_left)

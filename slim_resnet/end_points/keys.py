@@ -2,10 +2,10 @@
 
 import difflib
 import fnmatch
-import os
 from collections.abc import Collection, Iterable
 
 from slim_resnet.common.listing import listed
+from slim_resnet.common.text import shared_scope
 from slim_resnet.errors import SlimResnetError
 
 # The pooled features: what newer slims have among the end points, and the op that makes them.
@@ -108,17 +108,11 @@ def _has_wildcards(pattern):
 def _other_names_of_pool(known):
     """Maps the name of the pooled features that is no key to the one that is."""
     if _GLOBAL_POOL in known:
-        scope = _scope_of(known)
+        scope = shared_scope(known)
         other = f"{scope}/{_POOL5}" if scope else _POOL5
         return {} if other in known else {other: _GLOBAL_POOL}
     pools = _named(_POOL5, known)
     return {_GLOBAL_POOL: pools[0]} if len(pools) == 1 else {}
-
-
-def _scope_of(known):
-    """Returns the scope that all keys share which have one; may be empty."""
-    parents = [key.rpartition("/")[0].split("/") for key in known if "/" in key]
-    return "/".join(os.path.commonprefix(parents)) if parents else ""
 
 
 def _some(keys):

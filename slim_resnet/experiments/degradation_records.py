@@ -14,7 +14,7 @@ import statistics
 from slim_resnet.common.environment import environment
 from slim_resnet.common.files import read_json
 from slim_resnet.common.spread import spread_text
-from slim_resnet.common.tables import format_table
+from slim_resnet.common.tables import Column, Table
 from slim_resnet.errors import SlimResnetError
 
 FORMAT = "slim_resnet degradation 2"
@@ -134,15 +134,15 @@ def errors_by_depth(runs: list[dict], kind: str, error: str) -> dict[int, list[f
             for depth in depths}
 
 
-def error_table(runs: list[dict]) -> list[str]:
-    """Returns lines: a row a network, errors as min / median / max over seeds."""
+def error_table(runs: list[dict]) -> Table:
+    """Returns a table: a row a network, errors as min / median / max over seeds."""
     rows = []
     for kind in KINDS:
         training, test = (errors_by_depth(runs, kind, error) for error in ERRORS)
         rows += [[kind, layers, len(errors), spread_text(errors, 2), spread_text(test[layers], 2)]
                  for layers, errors in training.items()]
-    return format_table(["network", "layers", "seeds", "training error, %", "test error, %"],
-                        rows)
+    return Table([Column(*both) for both in zip(
+        ["network", "layers", "seeds", "training error, %", "test error, %"], zip(*rows))])
 
 
 def degrades(by_depth: dict[int, list[float]]) -> bool:

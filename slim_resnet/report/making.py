@@ -142,7 +142,7 @@ def make(checkpoint: str | os.PathLike | Checkpoint, paths: Iterable[str | os.Pa
 
 def _timings(record):
     try:
-        return records.heading(record), records.run_rows(record)
+        return records.heading(record), records.run_table(record).exact()
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise SlimResnetError("the benchmark's record is incomplete or damaged: "
                               f"{type(error).__name__} at {error}") from error

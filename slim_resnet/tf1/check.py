@@ -3,7 +3,7 @@
 import dataclasses
 import json
 
-from slim_resnet.common.tables import format_table
+from slim_resnet.common.tables import Column, Table
 from slim_resnet.tf1 import origins, reading
 
 STATUSES = ("missing", "stand-in", "there")
@@ -51,16 +51,20 @@ class Report:
         """Returns how many names have a status."""
         return sum(name.status == status for name in self.names)
 
+    def table(self) -> Table:
+        """Returns the table of names."""
+        return Table([
+            Column("name", [_short(name.name) for name in self.names]),
+            Column("status", [name.status for name in self.names]),
+            Column("where", [name.places[0] + (f" and {len(name.places) - 1} more"
+                                               if len(name.places) > 1 else "")
+                             for name in self.names]),
+            Column("instead", [name.instead for name in self.names])])
+
     def lines(self) -> list:
-        """Returns the report as lines of text; the last is the verdict."""
-        rows = [(_short(name.name), name.status, name.instead,
-                 name.places[0] + (f" and {len(name.places) - 1} more"
-                                   if len(name.places) > 1 else ""))
-                for name in self.names]
-        lines = format_table(("name", "status", "instead", "where"), rows)
-        lines += [f"{place}: {package} is not installed" for package, place in self.not_installed]
-        lines += [f"{place}: {message}" for place, message in self.unreadable]
-        return [*lines, self.verdict]
+        """Returns what follows the table as lines of text; the last is the verdict."""
+        return [*(f"{place}: {package} is not installed" for package, place in self.not_installed),
+                *(f"{place}: {message}" for place, message in self.unreadable), self.verdict]
 
     @property
     def verdict(self) -> str:

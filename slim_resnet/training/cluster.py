@@ -20,7 +20,7 @@ import contextlib
 import dataclasses
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import tensorflow as tf
@@ -127,7 +127,9 @@ def train(cluster: Cluster, options: TrainingOptions, data: Paths,
           output: str | os.PathLike, *, synchronous: bool = True,
           validation: Paths | None = None,
           evaluate_steps: int | None = None,
-          on_message: Callable[[str], None] = lambda line: None, **how: Any) -> training.Outcome:
+          on_message: Callable[[str], None] = lambda line: None,
+          progress: Callable[[Iterable, int | None], Iterable] = lambda items, total: items,
+          **how: Any) -> training.Outcome:
     """Takes a working task's part in a training.
 
     Args:
@@ -141,6 +143,7 @@ def train(cluster: Cluster, options: TrainingOptions, data: Paths,
       evaluate_steps: As in `training.train`; the chief evaluates, and synchronous workers
         wait for it.
       on_message: Called with a line for people, now and then.
+      progress: As in `training.train`.
       **how: How often to save and log, see `training.run_session`.
 
     Returns:
@@ -215,7 +218,7 @@ def train(cluster: Cluster, options: TrainingOptions, data: Paths,
 
     def judge_of(classes, architecture):
         return Judge(options, architecture, output, classes, data, validation, evaluate_steps,
-                     on_message)
+                     on_message, progress)
 
     try:
         step, architecture, classes = watched(take_part, cluster, hook, on_message)

@@ -10,7 +10,7 @@ import itertools
 import math
 import os
 import typing
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import tensorflow as tf
 
@@ -80,7 +80,9 @@ class _TrainedNetwork:
 def evaluate_run(options: TrainingOptions, architecture: Architecture,
                  checkpoint: str | os.PathLike, classes: list[str],
                  data: Paths, most_images: int | None = None,
-                 ways: Sequence[str] | None = None) -> tuple[Evaluated, ...]:
+                 ways: Sequence[str] | None = None,
+                 progress: Callable[[Iterable, int | None], Iterable]
+                 = lambda items, total: items) -> tuple[Evaluated, ...]:
     """Evaluates a checkpoint of a run in each way of using it.
 
     Batch statistics are those of whole batches of ``options.batch_size`` images in an
@@ -94,6 +96,8 @@ def evaluate_run(options: TrainingOptions, architecture: Architecture,
       data: See `finding.kind_of_data`.
       most_images: How many images at most; None takes all.
       ways: Some of `MOVING`, `BATCH` and `AVERAGED`; None takes all that the run has.
+      progress: Called for each way with what was made of the images to come and how many
+        they are at most, None if unknown; yields them.
 
     Returns:
       A tuple of `Evaluated`: moving statistics, batch statistics, and averaged weights if
@@ -104,7 +108,9 @@ def evaluate_run(options: TrainingOptions, architecture: Architecture,
     """
     source = find_data(data, len(classes), classes, options.labels_offset,
                        options.max_pixels).shuffled(seed=0)
-    results = []
+    results, total = [], source.num_images
+    if total is not None and most_images is not None:
+        total = min(total, -(-most_images // options.batch_size) * options.batch_size)
     for how in ways or (MOVING, BATCH, AVERAGED)[:2 if options.ema_decay is None else 3]:
         batches = read_source(source, options.image_size, options.prepared,
                               options.batch_size)
@@ -114,8 +120,8 @@ def evaluate_run(options: TrainingOptions, architecture: Architecture,
             batches = _whole(batches, options.batch_size)
         with _TrainedNetwork(how, options, architecture, len(classes),
                              checkpoint) as network:
-            result = count(itertools.chain.from_iterable(judge_batches(network, batches)),
-                           len(classes))
+            judged = itertools.chain.from_iterable(judge_batches(network, batches))
+            result = count(progress(judged, total), len(classes))
         if result.interrupted:
             raise KeyboardInterrupt
         results.append(Evaluated(how, result.num_images, result.top_1, result.top_5,

@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import tensorflow as tf
 
@@ -35,6 +35,7 @@ class Judge:
       validation: What it is evaluated on; None takes some of ``data``.
       every_steps: Steps from one evaluation on the way to the next; None has none.
       on_message: Called with a line for people.
+      progress: See `evaluation.evaluate_run`.
     """
 
     options: TrainingOptions
@@ -45,6 +46,7 @@ class Judge:
     validation: Sequence[str | os.PathLike] | None = None
     every_steps: int | None = None
     on_message: Callable[[str], None] = lambda line: None
+    progress: Callable[[Iterable, int | None], Iterable] = lambda items, total: items
 
     @property
     def way(self) -> str:
@@ -61,7 +63,7 @@ class Judge:
         return evaluate_run(
             self.options, self.architecture, os.path.join(self.output, f"{CHECKPOINT}-{step}"),
             self.classes, self.validation or self.data,
-            None if self.validation else MOST_TRAINING_IMAGES, ways)
+            None if self.validation else MOST_TRAINING_IMAGES, ways, self.progress)
 
     def on_the_way(self, step: int) -> None:
         """Evaluates the checkpoint of a step, once, and keeps it if it is the best."""

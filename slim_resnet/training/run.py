@@ -75,7 +75,9 @@ def train(options: TrainingOptions, data: Paths, output: str | os.PathLike, *,
           log_steps: int = LOG_STEPS, evaluate: bool = True, evaluate_steps: int | None = None,
           hooks: Iterable[tf1.train.SessionRunHook] = (),
           on_progress: Callable[[Progress], None] | None = None,
-          on_message: Callable[[str], None] = lambda line: None) -> Outcome:
+          on_message: Callable[[str], None] = lambda line: None,
+          progress: Callable[[Iterable, int | None], Iterable]
+          = lambda items, total: items) -> Outcome:
     """Trains a network, or goes on with a run, and evaluates it.
 
     Args:
@@ -94,6 +96,7 @@ def train(options: TrainingOptions, data: Paths, output: str | os.PathLike, *,
       hooks: More ``tf.compat.v1.train.SessionRunHook``s, run before ours.
       on_progress: Called with a `training_hooks.Progress` after each step.
       on_message: Called with a line for people, now and then.
+      progress: Of evaluating, see `evaluation.evaluate_run`.
 
     Returns:
       An `Outcome`.
@@ -113,7 +116,7 @@ def train(options: TrainingOptions, data: Paths, output: str | os.PathLike, *,
         graph = build_graph(batches, len(source.classes), architecture, options)
         saver = make_saver()
         judge = Judge(options, architecture, output, source.classes, data, validation,
-                      evaluate_steps, on_message)
+                      evaluate_steps, on_message, progress)
         step = first_step(graph, options, saver, output, on_message)
         interrupted = False
         if step < options.steps:

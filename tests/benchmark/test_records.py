@@ -15,25 +15,27 @@ def test_ratios_are_medians_step_by_step():
 
 
 def test_claim_table_of_one_record():
-    lines = records.claim_table([record()])
-    assert "50 % more" in lines[0]
-    assert lines[1] == "Batch 4, 3 steps in turn, median; one run."
-    assert [line.split() for line in lines[4:]] == [
+    sentences, table = records.claim([record()])
+    assert "50 % more" in sentences[0]
+    assert sentences[1] == "Batch 4, 3 steps in turn, median; one run."
+    assert [line.split() for line in table.lines()[2:]] == [
         ["blog_resnet_v2_152", "224", "2.0", "3.00", "6.000"],
         ["vgg_16", "224", "2.0", "6.00", "2.000", "1.50", "3.000", "0.50"],
         ["inception_v3", "224", "2.0", "1.00", "5.000", "1.50", "3.000", "3.00"]]
 
 
 def test_claim_table_of_several_records_shows_their_spread():
-    lines = records.claim_table([record(1.0), record(2.0), record(3.0), record(compare=False)])
-    assert lines[1].endswith("min / median / max of 3 runs.")
-    assert "6.000 / 12.000 / 18.000" in lines[4]
-    assert "3.000 / 6.000 / 9.000" in lines[5]
-    assert records.claim_table([record(compare=False)]) == []
+    sentences, table = records.claim(
+        [record(1.0), record(2.0), record(3.0), record(compare=False)])
+    lines = table.lines()
+    assert sentences[1].endswith("min / median / max of 3 runs.")
+    assert "6.000 / 12.000 / 18.000" in lines[2]
+    assert "3.000 / 6.000 / 9.000" in lines[3]
+    assert records.claim([record(compare=False)]) is None
 
 
 def test_run_table_and_heading():
-    lines = records.run_table(record())
+    lines = records.run_table(record()).lines()
     assert lines[3].split() == [
         "vgg_16", "float32", "4", "224", "2.0", "6.00", "3", "2.000", "0.000", "0.000", "2.000",
         "2.000", "2.000", "2.000", "2.000", "2.000", "2.00"]

@@ -42,10 +42,18 @@ def run(capsys, *words):
     return (status, *capsys.readouterr())
 
 
-def test_describe(files, capsys):
-    status, out, err = run(capsys, "describe", files["a"])
+def test_describe(files, capsys, monkeypatch):
+    status, out, err = run(capsys, "describe", files["a"], "--wide")
     assert (status, err) == (0, "")
     lines = out.splitlines()
+    monkeypatch.setenv("COLUMNS", "78")
+    narrow = run(capsys, "describe", files["a"])[1].splitlines()
+    assert narrow[4:6] == [
+        "strides    slim's, for no checkpoint records them: 2 in the last unit of",
+        "           block1"]
+    assert narrow[10] == "Names begin with resnet_v2_50/, but for global_step."
+    assert "conv1/weights" in [line.split()[0] for line in narrow[13:]]
+    assert max(map(len, narrow[1:])) <= 78 and len(narrow) == len(lines) + 3
     assert lines[0] == f"{files['a']}: V1, {pathlib.Path(files['a']).stat().st_size:,} bytes"
     assert lines[1:9] == [
         "network    slim's ResNet V2, blocks of 2, 1 units and 4, 8 channels",
@@ -71,7 +79,7 @@ def test_networks_that_cannot_be_built_are_described(tmp_path, capsys):
         return images, {}
 
     path = checkpoints.write(tmp_path / "net.ckpt", build, extra={"global_step": 1}).path
-    status, out, err = run(capsys, "describe", path)
+    status, out, err = run(capsys, "describe", path, "--wide")
     assert (status, err) == (0, "")
     assert out.splitlines()[1:6] == [
         "network    MobileNet (MobilenetV1), which tf_slim does not ship: it cannot be built here",
@@ -126,16 +134,21 @@ def test_diff_of_equals(files, capsys):
 def test_diff(files, capsys):
     status, out, err = run(capsys, "diff", files["a"], files["b"])
     assert (status, err) == (1, "")
-    lines = [line.split(None, 1) for line in out.splitlines()]
-    assert set("".join(lines.pop(1))) == {"-"}
+    first, second, *lines = out.splitlines()
+    assert (first, second) == (f"A: {files['a']}", f"B: {files['b']}")
+    lines = [line.split(None, 1) for line in lines]
+    assert set("".join(lines.pop(3))) == {"-"}
     assert lines == [
+        [], ["Names", "begin with resnet_v2_50/, but for more and global_step."],
         ["name", "difference"],
-        ["more", f"only in {files['b']}"],
-        ["resnet_v2_50/logits/biases", "shape [10] against [7]"],
-        ["resnet_v2_50/logits/weights", "shape [1, 1, 8, 10] against [1, 1, 8, 7]"],
+        ["more", "only in B"],
+        ["logits/biases", "shape 10 against 7"],
+        ["logits/weights", "shape 1x1x8x10 against 1x1x8x7"],
         ["global_step", "values differ by up to 1"],
-        ["resnet_v2_50/postnorm/gamma", "values differ by up to 0.25"],
+        ["postnorm/gamma", "values differ by up to 0.25"],
         ["5", "differences, 57 variables equal"]]
+    wide = run(capsys, "diff", files["a"], files["b"], "--wide")[1]
+    assert "\nresnet_v2_50/logits/biases   shape 10 against 7\n" in wide
     status, out, _ = run(capsys, "diff", files["b"], files["a"], "--json")
     record = json.loads(out)
     assert (status, record["same"], record["equal"]) == (1, False, 57)

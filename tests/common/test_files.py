@@ -55,7 +55,7 @@ def use_training(path):
 
 def use_benchmark(path):
     record = records.read_record(path)
-    records.heading(record), records.run_table(record), records.claim_table([record])
+    records.heading(record), records.run_table(record).lines(80), records.claim([record])
     records.optimized_lines(record)
 
 

@@ -167,7 +167,7 @@ def test_verdict_on_too_few_runs(training):
 
 
 def test_table_of_errors():
-    lines = records.error_table(runs_of(SHOWN))
+    lines = records.error_table(runs_of(SHOWN)).lines()
     assert lines[2].split() == "plain 7 2 9.00 / 10.00 / 11.00 9.00 / 10.00 / 11.00".split()
     assert [line.split()[:2] for line in lines[2:]] == [
         [kind, str(layers)] for kind in ("plain", "residual") for layers in (7, 19, 37)]

@@ -256,7 +256,7 @@ def test_progress_is_for_terminals(capsys, monkeypatch):
     assert capsys.readouterr().err == ""
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     assert list(progress.with_progress("ab", 2)) == ["a", "b"]
-    assert capsys.readouterr().err == "\r1 of 2 images\r2 of 2 images\n"
+    assert "1 of 2 images (50 %)" in capsys.readouterr().err
 
 
 def test_defaults_of_command_and_library_agree():

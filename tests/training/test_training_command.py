@@ -8,6 +8,7 @@ import pytest
 
 from slim_resnet.checkpoint import open_checkpoint, recognise
 from slim_resnet.cli import main
+from slim_resnet.commands import progress_line
 from slim_resnet.commands import train as train_command
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.inference.evaluation import evaluate
@@ -174,22 +175,22 @@ def test_changed_data_is_told(run, folder, data, capsys):
 def test_progress_line_on_a_terminal(run, data, folder, capsys, monkeypatch):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     assert main(words(data[0], folder / "shown", *NETWORK, "--steps", "2")) == 0
-    shown = capsys.readouterr().err.replace("\n", "\r").split("\r")
-    lines = [line for line in shown if line.startswith("step ")]
-    assert [line.split("  ")[0] for line in lines] == ["step 1 of 2", "step 2 of 2"]
-    assert f"loss {metrics(folder / 'shown')[1]['loss']:.4f}" in lines[1]
-    assert "images/s" in lines[1] and "0:00 left" in lines[1]
+    err = capsys.readouterr().err
+    line = next(line for line in err.split("\r\x1b[K") if "2 of 2 steps (100 %)" in line)
+    assert f"loss {metrics(folder / 'shown')[1]['loss']:.4f}" in line
+    # Then it evaluates, and leaves a clean line for the results.
+    assert "24 of 24 images evaluated" in err and err.endswith("\r\x1b[K")
 
 
 def test_without_a_terminal_a_line_a_minute(monkeypatch, capsys):
     clock = 0
     monkeypatch.setattr("time.monotonic", lambda: clock)
-    on_progress = train_command._progress_lines()
+    shown = progress_line.Progress("steps", 9)
     for step, clock in enumerate([59, 60, 119, 120], 1):  # noqa: B007 (the lambda reads it)
-        on_progress(Progress(step, 9, 0.5, 0.25, 10, 65))
+        train_command._show_progress(shown, Progress(step, 9, 0.5, 0.25, 10, 65))
     assert capsys.readouterr().err.splitlines() == [
-        f"slim-resnet train: step {step} of 9  loss 0.5000  accuracy 0.250  10.0 images/s  "
-        "1:05 left" for step in (2, 4)]
+        f"slim-resnet: {step} of 9 steps ({share} %)  loss 0.5000  accuracy 0.250  "
+        "10.0 images/s  1:05 left" for step, share in ((2, 22), (4, 44))]
 
 
 def test_averages_that_have_not_converged_are_told():
