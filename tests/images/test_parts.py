@@ -1,6 +1,7 @@
 """Images found anywhere and cut into parts: the same images as read in one piece."""
 
 import contextlib
+import importlib.util
 import pickle
 import re
 import shutil
@@ -18,7 +19,7 @@ from slim_resnet.images.sources import ImageFiles, Records
 from tests.helpers import pictures
 
 needs_pyarrow = pytest.mark.skipif(
-    not __import__("importlib.util").util.find_spec("pyarrow"), reason="needs pyarrow (ray[data])")
+    not importlib.util.find_spec("pyarrow"), reason="needs pyarrow (ray[data])")
 NUM_IMAGES, PART, BATCH = 11, 4, 2
 
 
