@@ -2,8 +2,9 @@
 
 Every run is ``slim-resnet classify`` as it is, in processes of its own, each setting held to
 its cores. What starting takes is left out: a run over few images is subtracted from one over
-all. Memory is the peak of the driver and of the workers, as Linux tells it; with --growth it is
-measured once more, with as many times the images.
+all. So it is from the seconds of CPU of the command, the workers and Ray's own processes, which
+say something on a machine that does other things too. Memory is the peak of the driver and of the
+workers, as Linux tells it; with --growth it is measured once more, with as many times the images.
 """
 
 import argparse
@@ -38,7 +39,10 @@ _POLL_SECONDS = 0.2
 _RUN = ("import os, sys; os.sched_setaffinity(0, map(int, sys.argv[1].split(','))); "
         "from slim_resnet.common.environment import memory_bytes; "
         "from slim_resnet.cli import main; status = main(sys.argv[3:]); "
-        "open(sys.argv[2], 'w').write(str(memory_bytes('VmHWM'))); sys.exit(status)")
+        "open(sys.argv[2], 'w').write(f'{memory_bytes(\"VmHWM\")} {sum(os.times()[:2])}'); "
+        "sys.exit(status)")
+# How the command lines of Ray's processes begin, or what is in them.
+_WORKER, _OTHERS = b"ray::MapWorker", (b"ray::", b"raylet", b"gcs_server")
 
 
 class Setting(typing.NamedTuple):
@@ -73,6 +77,7 @@ class Run(typing.NamedTuple):
     """What one run took: seconds, and bytes of the driver and of all workers at their peak."""
 
     seconds: float
+    cpu_s: float
     driver_bytes: int
     worker_bytes: int
 
@@ -110,11 +115,13 @@ def table_lines(runs: dict[str, dict[str, list[Run]]], images: int) -> tuple[lis
       ``(lines, slower)``; the latter are settings of one machine that took more than a tenth
       longer than one process on the same cores, starting left out.
     """
-    rows, slower, seconds = [], [], {}
+    rows, slower, seconds, cpu_s = [], [], {}, {}
     for setting in SETTINGS:
         kinds = runs[setting.name]
         seconds[setting.name] = [whole.seconds - few.seconds
                                  for whole, few in zip(kinds["all"], kinds["few"])]
+        cpu_s[setting.name] = [whole.cpu_s - few.cpu_s
+                               for whole, few in zip(kinds["all"], kinds["few"])]
         ratio = median_ratio(seconds[setting.name], seconds[setting.beside]) \
             if setting.beside else None
         if ratio and ratio > 1.1:
@@ -123,11 +130,15 @@ def table_lines(runs: dict[str, dict[str, list[Run]]], images: int) -> tuple[lis
         rows.append([setting.name, *(f"{value:.1f}" for value in spread(seconds[setting.name])),
                      f"{(images - FEW) / spread(seconds[setting.name])[1]:.1f}",
                      f"{ratio:.3f}" if ratio else "-",
+                     f"{spread(cpu_s[setting.name])[1]:.1f}",
+                     f"{median_ratio(cpu_s[setting.name], cpu_s[setting.beside]):.3f}"
+                     if setting.beside else "-",
                      f"{spread(one.seconds for one in kinds['few'])[1]:.1f}",
                      _mebibytes(kinds["all"][0]), _mebibytes(grown[0])])
     return format_table(
-        [f"{images} images, s", "min", "median", "max", "images/s", "/ one process",
-         f"start and {FEW} images, s", "MiB, driver + workers", "grown"], rows), slower
+        [f"{images} images, s", "min", "median", "max", "images/s", "/ one process", "CPU s",
+         "/ one process", f"start and {FEW} images, s", "MiB, driver + workers", "grown"],
+        rows), slower
 
 
 def _mebibytes(one):
@@ -185,7 +196,7 @@ def _classify(setting, checkpoint, images, folder):
         more = list(setting.arguments)
         if setting.nodes:
             more.append(f"--ray={stack.enter_context(_nodes(setting.nodes))}")
-        peak = stack.enter_context(_peak_of_workers())
+        seen = stack.enter_context(_watched())
         started = time.perf_counter()
         done = subprocess.run(
             [sys.executable, "-c", _RUN, cores, said, "classify", checkpoint, images,
@@ -198,7 +209,9 @@ def _classify(setting, checkpoint, images, folder):
     for path in glob.glob(output + "*"):
         shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
     with open(said, encoding="ascii") as file:
-        return Run(seconds, int(file.read()), peak[0])
+        driver_bytes, cpu_s = file.read().split()
+    return Run(seconds, float(cpu_s) + sum(seen.cpu_s.values()), int(driver_bytes),
+               seen.worker_bytes)
 
 
 @contextlib.contextmanager
@@ -216,25 +229,41 @@ def _nodes(number) -> Iterator[str]:
         cluster.shutdown()
 
 
+class _Seen:
+    """What was seen of Ray's processes: CPU seconds by process, and the workers' most bytes."""
+
+    def __init__(self):
+        self.cpu_s, self.worker_bytes = {}, 0
+
+    def look(self):
+        total = 0
+        for folder in glob.glob("/proc/[0-9]*"):
+            with contextlib.suppress(OSError):
+                command = pathlib.Path(folder, "cmdline").read_bytes()
+                if not any(name in command[:200] for name in _OTHERS):
+                    continue
+                # Behind the name, which may have blanks: user and system time.
+                times = pathlib.Path(folder, "stat").read_text().rpartition(")")[2].split()[11:13]
+                self.cpu_s[folder] = sum(map(int, times)) / os.sysconf("SC_CLK_TCK")
+                if command.startswith(_WORKER):
+                    pages = pathlib.Path(folder, "statm").read_text().split()[1]
+                    total += int(pages) * os.sysconf("SC_PAGE_SIZE")
+        self.worker_bytes = max(self.worker_bytes, total)
+
+
 @contextlib.contextmanager
-def _peak_of_workers() -> Iterator[list[int]]:
-    """Yields a list whose element becomes the most bytes that Ray's workers had together."""
-    peak, over = [0], threading.Event()
+def _watched() -> Iterator[_Seen]:
+    """Yields what is seen of Ray's processes until the block ends."""
+    seen, over = _Seen(), threading.Event()
 
     def watch():
         while not over.wait(_POLL_SECONDS):
-            total = 0
-            for path in glob.glob("/proc/[0-9]*/cmdline"):
-                with contextlib.suppress(OSError), open(path, "rb") as file:
-                    if file.read().startswith(b"ray::MapWorker"):
-                        with open(path.replace("cmdline", "statm"), encoding="ascii") as memory:
-                            total += int(memory.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-            peak[0] = max(peak[0], total)
+            seen.look()
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
     try:
-        yield peak
+        yield seen
     finally:
         over.set()
         watcher.join()

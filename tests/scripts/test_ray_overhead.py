@@ -13,7 +13,8 @@ SECONDS = {"one process, one core": (5, 105), "one process, two cores": (5, 65),
 
 @pytest.fixture
 def runs():
-    return {name: {"few": [Run(few, 1 << 30, 0)], "all": [Run(whole, 2 << 30, 3 << 20)]}
+    return {name: {"few": [Run(few, 1, 1 << 30, 0)],
+                   "all": [Run(whole, whole, 2 << 30, 3 << 20)]}
             for name, (few, whole) in SECONDS.items()}
 
 
@@ -22,7 +23,8 @@ def test_starting_is_left_out(runs):
     rows = {line[:28].strip(): line[28:].split() for line in lines if line[:3] in ("one", "Ray")}
     assert sorted(rows) == sorted(setting.name for setting in SETTINGS)
     assert rows["one process, two cores"][:5] == ["60.0", "60.0", "60.0", "100.0", "-"]
-    assert rows["Ray, a worker of two cores"][4:9] == ["1.050", "20.0", "2048", "+", "3"]
+    assert rows["Ray, a worker of two cores"][4:] == [
+        "1.050", "82.0", "1.281", "20.0", "2048", "+", "3", "-"]
     assert slower == ["Ray, two workers"]
 
 
@@ -30,7 +32,7 @@ def test_the_status_says_whether_it_holds(runs, monkeypatch, capsys):
     monkeypatch.setattr(ray_overhead, "measure", lambda *args: runs)
     assert cli.run(ray_overhead.build_parser(), ["--images", str(6000 + FEW)]) == 1
     del runs["Ray, two workers"]["all"][:]
-    runs["Ray, two workers"]["all"].append(Run(81, 0, 0))
+    runs["Ray, two workers"]["all"].append(Run(81, 1, 0, 0))
     assert cli.run(ray_overhead.build_parser(), ["--images", str(6000 + FEW)]) == 0
     capsys.readouterr()
 
