@@ -10,9 +10,14 @@ import dataclasses
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from slim_resnet.common.rows import Column, Rows, data_frame
+
+if TYPE_CHECKING:
+    import pandas
 
 PERCENTILES = (50, 90, 95, 99)
 
@@ -97,6 +102,29 @@ class TimingResult:
         """`Statistics` of the timed steps."""
         return statistics(self.durations_s, self.batch_size)
 
+    def __repr__(self) -> str:
+        stats, rate = self.statistics, ""
+        if stats.images_per_second is not None:
+            rate = f", {stats.images_per_second:.2f} images/s"
+        return (f"<{self.info_string}: {len(self.durations_s)} steps, {stats.mean_s:.3f} +/- "
+                f"{stats.sd_s:.3f} s{rate}{', partial' if self.partial else ''}>")
+
+    def _repr_html_(self) -> str:
+        return TimingResults([self])._repr_html_()
+
+    def to_pandas(self) -> "pandas.DataFrame":
+        """Returns a pandas ``DataFrame``, a row a step: ``step``, ``is_burn_in``, ``duration_s``.
+
+        Steps of burn-in have numbers below 0, and the first timed one is 0.
+
+        Raises:
+          SlimResnetError: pandas is not installed.
+        """
+        burn_in = len(self.burn_in_durations_s)
+        return data_frame([
+            {"step": number - burn_in, "is_burn_in": number < burn_in, "duration_s": duration}
+            for number, duration in enumerate(self.burn_in_durations_s + self.durations_s)])
+
     def summary_line(self) -> str:
         """The blog's last line; a partial run says so at its end."""
         stats = self.statistics
@@ -105,6 +133,28 @@ class TimingResult:
         if self.partial:
             line += f" (partial: stopped before {self.num_batches} steps)"
         return line
+
+
+class TimingResults(Rows):
+    """A list of `TimingResult`, which notebooks show as a table of their statistics."""
+
+    noun = "timed runs"
+    columns = (
+        Column("seconds a batch", lambda row: row.info_string
+               + (" (partial)" if row.partial else "")),
+        Column("batch", lambda row: row.batch_size),
+        Column("steps", lambda row: len(row.durations_s)),
+        *(Column(name, lambda row, name=name: getattr(row.statistics, f"{name}_s"), "{:.4g}".format)
+          for name in ("mean", "sd", "jitter", "p50", "p90", "p95", "p99", "min", "max")),
+        Column("images/s", lambda row: row.statistics.images_per_second, "{:.2f}".format))
+
+    def about(self) -> str:
+        return ", ".join(f"{row.info_string} {row.statistics.mean_s:.3f} s" for row in self)
+
+    def records(self) -> list[dict[str, Any]]:
+        return [{"info_string": row.info_string, "batch_size": row.batch_size,
+                 "steps": len(row.durations_s), "partial": row.partial,
+                 **dataclasses.asdict(row.statistics)} for row in self]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,7 +170,7 @@ class Run:
 
 def time_interleaved(runs: Sequence[Run], num_batches: int = 100, num_steps_burn_in: int = 10,
                      on_step: Callable[[int, int], object] | None = None
-                     ) -> list[TimingResult]:
+                     ) -> TimingResults:
     """Times several runs step by step in turn, so that drift hits all alike.
 
     Prints the blog's lines, a line each ten steps and a last one for each run. On
@@ -134,7 +184,7 @@ def time_interleaved(runs: Sequence[Run], num_batches: int = 100, num_steps_burn
         are, burn-in included.
 
     Returns:
-      A list of `TimingResult` in the order of ``runs``.
+      A list of `TimingResult` in the order of ``runs``, see `TimingResults`.
 
     Raises:
       KeyboardInterrupt: Ctrl-C came before every run had a timed step.
@@ -163,9 +213,10 @@ def time_interleaved(runs: Sequence[Run], num_batches: int = 100, num_steps_burn
         if any(len(d) <= num_steps_burn_in for d in durations):
             raise
         partial = True
-    results = [TimingResult(run.info_string, num_batches, num_steps_burn_in, run.batch_size,
-                            tuple(d[num_steps_burn_in:]), tuple(d[:num_steps_burn_in]), partial)
-               for run, d in zip(runs, durations)]
+    results = TimingResults(
+        TimingResult(run.info_string, num_batches, num_steps_burn_in, run.batch_size,
+                     tuple(d[num_steps_burn_in:]), tuple(d[:num_steps_burn_in]), partial)
+        for run, d in zip(runs, durations))
     for result in results:
         print(result.summary_line(), flush=True)
     return results

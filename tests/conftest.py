@@ -24,6 +24,19 @@ def no_bfloat16():
 
 
 @pytest.fixture
+def own_process():
+    """For tests whose exports are checked in a process of their own, as users' are."""
+
+
+@pytest.fixture(autouse=True)
+def checks_in_this_process(request, monkeypatch):
+    """The runtimes that check exports run here: a process for each takes seconds."""
+    if "own_process" not in request.fixturenames:
+        from slim_resnet.export import checking, runtimes
+        monkeypatch.setattr(checking, "run_elsewhere", runtimes.run)
+
+
+@pytest.fixture
 def graph():
     with tf.Graph().as_default() as graph:
         yield graph

@@ -185,33 +185,14 @@ def make_files(folder: str, network: str, image_size: int, num_classes: int | No
             "parameters": cost.parameters, "multiply_adds_per_image": cost.multiply_adds,
             "onednn_by_default": compat.onednn_enabled(), "onnx": None, "onnx_missing": None}
     if with_onnx:
+        from slim_resnet.export import onnx
+        path = os.path.join(folder, "network.onnx")
         try:
-            files["onnx"] = _write_onnx(checkpoint, folder, image_size)
-        except ImportError as error:
-            files["onnx_missing"] = missing(error)
+            onnx.write(checkpoint, path, end_points=["logits"], image_size=image_size)
+            files["onnx"] = path
+        except SlimResnetError as error:
+            files["onnx_missing"] = str(error)
     return files
-
-
-def _write_onnx(checkpoint, folder, image_size):
-    import tensorflow as tf
-    import tf2onnx
-
-    from slim_resnet.checkpoint.reader import open_checkpoint
-    from slim_resnet.checkpoint.recognition import recognise
-    from slim_resnet.export import export_frozen
-    with open_checkpoint(checkpoint) as opened:
-        scope = recognise(opened).scope
-        logits = f"{scope}/logits".lstrip("/")
-        frozen = os.path.join(folder, "frozen.pb")
-        export_frozen(opened, frozen, end_points=[logits], image_size=image_size)
-    graph_def = tf.compat.v1.GraphDef()
-    with open(frozen, "rb") as file:
-        graph_def.ParseFromString(file.read())
-    path = os.path.join(folder, "network.onnx")
-    tf2onnx.convert.from_graph_def(graph_def, input_names=["images:0"],
-                                   output_names=[f"end_points/{logits}:0"], opset=17,
-                                   output_path=path)
-    return path
 
 
 def missing(error: ImportError) -> str:

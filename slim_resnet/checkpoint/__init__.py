@@ -30,6 +30,7 @@ __getattr__, __dir__, __all__ = face(__name__, {
     "reader": "Checkpoint open_checkpoint",
     "selection": "Selection",
     "recognition": "Recognised recognise",
+    "describing": "Description describe",
     "restoring": "restore",
     "building": "build_from_checkpoint",
 })

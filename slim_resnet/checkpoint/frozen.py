@@ -1,10 +1,13 @@
 """Frozen graphs: GraphDefs whose variables have become constants under the same names."""
 
+import json
 import math
+from collections.abc import Mapping
 
 import numpy as np
 import tensorflow as tf
 
+from slim_resnet.checkpoint.foreign.values import METADATA
 from slim_resnet.errors import SlimResnetError
 
 tf1 = tf.compat.v1
@@ -47,6 +50,7 @@ def write_constants(path: str, shown: str, prefix: str) -> bool:
         return False
     if not any(node.op for node in graph.node):
         return False
+    _refuse_folded(graph, shown)
     left = _FREE_BYTES + _MOST_EXPANSION * len(content)
     del content
     values = {}
@@ -67,11 +71,26 @@ def write_constants(path: str, shown: str, prefix: str) -> bool:
     if not values:
         raise SlimResnetError(f"{shown}: a frozen graph without constants under slim's names, "
                               "such as resnet_v2_50/conv1/weights; it is for tf.import_graph_def")
-    _save(prefix, values)
+    write_checkpoint(prefix, values)
     return True
 
 
-def _save(prefix, values):
+def _refuse_folded(graph, shown):
+    """Raises `SlimResnetError` for a graph of ours that was folded."""
+    node = next((node for node in graph.node if node.name == METADATA), None)
+    try:
+        folded = json.loads(node.attr["value"].tensor.string_val[0])["optimized"]
+    # Not ours.
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+        return
+    if folded:
+        raise SlimResnetError(f"{shown}: an optimised graph: its batch norms were folded into the "
+                              "convolutions (--optimize), and what they were cannot be told any "
+                              "more; take the checkpoint that it was made of")
+
+
+def write_checkpoint(prefix: str, values: Mapping[str, np.ndarray]) -> None:
+    """Writes variables as a V2 checkpoint, without a ``checkpoint`` state file."""
     with tf.Graph().as_default(), tf1.Session() as session:
         tensors = [tf1.placeholder(value.dtype, np.shape(value)) for value in values.values()]
         session.run(tf.raw_ops.SaveV2(

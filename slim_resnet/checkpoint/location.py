@@ -147,15 +147,14 @@ def in_folder(folder: str, shown: str, is_archive: bool = False) -> Location:
     """
     names = _names_in(folder, shown)
     if _SAVED_MODELS.intersection(names):
-        if is_archive:
-            found = _at_prefix(os.path.join(folder, "variables"), shown)
-            if found:
-                return found
-            raise SlimResnetError(f"{shown}: the archive of a SavedModel without variables; "
-                                  "unpack it and load it with tf.saved_model.load")
+        variables = "variables" if is_archive else os.path.join("variables", "variables")
+        found = _at_prefix(os.path.join(folder, variables), shown)
+        if found:
+            return found
         raise SlimResnetError(
-            f"{shown}: a SavedModel folder; load it with tf.saved_model.load, or, if TensorFlow 1 "
-            f"wrote it, name the checkpoint in it: {os.path.join(shown, 'variables/variables')}")
+            f"{shown}: {'the archive of ' * is_archive}a SavedModel without variables, as "
+            "slim-resnet export --optimize writes them: what was folded into its constants cannot "
+            "be told any more; take the checkpoint that it was made of")
     state_file = os.path.join(folder, "checkpoint")
     if os.path.isfile(state_file) and not is_table(state_file):
         return _of_state_file(folder, shown, is_archive)

@@ -7,17 +7,22 @@ import os
 import re
 import weakref
 from collections.abc import Collection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
 
 from slim_resnet.checkpoint import frozen, index, location, runs, table
+from slim_resnet.checkpoint.foreign import reading
 from slim_resnet.checkpoint.selection import Selection
 from slim_resnet.common import archives
 from slim_resnet.common.counts import is_moving_statistic
 from slim_resnet.common.temporary import temporary_folder
+from slim_resnet.common.text import printable
 from slim_resnet.errors import SlimResnetError
+
+if TYPE_CHECKING:
+    import pandas
 
 # Ends the name of a weight's average.
 AVERAGE = "/ExponentialMovingAverage"
@@ -34,13 +39,14 @@ class Checkpoint:
     Attributes:
       path: As the user gave it; for messages.
       prefix: What TensorFlow's restore ops call it, valid while it is open.
-      format: ``V1`` (one table file), ``V2`` (an index and its data files) or
-        ``GraphDef`` (a frozen graph).
+      format: ``V1`` (one table file), ``V2`` (an index and its data files), ``GraphDef`` (a
+        frozen graph), ``npz``, ``safetensors`` or ``Keras``.
       shapes: Maps each variable's name to its shape, a tuple, in the order of names.
       dtypes: Maps each variable's name to its dtype's name, such as ``float32``.
       files: Its files; of an archive, that file.
       file_bytes: Size of the unpacked files together.
       selection: Which of its networks is meant, a `Selection`.
+      notes: What differs in it from what slim wrote, in words, for `Recognised.assumed`.
     """
 
     _asked_averages = None
@@ -48,7 +54,7 @@ class Checkpoint:
     def __init__(self, path: str, prefix: str, format: str, reader: Any, files: list[str],
                  file_bytes: int, in_parts: Collection[str] = ()) -> None:
         self.path, self.prefix, self.format, self._reader = path, prefix, format, reader
-        self.selection = Selection(path)
+        self.selection, self.notes = Selection(path), {}
         self.files, self._in_parts = files, in_parts
         shapes, dtypes = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
         self.shapes = {name: tuple(shapes[name]) for name in sorted(shapes)}
@@ -61,6 +67,19 @@ class Checkpoint:
 
     def __exit__(self, *_: Any) -> None:
         self.close()
+
+    def __repr__(self) -> str:
+        return printable(f"<Checkpoint {self.path}: {self.format}, {len(self.shapes)} variables, "
+                         f"{self.file_bytes:,} bytes>")
+
+    def _repr_html_(self) -> str:
+        from slim_resnet.checkpoint.describing import describe_names
+        return describe_names(self)._repr_html_()
+
+    def to_pandas(self) -> "pandas.DataFrame":
+        """Returns names, shapes and kinds of the variables, see `describing.describe`."""
+        from slim_resnet.checkpoint.describing import describe_names
+        return describe_names(self).to_pandas()
 
     def close(self) -> None:
         """Removes what is temporary; values can no longer be read."""
@@ -142,10 +161,11 @@ def open_checkpoint(path: CheckpointLike, use_moving_averages: bool | None = Non
     Args:
       path: A V1 file or a frozen graph (``.pb``) under slim's names; the prefix of a
         V2 checkpoint, or one of its ``.index``, ``.data-*`` and ``.meta`` files; a folder
-        with a ``checkpoint`` state file or with a single checkpoint in it; a ``.tar.gz``
-        or ``.tar`` of one of these, or of a TensorFlow 1 SavedModel, unpacked into a
-        temporary folder meanwhile. Or a `Selection` of one. An open `Checkpoint` passes
-        through, and whoever opened it closes it.
+        with a ``checkpoint`` state file or with a single checkpoint in it, or a TensorFlow 1
+        SavedModel; a ``.tar.gz`` or ``.tar`` of one of these, unpacked into a temporary
+        folder meanwhile. ``.npz`` and ``.safetensors`` of ``slim-resnet export``, and
+        Keras' ``.keras`` and ``.h5``, whose variables get slim's names. Or a `Selection` of
+        one. An open `Checkpoint` passes through, and whoever opened it closes it.
       use_moving_averages: Whether a network built from it takes the averages of its
         weights (``ExponentialMovingAverage``); None does as the run that wrote it was
         evaluated, or as ``path`` was opened.
@@ -171,11 +191,15 @@ def open_checkpoint(path: CheckpointLike, use_moving_averages: bool | None = Non
             archives.extract(found.prefix, folder)
             found = location.in_folder(folder, path, is_archive=True)
         format = found.format
-        if format == "V1" and not location.is_table(found.files[0]) \
-                and frozen.may_be_frozen(found.files[0]):
+        notes = {}
+        if format == "V1" and not location.is_table(found.files[0]):
             prefix = os.path.join(stack.enter_context(temporary_folder()), "constants")
-            if frozen.write_constants(found.files[0], path, prefix):
-                format, found = "GraphDef", location.locate(prefix)
+            if frozen.may_be_frozen(found.files[0]):
+                if frozen.write_constants(found.files[0], path, prefix):
+                    format, found = "GraphDef", location.locate(prefix)
+            elif foreign := reading.read(found.files[0]):
+                frozen.write_checkpoint(prefix, foreign.values)
+                format, notes, found = foreign.format, foreign.notes, location.locate(prefix)
         readable = found.prefix
         if _PATTERN_CHARACTERS.intersection(os.path.abspath(readable)):
             folder = stack.enter_context(temporary_folder())
@@ -183,7 +207,7 @@ def open_checkpoint(path: CheckpointLike, use_moving_averages: bool | None = Non
             for file in found.files:
                 os.symlink(os.path.abspath(file), readable + file[len(found.prefix):])
         opened = _open(path, found, format, readable, files)
-        opened.selection = selection
+        opened.selection, opened.notes = selection, notes
         return _asked(opened, use_moving_averages)._closed_by(stack.pop_all().close)
 
 

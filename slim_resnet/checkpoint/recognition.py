@@ -10,6 +10,7 @@ from slim_resnet.checkpoint import plain, residual, strides
 from slim_resnet.checkpoint.leftovers import Leftovers
 from slim_resnet.checkpoint.reader import CheckpointLike, open_checkpoint
 from slim_resnet.checkpoint.selection import choose_scopes, joined
+from slim_resnet.common.text import printable
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.models import FROM_BLOCKS, MODELS, VARIANTS, Model
 from slim_resnet.resnet_utils import Block
@@ -74,7 +75,8 @@ class Recognised:
       missing: The first variable that is not there of a network that is not whole; None of
         one that is.
       assumed: What the file does not say and nobody has, in words: ``strides``; ``missing``,
-        where it ends if it is not whole; ``others``, what under its scope is none of its own.
+        where it ends if it is not whole; ``others``, what under its scope is none of its own;
+        and `Checkpoint.notes`.
       names: Maps the names of its variables to those that they have in the file, which
         are others where it is under more than one scope.
     """
@@ -87,13 +89,22 @@ class Recognised:
     input_channels: int
     root_block: bool
     leftovers: dict[str, int]
-    kinds: dict[str, str] = dataclasses.field(default_factory=dict, repr=False, compare=False)
+    kinds: dict[str, str] = dataclasses.field(default_factory=dict, compare=False)
     model: str | None = None
     aux_kernel: int | None = None
     batch_norm_scale: bool = True
     missing: str | None = None
     assumed: dict[str, str] = dataclasses.field(default_factory=dict)
-    names: dict[str, str] = dataclasses.field(default_factory=dict, repr=False, compare=False)
+    names: dict[str, str] = dataclasses.field(default_factory=dict, compare=False)
+
+    def __repr__(self) -> str:
+        classes = "no logits" if self.num_classes is None else f"{self.num_classes} classes"
+        return printable(f"<{self.full_title}, scope {self.scope or '(none)'}, {classes}>")
+
+    @property
+    def full_title(self) -> str:
+        """What people call it, with its depth if it has one that was released."""
+        return f"{self.title}{f' {self.depth}' if self.depth else ''}"
 
     @property
     def row(self) -> Model:
@@ -129,8 +140,8 @@ def recognise(checkpoint: CheckpointLike) -> Recognised:
     """Finds the network that a checkpoint holds.
 
     Args:
-      checkpoint: What `open_checkpoint` takes; of an open `Checkpoint` only path, shapes and
-        `Selection` are looked at.
+      checkpoint: What `open_checkpoint` takes; of an open `Checkpoint` only path, shapes,
+        notes and `Selection` are looked at.
 
     Returns:
       A `Recognised`.
@@ -170,7 +181,8 @@ def recognise(checkpoint: CheckpointLike) -> Recognised:
             raise UnbuildableNetwork(
                 path, f"{found.title} with {len(others)} variables more in its layers "
                 f"({_some(others)})", kinds)
-    return dataclasses.replace(found, assumed=_assumed(found, selection, shapes))
+    return dataclasses.replace(
+        found, assumed={**_assumed(found, selection, shapes), **checkpoint.notes})
 
 
 def _residual(path, shapes, place, selection):

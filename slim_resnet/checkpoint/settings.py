@@ -9,7 +9,7 @@ from slim_resnet.checkpoint.runs import LABELS, run_of
 from slim_resnet.images.settings import Preprocessing
 
 if TYPE_CHECKING:
-    from slim_resnet.checkpoint.reader import CheckpointLike
+    from slim_resnet.checkpoint.reader import Checkpoint, CheckpointLike
 
 class Settings(typing.NamedTuple):
     """What `settings_of` returns.
@@ -23,6 +23,31 @@ class Settings(typing.NamedTuple):
     image_size: int
     preprocessing: Preprocessing
     labels: str | None
+
+
+def prepared_text(checkpoint: "CheckpointLike", settings: Settings, image_size: int | None,
+                  preprocessing: str | Preprocessing | None) -> str:
+    """Returns in words how images are prepared, and how much of it nobody has said.
+
+    Args:
+      checkpoint: Anything that `slim_resnet.checkpoint` opens.
+      settings: What `settings_of` returned for it.
+      image_size: What was asked for, or None, as was ``preprocessing``.
+      preprocessing: See there.
+    """
+    otherwise = ", assumed" if run_of(checkpoint)[1] is None else ", as trained"
+    size, rest = (otherwise if asked is None else "" for asked in (image_size, preprocessing))
+    return f"{settings.image_size} pixels{size}; {settings.preprocessing.described()}{rest}"
+
+
+def assumed_of(opened: "Checkpoint") -> dict[str, str]:
+    """Returns what is assumed of an open checkpoint's network, see `Recognised.assumed`."""
+    from slim_resnet.checkpoint.recognition import recognise
+    assumed = dict(recognise(opened).assumed)
+    if run_of(opened)[1] is not None:
+        # Those that slim-resnet train gives its networks.
+        assumed.pop("strides", None)
+    return assumed
 
 
 def settings_of(checkpoint: "CheckpointLike", image_size: int | None = None,

@@ -26,7 +26,6 @@ from slim_resnet.commands.progress_line import counted_steps
 from slim_resnet.common import terminal
 from slim_resnet.common.environment import check_bfloat16
 from slim_resnet.common.files import atomic_write
-from slim_resnet.common.text import printable, wrapped
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.models import MODELS
 
@@ -114,7 +113,8 @@ def _measure(arguments, timed, images_of_size, trace):
     if len(record["runs"]) > 1:
         terminal.show(["", *terminal.table_lines(records.run_table(record), arguments.wide)])
     if arguments.optimize:
-        print("\n".join(["", *records.optimized_lines(record)]))
+        terminal.show(["", *(line for text in records.optimized_lines(record)
+                             for line in terminal.prose(text, arguments.wide))])
     claim = records.claim([record]) if arguments.compare is not None else None
     if claim:
         terminal.show(["", *_claim_lines(claim, arguments.wide)])
@@ -211,7 +211,7 @@ def _show(arguments):
     if comparing:
         return _compare_records(arguments, shown)
     for path, record in zip(paths, shown):
-        terminal.show([*_prose(f"{path}: {records.heading(record)}", arguments.wide),
+        terminal.show([*terminal.prose(f"{path}: {records.heading(record)}", arguments.wide),
                        *terminal.table_lines(records.run_table(record), arguments.wide), ""])
     claim = records.claim(shown)
     if claim:
@@ -221,24 +221,21 @@ def _show(arguments):
 def _compare_records(arguments, shown):
     from slim_resnet.benchmark import comparison
     found = comparison.compare(*shown)
-    lines = [line for side, path, record in zip("AB", arguments.show, shown)
-             for line in _prose(f"{side} = {path}: {records.heading(record)}", arguments.wide)]
+    headings = [f"{side} = {path}: {records.heading(record)}"
+                for side, path, record in zip("AB", arguments.show, shown)]
+    lines = [line for text in headings for line in terminal.prose(text, arguments.wide)]
     terminal.show([*lines, "", *terminal.table_lines(comparison.comparison_table(found),
                                                      arguments.wide),
                    *(line for sentence in comparison.sentences(found)
-                     for line in _prose(sentence, arguments.wide))])
+                     for line in terminal.prose(sentence, arguments.wide))])
     progress.write_record({**found, "a": arguments.show[0], "b": arguments.show[1]},
                           arguments.json)
 
 
 def _claim_lines(claim, wide):
     sentences, table = claim
-    return [*(line for sentence in sentences for line in _prose(sentence, wide)),
+    return [*(line for sentence in sentences for line in terminal.prose(sentence, wide)),
             *terminal.table_lines(table, wide)]
-
-
-def _prose(text, wide):
-    return wrapped(printable(text), None if wide else terminal.width())
 
 
 def _announce(message):

@@ -1,24 +1,32 @@
-"""Looks into checkpoints of slim's networks.
+"""Looks into checkpoints of slim's networks, and makes them of other files.
 
-A PATH is a V1 file, the prefix of a V2 checkpoint, a folder with one, or the released
-.tar.gz. Both subcommands read every value, and so find what is damaged. A table that is
-wider than the terminal leaves columns out, first dtype and kind, then counts of infinity and
-NaN if there are none, values, and with --stats max, min and shape; a last line says which.
+A PATH is a V1 file, the prefix of a V2 checkpoint, a folder with one, the released .tar.gz, or
+a file that slim-resnet export wrote: .npz, .safetensors, .keras, a frozen graph, a SavedModel.
+Keras' own files of ResNet V2, .keras and .h5, are read too. All subcommands read every value,
+and so find what is damaged. A table that is wider than the terminal leaves columns out, first
+dtype and kind, then counts of infinity and NaN if there are none, values, and with --stats max,
+min and shape; a last line says which.
 
     slim-resnet checkpoint describe resnet_v2_50_2017_04_14.tar.gz --stats
     slim-resnet checkpoint diff resnet_v2_50_2017_04_14.tar.gz resnet_v2_50.ckpt
+    slim-resnet checkpoint convert resnet_v2_50.ckpt resnet_v2_50_v2.ckpt
 """
 
 import argparse
+import contextlib
 import json
 import math
+import os
 
 from slim_resnet.commands import options
-from slim_resnet.commands.progress import with_progress
+from slim_resnet.commands.progress import say, with_progress
+from slim_resnet.commands.written import print_written
 from slim_resnet.common import terminal
 from slim_resnet.common.text import printable
+from slim_resnet.errors import SlimResnetError
+from slim_resnet.export.formats import export_checkpoint
 
-HELP = "describe a checkpoint, or compare two"
+HELP = "describe a checkpoint, compare two, or make one of another file"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,6 +42,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     diff.add_argument("path", metavar="A")
     diff.add_argument("other", metavar="B")
     diff.set_defaults(act=_diff)
+    convert = actions.add_parser(
+        "convert", help="write what a file holds as a checkpoint for slim's own Saver")
+    convert.add_argument("checkpoint", metavar="SOURCE")
+    convert.add_argument("output", metavar="TARGET", help="file of V1, prefix of V2")
+    convert.add_argument("--format", choices=("v1", "v2"), default="v2",
+                         help="default: %(default)s")
+    convert.set_defaults(act=_convert)
     for action in (describe, diff):
         formats = action.add_mutually_exclusive_group()
         options.add_json(formats)
@@ -90,3 +105,16 @@ def _diff(arguments):
         count = sum(map(len, filter(lambda value: isinstance(value, list), record.values())))
         terminal.show([*lines, f"{count} differences, {record['equal']} variables equal"])
     return 0 if equal else 1
+
+
+def _convert(arguments):
+    with contextlib.suppress(OSError):
+        if os.path.samefile(arguments.checkpoint, arguments.output):
+            raise SlimResnetError(f"{arguments.output}: is what is to be converted; choose another "
+                                  "TARGET")
+    record = export_checkpoint(arguments.checkpoint, arguments.output, arguments.format)
+    for what, text in record["assumed"].items():
+        # A checkpoint records none either.
+        if what != "strides":
+            say("checkpoint convert", f"{what}: {text}")
+    print_written(arguments.output, record)

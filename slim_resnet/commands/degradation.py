@@ -93,7 +93,8 @@ def _train(arguments, options):
     # The interrupt may have come between a result and its writing.
     write_record(record, arguments.json)
     _, lines = records.verdict(runs, record["data_set"]["chance_error_percent"])
-    terminal.show([*terminal.table_lines(records.error_table(runs)), "", *lines])
+    terminal.show([*terminal.table_lines(records.error_table(runs)), "",
+                   *(line for text in lines for line in terminal.prose(text))])
     if arguments.plot:
         from slim_resnet.experiments.degradation_plot import plot_degradation
         plot_degradation(runs, data_set.name, arguments.plot)

@@ -223,8 +223,9 @@ def _table(arguments, model):
            total={name: getattr(total, name)
                   for name in (*table.PARAMETERS, "multiply_adds", "activation_bytes")})
     if not arguments.json:
-        print(("\n" if arguments.markdown else "")
-              + counts.text({name: getattr(total, name) for name in table.PARAMETERS}))
+        in_words = counts.text({name: getattr(total, name) for name in table.PARAMETERS})
+        terminal.show(["", in_words] if arguments.markdown else
+                      terminal.prose(in_words, arguments.wide))
 
 
 def _rows(arguments, built):

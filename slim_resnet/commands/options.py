@@ -5,8 +5,8 @@ import contextlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from slim_resnet.checkpoint.runs import run_of
 from slim_resnet.checkpoint.selection import Selection
+from slim_resnet.checkpoint.settings import assumed_of
 from slim_resnet.commands.progress import say
 from slim_resnet.common.environment import PRECISIONS
 from slim_resnet.common.files import check_writable
@@ -101,11 +101,7 @@ def say_assumed(arguments: argparse.Namespace, command: str, opened: Any) -> Non
       command: Name of the subcommand.
       opened: An open `checkpoint.Checkpoint`.
     """
-    from slim_resnet.checkpoint.recognition import recognise
-    arguments.assumed = dict(recognise(opened).assumed)
-    if run_of(opened)[1] is not None:
-        # Those that slim-resnet train gives its networks.
-        arguments.assumed.pop("strides", None)
+    arguments.assumed = assumed_of(opened)
     for what, text in arguments.assumed.items():
         say(command, f"{what}: {text}")
 

@@ -2,8 +2,7 @@
 
 import argparse
 
-from slim_resnet.checkpoint.runs import run_of
-from slim_resnet.checkpoint.settings import settings_of
+from slim_resnet.checkpoint.settings import prepared_text, settings_of
 from slim_resnet.commands import optimize, options
 from slim_resnet.images.settings import (
     IMAGE_SIZE,
@@ -80,9 +79,6 @@ def complete(arguments: argparse.Namespace) -> None:
         # Looking into the checkpoint imports TensorFlow, which takes its kernels then.
         optimize.turn_onednn_on(arguments.verbose, arguments.command)
     asked = arguments.image_size, arguments.preprocessing
-    arguments.image_size, arguments.preprocessing, _ = settings_of(
-        arguments.checkpoint, *asked, **details(arguments))
-    otherwise = ", assumed" if run_of(arguments.checkpoint)[1] is None else ", as trained"
-    size, preprocessing = (otherwise if value is None else "" for value in asked)
-    arguments.prepared = (f"images: {arguments.image_size} pixels{size}; "
-                          f"{arguments.preprocessing.described()}{preprocessing}")
+    settings = settings_of(arguments.checkpoint, *asked, **details(arguments))
+    arguments.image_size, arguments.preprocessing, _ = settings
+    arguments.prepared = "images: " + prepared_text(arguments.checkpoint, settings, *asked)

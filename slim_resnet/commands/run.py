@@ -81,7 +81,8 @@ def _read(arguments):
             print(report.as_json())
         else:
             terminal.show([*terminal.table_lines(report.table(), arguments.wide),
-                           *report.lines()])
+                           *(line for text in report.lines()
+                             for line in terminal.prose(text, arguments.wide))])
         return 0 if report.complete else 1
     said = port.port(project, arguments.port)
     for line in said:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterable
 
 from slim_resnet.common.tables import PLAIN, Look, Table
+from slim_resnet.common.text import printable, wrapped
 
 WIDTH = 80
 
@@ -32,6 +33,11 @@ def look() -> Look:
 def table_lines(table: Table, wide: bool = False) -> list[str]:
     """Returns the lines of a table as stdout has room for them; all of it where ``wide``."""
     return table.lines(None if wide else width(), look())
+
+
+def prose(text: str, wide: bool = False) -> list[str]:
+    """Returns a line as lines that stdout has room for, broken between words."""
+    return wrapped(printable(text), None if wide else width())
 
 
 def show(lines: Iterable[str]) -> None:

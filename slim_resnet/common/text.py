@@ -1,5 +1,6 @@
 """Text that others wrote, safe to show: names of files, classes and variables, records."""
 
+import html
 import os
 import textwrap
 import unicodedata
@@ -13,6 +14,11 @@ def printable(text: str) -> str:
     characters, and lone surrogates, which stand for bytes that are not UTF-8.
     """
     return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def escaped(text: str | float) -> str:
+    """Returns a text, or a number, as markup that shows it; in quoted attributes too."""
+    return html.escape(printable(str(text)))
 
 
 def columns_of(text: str) -> int:

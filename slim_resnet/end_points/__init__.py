@@ -3,8 +3,8 @@
 from slim_resnet._lazy import face
 
 __getattr__, __dir__, __all__ = face(__name__, {
-    "table": "LEVELS EndPoint own_ops select summary total",
-    "activations": "Statistics layer_statistics doubts",
+    "table": "LEVELS EndPoint EndPoints Summary own_ops select summary total",
+    "activations": "Statistics StatisticsRows statistics layer_statistics doubts",
     "receptive_field": "Sight sights",
     "keys": "choose choose_one nearest_keys",
 })

@@ -2,12 +2,10 @@
 
 For your own network as for a checkpoint's, in memory for one batch::
 
-    from slim_resnet.end_points import activations
-    from slim_resnet.inference import BuiltNetwork
+    from slim_resnet import end_points as ep
 
-    network = BuiltNetwork(session, images, end_points)
-    rows = activations.layer_statistics(network, batches)
-    print(activations.doubts(rows))
+    rows = ep.statistics(end_points, session, images, batches)
+    print(ep.doubts(rows))
 
 Sums are taken within the graph, in float64, so that no activation leaves it; batches
 are put together by Chan's formula.
@@ -16,13 +14,19 @@ are put together by Chan's formula.
 import contextlib
 import dataclasses
 import math
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from slim_resnet.common import html_tables
+from slim_resnet.common.rows import Column, Rows
 from slim_resnet.end_points.keys import choose
 from slim_resnet.end_points.table import own_ops
 from slim_resnet.errors import SlimResnetError
+
+tf1 = tf.compat.v1
 
 _RELUS = ("Relu", "Relu6")
 _FUSED_NORMS = ("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")
@@ -75,8 +79,81 @@ class Statistics:
     norm: float | None
     batch_change: float | None
 
+    def __repr__(self) -> str:
+        shown = ", ".join(
+            f"{name} {value:.4g}" for name in ("mean", "std", "min", "max", "zeros", "norm")
+            if (value := getattr(self, name)) is not None)
+        return (f"<{self.key}: {shown or 'no finite value'}, nan {self.nan}, inf {self.inf}, "
+                f"dead {len(self.dead or ())} of {self.channels} channels, {self.images} images>")
 
-def layer_statistics(network, batches, keys=None):
+
+class StatisticsRows(Rows):
+    """What `statistics` returns: a list of `Statistics`; a notebook shows the `doubts` too."""
+
+    noun = "end points"
+    columns = (
+        Column("end point", lambda row: row.key),
+        *(Column(name, lambda row, name=name: getattr(row, name), "{:.4g}".format)
+          for name in ("mean", "std", "min", "max")),
+        Column("zeros %", lambda row: row.zeros, lambda share: f"{100 * share:.1f}"),
+        Column("dead channels", lambda row: None if row.dead is None else len(row.dead)),
+        Column("channels", lambda row: row.channels),
+        Column("norm", lambda row: row.norm, "{:.3g}".format),
+        Column("NaN", lambda row: row.nan, "{:,}".format),
+        Column("infinite", lambda row: row.inf, "{:,}".format))
+
+    def about(self) -> str:
+        if not self:
+            return ""
+        number = len(doubts(self))
+        images = self[0].images
+        return (f"values of {images:,} image{'s' * (images != 1)}, "
+                f"{number or 'no'} doubt{'s' * (number != 1)}")
+
+    def _repr_html_(self) -> str:
+        return super()._repr_html_() + "".join(map(html_tables.paragraph, doubts(self)))
+
+
+def statistics(end_points: dict[str, tf.Tensor], session: tf1.Session, images: tf.Tensor,
+               batches: np.ndarray | Iterable[np.ndarray], *, keys: str | Iterable[str] = ()
+               ) -> StatisticsRows:
+    """Runs images through any slim network once and describes its end points.
+
+    Args:
+      end_points: Maps keys to tensors of one graph, which is given more ops. They have images
+        first and channels last.
+      session: A ``tf.compat.v1.Session`` of the graph, whose variables have their values.
+      images: Tensor of the graph that images are fed to.
+      batches: One array ``[n, height, width, channels]``, prepared as the network wants it,
+        or an iterable of them. Ctrl-C ends them; what there is by then is returned.
+      keys: End points, see `keys.choose`; none at all take all.
+
+    Returns:
+      A list of `Statistics` in graph order, that notebooks show as a table, see `rows.Rows`;
+      empty for no images.
+
+    Raises:
+      SlimResnetError: There is no such end point, a tensor is of another graph than the
+        session, or images are not float where the network takes it.
+    """
+    for what, tensor in (("images", images), *end_points.items()):
+        if getattr(tensor, "graph", None) is not session.graph:
+            raise SlimResnetError(f"{what}: is no tensor of the session's graph; give the session, "
+                                  "the images and the end points of one network")
+
+    def run(fetches, batch):
+        # TensorFlow would cast pixels of uint8 to float32 and feed them.
+        if images.dtype.is_floating and np.asarray(batch).dtype.kind != "f":
+            raise SlimResnetError(f"the network takes {images.dtype.name}, and the images are "
+                                  f"{np.asarray(batch).dtype}; prepare them first")
+        return session.run(fetches, {images: batch})
+
+    return _run_through(end_points, run, session.graph,
+                        [batches] if isinstance(batches, np.ndarray) else batches, keys or None)
+
+
+def layer_statistics(network: Any, batches: Iterable[np.ndarray],
+                     keys: str | Iterable[str] | None = None) -> StatisticsRows:
     """Runs images through a network once and describes its end points.
 
     Args:
@@ -87,29 +164,32 @@ def layer_statistics(network, batches, keys=None):
       keys: End points, see `keys.choose`; None takes all.
 
     Returns:
-      A `Statistics` for each key, in graph order; an empty list for no images.
+      As `statistics`.
 
     Raises:
       SlimResnetError: There is no such end point.
     """
-    keys = network.end_points if keys is None else choose(keys, network.end_points)
-    shares = {key: ops for key, ops in own_ops(network.end_points).items() if key in keys}
-    with network.session.graph.as_default(), tf.name_scope("statistics"):
-        fetches = {key: _fetches(key, network.end_points[key], ops)
-                   for key, ops in shares.items()}
+    return _run_through(network.end_points, network.run, network.session.graph, batches, keys)
+
+
+def _run_through(end_points, run, graph, batches, keys):
+    keys = end_points if keys is None else choose(keys, end_points)
+    shares = {key: ops for key, ops in own_ops(end_points).items() if key in keys}
+    with graph.as_default(), tf.name_scope("statistics"):
+        fetches = {key: _fetches(key, end_points[key], ops) for key, ops in shares.items()}
     sums, change, count = None, None, 0
     with contextlib.suppress(KeyboardInterrupt):
         for images in batches:
-            batch = network.run(fetches, images)
+            batch = run(fetches, images)
             if change is None and len(images) > 1:
-                alone = network.run(fetches, images[:1])
+                alone = run(fetches, images[:1])
                 change = {key: _change(batch[key], alone[key]) for key in fetches}
             sums = batch if sums is None else {
                 key: _merged(sums[key], batch[key]) for key in fetches}
             count += len(images)
-    return [] if sums is None else [
+    return StatisticsRows() if sums is None else StatisticsRows(
         _statistics(key, count, sums[key], None if change is None else change[key])
-        for key in fetches]
+        for key in fetches)
 
 
 def doubts(rows):

@@ -5,6 +5,7 @@ from typing import Any
 
 from slim_resnet.common.tables import Column, Table, without_scope
 from slim_resnet.common.units import short_bytes, short_count
+from slim_resnet.end_points.table import shape_text
 from slim_resnet.end_points.tree import tree
 
 _KEYS = "Keys"
@@ -34,7 +35,8 @@ def end_point_table(rows: Sequence[Any], total: Any, as_tree: bool = False) -> T
     return Table([
         Column("end point", [*keys, "total"], [*labels, "total"]),
         column("op", _op, lambda line: _op(line[0])),
-        column("shape", lambda row: _shape(row.shape), lambda line: _short_shape(line[0].shape)),
+        column("shape", lambda row: shape_text(row.shape),
+               lambda line: _short_shape(line[0].shape)),
         column("parameters", lambda row: f"{row.parameters:,}",
                lambda line: short_count(line[0].parameters), True, "params"),
         column("GMACs", lambda row: _known(row.multiply_adds, lambda n: f"{n / 1e9:.4f}"),
@@ -77,12 +79,8 @@ def _op(row):
     return row.op_name if below_key == row.op_name else f".../{below_key}"
 
 
-def _shape(shape):
-    return "?" if shape is None else " x ".join("?" if n is None else str(n) for n in shape)
-
-
 def _short_shape(shape):
-    return _shape(shape).replace(" ", "")
+    return shape_text(shape).replace(" ", "")
 
 
 def _known(value, text):

@@ -10,13 +10,20 @@ From the graph alone, without a session or a variable's value::
 
 import math
 import typing
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
+from slim_resnet.common.rows import Column, Rows
+from slim_resnet.common.units import short_bytes, short_count
 from slim_resnet.end_points.costs import ancestors, cost_of
 from slim_resnet.end_points.keys import choose
 from slim_resnet.end_points.receptive_field import sights
 from slim_resnet.errors import SlimResnetError
+
+if TYPE_CHECKING:
+    import pandas
 
 PARAMETERS = ("parameters", "trainable_parameters", "moving_statistics")
 LEVELS = ("layer", "unit", "block", "network")
@@ -61,7 +68,44 @@ class EndPoint(typing.NamedTuple):
     parent: str | None
 
 
-def summary(end_points):
+class Summary(Rows):
+    """What `summary` returns: a list of `EndPoint`."""
+
+    noun = "end points"
+    columns = (
+        Column("end point", lambda row: row.key),
+        Column("level", lambda row: row.level),
+        Column("shape", lambda row: shape_text(row.shape)),
+        Column("parameters", lambda row: row.parameters, "{:,}".format),
+        Column("MACs an image", lambda row: row.multiply_adds, short_count),
+        Column("bytes an image", lambda row: row.activation_bytes, short_bytes),
+        Column("stride", lambda row: row.stride),
+        Column("receptive field", lambda row: row.receptive_field))
+
+    def about(self) -> str:
+        if not self:
+            return ""
+        whole = total(self)
+        return f"{whole.parameters:,} parameters" + (
+            "" if whole.multiply_adds is None else
+            f", {short_count(whole.multiply_adds)} multiply-adds an image")
+
+
+class EndPoints(dict):
+    """A network's dict of end points, tensors by key, which shows itself by its `summary`."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} end points by key: {', '.join(list(self)[:2])}, ...>"
+
+    def _repr_html_(self) -> str:
+        return summary(self)._repr_html_()
+
+    def to_pandas(self) -> "pandas.DataFrame":
+        """Returns the `summary` as a pandas ``DataFrame``, see `rows.Rows.to_pandas`."""
+        return summary(self).to_pandas()
+
+
+def summary(end_points: dict[str, tf.Tensor], keys: str | Iterable[str] = ()) -> Summary:
     """Describes the end points of a network.
 
     An op, and with it a variable, belongs to the first end point in graph order that
@@ -77,12 +121,15 @@ def summary(end_points):
     Args:
       end_points: Maps keys to tensors of one graph, such as
         ``slim.utils.convert_collection_to_dict`` makes.
+      keys: The end points to return, see `keys.choose`; each has the row that it has among
+        all. None at all return all.
 
     Returns:
-      A list of `EndPoint`, in graph order.
+      A list of `EndPoint`, in graph order, that notebooks show as a table; see `rows.Rows`.
 
     Raises:
-      SlimResnetError: A value is no tensor of a graph, or they are of several.
+      SlimResnetError: A value is no tensor of a graph, they are of several, or a key fits
+        none of them.
     """
     shares = own_ops(end_points)
     order = list(shares)
@@ -101,11 +148,13 @@ def summary(end_points):
             trainable[parent] += trainable[key]
             moving[parent] += moving[key]
             multiply_adds[parent] = _sum([multiply_adds[parent], multiply_adds[key]])
-    return [EndPoint(key, tensor.op.name, _shape(tensor), trainable[key] + moving[key],
-                     trainable[key], moving[key], multiply_adds[key],
-                     _bytes_of_image(tensor), *_stride_and_field(seen_by.get(tensor.op)),
-                     LEVELS[min(heights[key], 3)], parents[key])
-            for key, tensor in ((key, end_points[key]) for key in order)]
+    chosen = choose(keys, order) if keys else order
+    return Summary(
+        EndPoint(key, tensor.op.name, _shape(tensor), trainable[key] + moving[key],
+                 trainable[key], moving[key], multiply_adds[key],
+                 _bytes_of_image(tensor), *_stride_and_field(seen_by.get(tensor.op)),
+                 LEVELS[min(heights[key], 3)], parents[key])
+        for key, tensor in ((key, end_points[key]) for key in chosen))
 
 
 def own_ops(end_points):
@@ -129,14 +178,18 @@ def select(rows, patterns=(), depth="layer"):
       depth: One of `LEVELS`. Rows are kept that no end point of that level or a lower
         one holds: ``block`` leaves out what is within blocks.
 
+    Returns:
+      A list of them, of the kind of ``rows``.
+
     Raises:
       SlimResnetError: A pattern fits no key, or one without wildcards fits several.
     """
     keys = [row.key for row in rows]
     chosen = set(choose(patterns, keys) if patterns else keys)
     levels = {row.key: LEVELS.index(row.level) for row in rows}
-    return [row for row in rows if row.key in chosen
+    kept = [row for row in rows if row.key in chosen
             and levels.get(row.parent, len(LEVELS)) > LEVELS.index(depth)]
+    return rows.like(kept) if isinstance(rows, Rows) else kept
 
 
 def total(rows):
@@ -159,6 +212,12 @@ def total(rows):
         **{name: sum(getattr(row, name) for row in tops) for name in PARAMETERS},
         multiply_adds=_sum([row.multiply_adds for row in tops]),
         activation_bytes=_sum(tensors.values()))
+
+
+def shape_text(shape: tuple | None) -> str:
+    """Returns an `EndPoint.shape` in words; ``?`` stands for what is not known."""
+    return "?" if shape is None else " x ".join(
+        "?" if length is None else str(length) for length in shape)
 
 
 def _operations(end_points):

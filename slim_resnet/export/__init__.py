@@ -1,4 +1,4 @@
-"""A checkpoint in other forms: SavedModel, frozen GraphDef, V1, V2 and .npz.
+"""A checkpoint in other forms: SavedModel, frozen GraphDef, V1, V2, .npz and ONNX.
 
 A new form is a file here and a row of `formats.FORMATS`.
 """
@@ -6,7 +6,5 @@ A new form is a file here and a row of `formats.FORMATS`.
 from slim_resnet._lazy import face
 
 __getattr__, __dir__, __all__ = face(__name__, {
-    "formats": "FORMATS export_checkpoint",
-    "saved_model": "export_saved_model",
-    "frozen": "export_frozen",
+    "formats": "FORMATS export_checkpoint export_frozen export_saved_model",
 })

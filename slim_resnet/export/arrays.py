@@ -8,38 +8,25 @@ from typing import Any
 import numpy as np
 
 from slim_resnet.checkpoint.reader import CheckpointLike, open_checkpoint
-from slim_resnet.checkpoint.recognition import recognise
-from slim_resnet.common import files
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.export.shared import METADATA, metadata
 
 
-def export_npz(checkpoint: CheckpointLike, output: str | os.PathLike) -> dict[str, Any]:
+def write(checkpoint: CheckpointLike, path: str | os.PathLike) -> dict[str, Any]:
     """Writes all variables, training leftovers included, and a string, `shared.METADATA`.
 
     Args:
       checkpoint: Anything that `open_checkpoint` opens.
-      output: File to write.
+      path: File to write.
 
     Returns:
       The `metadata`.
 
     Raises:
-      SlimResnetError: The checkpoint cannot be read, holds what ``.npz`` cannot, or the
-        file cannot be written.
+      SlimResnetError: The checkpoint cannot be read, or holds what ``.npz`` cannot.
     """
-    output = os.fspath(output)
-    files.check_writable(output)
-    with open_checkpoint(checkpoint) as opened:
-        record = metadata(recognise(opened))
-        with files.atomic_write(output, "wb") as file:
-            _write(file, opened, record)
-    return record
-
-
-def _write(file, opened, record):
     # One variable in memory at a time, which np.savez cannot do.
-    with zipfile.ZipFile(file, "w") as archive:
+    with open_checkpoint(checkpoint) as opened, zipfile.ZipFile(path, "w") as archive:
         for name, dtype in opened.dtypes.items():
             value = opened.tensor(name)
             if value.dtype.kind not in "biufc":
@@ -47,5 +34,7 @@ def _write(file, opened, record):
                                       "cannot hold; choose v2")
             with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
                 np.lib.format.write_array(entry, value)
+        record = metadata(opened)
         with archive.open(f"{METADATA}.npy", "w") as entry:
             np.lib.format.write_array(entry, np.array(json.dumps(record)))
+    return record

@@ -7,6 +7,7 @@ __getattr__, __dir__, __all__ = face(__name__, {
     "decoding": "decode",
     "preparation": "preprocess",
     "reading": "Batch load_images read_images read_source",
+    "settings": "Preprocessing",
     "labels": "class_names read_labels",
     "labelled": "find_data",
 })

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import tensorflow as tf
@@ -12,7 +12,7 @@ from slim_resnet.common.listing import Paths, listed
 from slim_resnet.errors import cause_of
 from slim_resnet.images.decoding import decode
 from slim_resnet.images.preparation import preparation
-from slim_resnet.images.settings import Preprocessing, most_bytes
+from slim_resnet.images.settings import MAX_PIXELS, Preprocessing, most_bytes
 from slim_resnet.images.sources import read_regular
 
 tf1 = tf.compat.v1
@@ -66,7 +66,7 @@ def read_displayed(paths: Paths, image_size: int,
         contents = read_regular(file, largest)
         image = decode(contents, max_pixels=max_pixels)
         given = image if channels == 3 else decode(contents, channels, max_pixels)
-        read = prepare(given, image_size), _shown(image), tf.shape(image)[:2]
+        read = prepare(given, image_size), _shown(image, SHOWN_SIZE), tf.shape(image)[:2]
     # As in `reading`: the caller's default graph stays its own.
     with contextlib.closing(tf1.Session(graph=graph)) as session:
         for path in map(os.fspath, listed(paths)):
@@ -84,9 +84,35 @@ def read_displayed(paths: Paths, image_size: int,
             yield DisplayedImage(path, prepared, shown, seen(height, width, image_size))
 
 
-def _shown(image: tf.Tensor) -> tf.Tensor:
+def thumbnails(images: Iterable[str | np.ndarray], size: int) -> Iterator[bytes | None]:
+    """Makes small pictures of images.
+
+    Args:
+      images: Image files, and arrays of uint8, ``[height, width, channels]`` of 1, 3 or 4.
+      size: Longer side of a picture, in pixels; smaller images stay as they are.
+
+    Yields:
+      A PNG file for each; None for one that cannot be read.
+    """
+    graph = tf.Graph()
+    with graph.as_default():
+        file, pixels = tf1.placeholder(tf.string, []), tf1.placeholder(tf.uint8, [None] * 3)
+        decoded = decode(read_regular(file, most_bytes(MAX_PIXELS)), max_pixels=MAX_PIXELS)
+        of_file, of_pixels = (tf.io.encode_png(_shown(image, size)) for image in (decoded, pixels))
+    with contextlib.closing(tf1.Session(graph=graph)) as session:
+        for image in images:
+            try:
+                if isinstance(image, np.ndarray):
+                    yield session.run(of_pixels, {pixels: image})
+                else:
+                    yield session.run(of_file, {file: os.fsencode(image)})
+            except (tf.errors.OpError, UnicodeDecodeError):
+                yield None
+
+
+def _shown(image: tf.Tensor, longer_side: int) -> tf.Tensor:
     size = tf.cast(tf.shape(image)[:2], tf.float32)
-    share = tf.minimum(1.0, SHOWN_SIZE / tf.reduce_max(size))
+    share = tf.minimum(1.0, longer_side / tf.reduce_max(size))
     size = tf.maximum(1, tf.cast(tf.round(share * size), tf.int32))
     small = tf.image.resize(image, size, antialias=True)
     return tf.cast(tf.clip_by_value(tf.round(small), 0, 255), tf.uint8)

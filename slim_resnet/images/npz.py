@@ -1,18 +1,10 @@
 """Labelled images in .npz files."""
 
-import math
-import os
-import zipfile
-from typing import IO
-
 import numpy as np
 
-from slim_resnet.common.files import check_regular
+from slim_resnet.common import npz
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.images.settings import MAX_PIXELS, MOST_CLASSES
-
-# Arrays that are larger than this, and than so many times the file, are no images.
-_FREE_BYTES, _MOST_EXPANSION = 1 << 30, 200
 
 
 def read_arrays(path: str, labels_offset: int = 0, max_pixels: int = MAX_PIXELS
@@ -88,60 +80,13 @@ def _names(path, names, labels, labels_offset):
 
 
 def _arrays(path, max_pixels):
-    check_regular(path)
-    try:
-        with zipfile.ZipFile(path) as archive:
-            # A name that differs from the one in front of the array itself is found when it
-            # is opened: of a damaged name nobody would know that it is wanted.
-            for info in archive.infolist():
-                archive.open(info).close()
-            # A damaged length lets an entry of the directory take the next one for its own.
-            if len(archive.infolist()) != _entries(path):
-                raise ValueError("its directory has not as many entries as it says")
-            members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-            arrays = {}
-            for name in ("images", "labels", "classes"):
-                if name in members:
-                    with archive.open(members[name]) as member:
-                        _check_header(path, name, member, members[name].file_size, max_pixels)
-                    with archive.open(members[name]) as member:
-                        arrays[name] = np.lib.format.read_array(member, allow_pickle=False)
-            return arrays
-    except OSError as error:
-        raise SlimResnetError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except SlimResnetError:
-        raise
-    # Whatever these libraries raise over foreign bytes: zlib.error, MemoryError, struct.error,
-    # RuntimeError, NotImplementedError and more.
-    except Exception as error:
-        raise SlimResnetError(f"{path}: is damaged or no .npz file: "
-                              f"{str(error) or type(error).__name__}") from error
+    def check(shape):
+        if len(shape) > 2 and shape[1] * shape[2] > max_pixels:
+            raise SlimResnetError(f"{path}: images have {shape[1]} x {shape[2]} pixels, more than "
+                                  f"{max_pixels} in all; --max-pixels takes more")
 
-
-def _entries(path):
-    """Returns how many entries the directory of a zip file says that it has."""
-    with open(path, "rb") as file:
-        file.seek(-min(os.path.getsize(path), 1 << 16), os.SEEK_END)
-        end = file.read()
-    # Signature, numbers of disks, entries of this disk, entries.
-    return int.from_bytes(end[end.rindex(b"PK\5\6"):][10:12], "little")
-
-
-def _check_header(path: str, name: str, member: IO[bytes], size: int, max_pixels: int) -> None:
-    """Checks the shape of an array before memory is taken for it."""
-    read_header = {(1, 0): np.lib.format.read_array_header_1_0,
-                   (2, 0): np.lib.format.read_array_header_2_0}
-    version = np.lib.format.read_magic(member)
-    if version not in read_header:
-        raise ValueError(f"{name} is of version {version} of the .npy format")
-    shape, _, dtype = read_header[version](member)
-    if dtype.hasobject:
-        raise ValueError(f"{name} holds Python objects")
-    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize > size:
-        raise ValueError(f"{name} says that it has the shape {shape}, and holds {size} bytes")
-    if size > max(_FREE_BYTES, _MOST_EXPANSION * os.path.getsize(path)):
-        raise SlimResnetError(f"{path}: {name} would take {size} bytes, more than "
-                              f"{_MOST_EXPANSION} times the file")
-    if name == "images" and len(shape) > 2 and shape[1] * shape[2] > max_pixels:
-        raise SlimResnetError(f"{path}: images have {shape[1]} x {shape[2]} pixels, more than "
-                              f"{max_pixels} in all; --max-pixels takes more")
+    with npz.opened_zip(path, "no .npz file") as archive:
+        members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+        return {name: npz.read_array(archive, members[name], name,
+                                     *([check] if name == "images" else []))
+                for name in ("images", "labels", "classes") if name in members}

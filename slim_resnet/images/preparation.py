@@ -148,6 +148,23 @@ def preparation(preprocessing: str | Preprocessing, channels: int = 3) -> Prepar
         height, width, image_size, side))
 
 
+def of_values(pixels: tf.Tensor, preprocessing: str | Preprocessing) -> tf.Tensor:
+    """Returns what becomes of the values of pixels alone, whose size stays.
+
+    Args:
+      pixels: uint8, ``[..., channels]``.
+      preprocessing: A `settings.Preprocessing`, or the name of one; its rule of resizing is
+        not looked at.
+
+    Raises:
+      SlimResnetError: Its mean is of other channels.
+    """
+    chosen = Preprocessing.of(preprocessing)
+    values = VALUES[chosen.name]
+    mean = chosen.means(pixels.shape[-1]) if chosen.name == "vgg" else None
+    return values.finish(values.convert(pixels), mean)
+
+
 def preprocess(image: tf.Tensor, image_size: int,
                preprocessing: str | Preprocessing = "inception") -> tf.Tensor:
     """Prepares one decoded image for a network; works in graphs, tf.data and eagerly.

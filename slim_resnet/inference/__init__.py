@@ -8,5 +8,7 @@ __getattr__, __dir__, __all__ = face(__name__, {
     "classification": "Result classify",
     "evaluation": "Evaluation evaluate",
     "features": "write_features",
+    "loaded": "LoadedNetwork load",
+    "answers": "Features Results",
     "folded.model": "InferenceModel Outputs",
 })

@@ -45,11 +45,13 @@ def write_features(file: BinaryIO, network: ImageNetwork, end_points: dict[str, 
     """
     end_points = {name: choose_one(key, network.end_points)
                   for name, key in end_points.items()}
-    shapes, errors = shapes_of(network, end_points), []
+    shapes = shapes_of(network, end_points)
+    errors = []
     with contextlib.ExitStack() as stack:
         # A zip file takes one member at a time, and a batch has rows for all of them.
         parts = {name: stack.enter_context(tempfile.TemporaryFile()) for name in end_points}
-        for causes, rows in until_interrupted(feature_rows(network, end_points, batches)):
+        for causes, rows in until_interrupted(
+                feature_rows(network, end_points, batches)):
             for name, part in parts.items():
                 part.write(rows[name].tobytes())
             errors += causes
@@ -73,14 +75,24 @@ def write_features(file: BinaryIO, network: ImageNetwork, end_points: dict[str, 
 
 
 def shapes_of(network: ImageNetwork, end_points: dict[str, str]) -> dict[str, list[int]]:
-    """Returns the shape of every end point for one image, by the name of its array."""
+    """Returns the shape of each end point's value for one image, by name of its array."""
     return {name: network.end_points[key].shape[1:].as_list()
             for name, key in end_points.items()}
 
 
 def feature_rows(network: ImageNetwork, end_points: dict[str, str], batches: Iterable["Batch"]
                  ) -> Iterator[tuple[list[str], dict[str, np.ndarray]]]:
-    """Yields errors and arrays of end points for every batch, see `write_features`."""
+    """Yields the values of end points for each batch.
+
+    Args:
+      network: An `ImageNetwork`.
+      end_points: Maps names of arrays to whole keys of end points.
+      batches: Yields `images.Batch`es of the network's image size.
+
+    Yields:
+      ``(errors, arrays)``: why each image is unreadable, else empty; and by name an array of
+      float32 with a row for each image, NaN for those.
+    """
     shapes = shapes_of(network, end_points)
     for batch in batches:
         rows = {name: np.full([len(batch.names), *shape], np.nan, np.float32)

@@ -17,6 +17,7 @@ from slim_resnet.checkpoint.recognition import recognise
 from slim_resnet.checkpoint.settings import settings_of
 from slim_resnet.common.environment import PRECISIONS
 from slim_resnet.common.listing import listed
+from slim_resnet.common.text import printable
 from slim_resnet.end_points.keys import choose_one, nearest_keys
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.images.reading import load_images
@@ -144,7 +145,7 @@ class BuiltNetwork:
 class Network(BuiltNetwork):
     """A checkpoint's network in inference mode, in a graph and a session of its own.
 
-    Use it in a ``with`` statement, which closes the session.
+    Use it in a ``with`` statement, which closes the session, or call `close`.
 
     Args:
       checkpoint: Anything that `checkpoint.open_checkpoint` opens; not needed once the
@@ -195,13 +196,32 @@ class Network(BuiltNetwork):
         self.last_maps = end_points["global_pool"].op.inputs[0] if "global_pool" in end_points \
             else None
         self.num_classes = self.recognised.num_classes
-        self.busy_s = 0.0
+        self.busy_s, self._closed = 0.0, False
 
     def __enter__(self) -> "Network":
         return self
 
     def __exit__(self, *_: Any) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return printable(f"<Network {self.path}: {self.recognised.full_title}, {self.image_size} x "
+                         f"{self.image_size} pixels{', closed' if self._closed else ''}>")
+
+    def close(self) -> None:
+        """Frees the network; what is asked of it later fails."""
+        self._closed = True
         self.session.close()
+
+    def run(self, fetches: Any, images: np.ndarray, **options: Any) -> Any:
+        """As `BuiltNetwork.run`; raises `SlimResnetError` once the network is closed."""
+        self._check_open()
+        return super().run(fetches, images, **options)
+
+    def _check_open(self):
+        if self._closed:
+            raise SlimResnetError(f"{self.path}: the network is closed; load it again, or use it "
+                                  "within its 'with' block")
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
         """Returns class probabilities ``[N, classes]`` of images ``[N, size, size, channels]``."""
@@ -236,6 +256,7 @@ class Network(BuiltNetwork):
 
     def variable(self, name: str) -> np.ndarray:
         """Returns the value of a variable, named without the network's scope."""
+        self._check_open()
         scoped = "/".join(filter(None, [self.recognised.scope, name]))
         with self.session.graph.as_default():
             variables = {variable.op.name: variable for variable in tf1.global_variables()}

@@ -11,9 +11,10 @@ it. Units that do the same are drawn once, with their number.
 """
 
 from slim_resnet.checkpoint.recognition import Recognised
+from slim_resnet.common.text import escaped
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.models import VARIANTS
-from slim_resnet.pictures.markup import escaped, shortened, text_width
+from slim_resnet.pictures.markup import shortened, text_width
 from slim_resnet.pictures.themes import THEMES
 from slim_resnet.pictures.units import unit_groups
 from slim_resnet.resnet_utils import Block

@@ -1,14 +1,8 @@
-"""Any text, safe in HTML and SVG and their quoted attributes, and no wider than its room."""
+"""Any text, no wider than its room."""
 
-import html
 import unicodedata
 
 from slim_resnet.common.text import printable
-
-
-def escaped(text: str | float) -> str:
-    """Returns a text, or a number, as markup that shows it."""
-    return html.escape(printable(str(text)))
 
 
 def text_width(text: str) -> float:

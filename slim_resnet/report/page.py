@@ -15,9 +15,9 @@ import typing
 
 import slim_resnet
 from slim_resnet.checkpoint.description import description_items
+from slim_resnet.common.text import escaped
 from slim_resnet.pictures import diagram
 from slim_resnet.pictures.class_evidence import class_label
-from slim_resnet.pictures.markup import escaped
 from slim_resnet.pictures.themes import THEMES
 
 

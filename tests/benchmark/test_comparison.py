@@ -1,6 +1,7 @@
 """Two records compared: ratio, interval and verdict, and what cannot be compared."""
 
 import json
+import math
 import statistics
 
 import numpy as np
@@ -20,15 +21,22 @@ def with_runs(*runs, **options):
     return made
 
 
-def test_interval_of_two_values_by_hand():
-    """Of A the median is always 2; B's is 3 or 5, each in half of the resamples."""
-    found = comparison.ratio_of([2.0] * 5, [3.0, 3.0, 3.0, 5.0, 5.0])
-    # The 2.5th and the 97.5th percentile of values that are 1.5 or 2.5, each far more often.
-    assert found == comparison.Ratio(1.5, 1.5, 2.5) and found.differs
-    share = np.mean(comparison._medians(np.float64([3, 3, 3, 5, 5]),
-                                        np.random.default_rng(0)) == 5)
-    # At least three of five draws are 5, of which two fifths are: 10 p^3 q^2 + 5 p^4 q + p^5.
-    assert share == pytest.approx(0.31744, abs=3 * (0.31744 * 0.68256 / 10_000) ** 0.5)
+def at_least(least, draws, share):
+    """Returns how probable it is that so many of the draws are of a share of the values."""
+    return sum(math.comb(draws, k) * share ** k * (1 - share) ** (draws - k)
+               for k in range(least, draws + 1))
+
+
+@pytest.mark.parametrize("threes, fives, high", [
+    # B's median is 5 where most of its draws are: in 3.0 % of resamples, and in 1.0 %.
+    (7, 2, 2.5), (6, 1, 1.5)])
+def test_interval_by_hand(threes, fives, high):
+    """A's median is always 2, and B's 3 or 5; 2.5 % of resamples lie above the interval."""
+    draws = threes + fives
+    share = at_least(draws // 2 + 1, draws, fives / draws)
+    assert (share > 0.025) == (high == 2.5) and share < 0.05
+    found = comparison.ratio_of([2.0] * 5, [3.0] * threes + [5.0] * fives)
+    assert found == comparison.Ratio(1.5, 1.5, high) and found.differs
 
 
 def test_interval_is_that_of_a_plain_bootstrap():

@@ -132,3 +132,22 @@ def test_batch_size_is_the_targets_first_dimension(capsys):
         for target, batch_size in ((tf.zeros([3, 1]), 3), (tf.zeros([]), None),
                                    (tf.no_op(), None), ([tf.zeros([2])], None)):
             assert timing.time_tensorflow_run(session, target, "x", 1, 0).batch_size == batch_size
+
+
+def test_results_in_a_terminal_a_notebook_and_pandas():
+    one = timing.TimingResult("<b>Forward", 3, 1, 4, (1.0, 2.0, 3.0), (9.0,), False)
+    other = timing.TimingResult("VGG", 5, 0, None, (4.0,), (), True)
+    assert repr(one) == "<<b>Forward: 3 steps, 2.000 +/- 0.816 s, 2.00 images/s>"
+    assert repr(other) == "<VGG: 1 steps, 4.000 +/- 0.000 s, partial>"
+    both = timing.TimingResults([one, other])
+    assert repr(both) == "<2 timed runs: <b>Forward 2.000 s, VGG 4.000 s>"
+    markup = both._repr_html_()
+    assert "<b>" not in markup and "<td>VGG (partial)</td>" in markup
+    assert markup.count("<tr><td>") == 2 and one._repr_html_().count("<tr><td>") == 1
+    frame = both.to_pandas()
+    assert frame.mean_s.tolist() == [2.0, 4.0] and frame.partial.tolist() == [False, True]
+    assert frame.p90_s[0] == one.statistics.p90_s
+    steps = one.to_pandas()
+    assert steps.step.tolist() == [-1, 0, 1, 2]
+    assert steps.duration_s.tolist() == [9.0, 1.0, 2.0, 3.0]
+    assert steps.is_burn_in.tolist() == [True, False, False, False]

@@ -287,7 +287,7 @@ def test_tf2_checkpoints_are_named_as_such(tmp_path):
     path = tf.train.Checkpoint(module=module).write(str(tmp_path / "objects"))
     assert "TF2 object-based checkpoint" in refusal(path)
     tf.saved_model.save(module, str(tmp_path / "saved"))
-    assert "SavedModel folder" in refusal(tmp_path / "saved")
+    assert "TF2 object-based checkpoint" in refusal(tmp_path / "saved")
 
 
 @contextlib.contextmanager

@@ -25,7 +25,8 @@ def shapes_of(build, channels=3, size=32):
 
 def found(shapes, selection=None):
     return recognise(types.SimpleNamespace(
-        path="net.ckpt", shapes=shapes, selection=selection or Selection("net.ckpt")))
+        path="net.ckpt", shapes=shapes, selection=selection or Selection("net.ckpt"),
+        notes={}))
 
 
 @pytest.fixture(scope="module")

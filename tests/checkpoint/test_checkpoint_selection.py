@@ -179,7 +179,7 @@ def test_strides(tmp_path, blocks, output_stride, strides):
 def recognised(values, **options):
     return recognise(types.SimpleNamespace(
         path="net", shapes={name: np.shape(value) for name, value in values.items()},
-        selection=Selection("net", **options)))
+        selection=Selection("net", **options), notes={}))
 
 
 @pytest.mark.parametrize("options,said", [

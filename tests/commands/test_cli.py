@@ -36,8 +36,8 @@ def said(capsys, *words):
 def test_commands():
     assert [words for words in ALL if len(words) == 1] == [(name,) for name in cli.COMMANDS]
     assert [words for words in ALL if len(words) > 1] == [
-        ("checkpoint", "describe"), ("checkpoint", "diff"), ("data", "digits"),
-        ("data", "photographs"), ("data", "checkpoint")]
+        ("checkpoint", "describe"), ("checkpoint", "diff"), ("checkpoint", "convert"),
+        ("data", "digits"), ("data", "photographs"), ("data", "checkpoint")]
 
 
 def test_without_a_word_there_is_help(capsys):

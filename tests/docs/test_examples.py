@@ -48,7 +48,7 @@ tf.app.run(main)
 """
 
 
-def commands_of(text, indent=""):
+def commands_of(text, indent="(    )?"):
     """Returns the words of each command of indented and fenced blocks, continued lines joined.
 
     A help's prose may wrap before a command's name: its examples stand indented.

@@ -29,3 +29,9 @@ def test_links_lead_somewhere():
              if "://" not in link]
     assert len(links) > 15
     assert [(page.name, link) for page, link in links if not (page.parent / link).exists()] == []
+
+
+def test_readme_is_short_and_begins_with_the_front_door():
+    lines = (ROOT / "README.md").read_text().splitlines()
+    assert len(lines) <= 120
+    assert any("slim_resnet.load(" in line for line in lines[:12])

@@ -42,7 +42,7 @@ def test_our_engines_give_tf_slim_s_logits(written, tmp_path, engine):
 
 @pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
 def test_onnx_engines_give_tf_slim_s_logits(written, tmp_path, engine):
-    for package in ("tf2onnx", engine):
+    for package in ("onnx", engine):
         pytest.importorskip(package, reason=f"{package} is not installed")
     files = files_of(written, tmp_path, with_onnx=True)
     check_logits(written, engines.LOADERS[engine](files, "float32", 2))
@@ -110,11 +110,11 @@ def test_what_cannot_be_loaded_is_a_line(monkeypatch, error, why):
 
 
 def test_a_real_process_says_what_is_missing_and_how_it_died():
-    arguments = {"files": {"onnx": None, "onnx_missing": "needs tf2onnx", "image_size": 2},
+    arguments = {"files": {"onnx": None, "onnx_missing": "needs onnx", "image_size": 2},
                  "precision": "float32", "threads": 1, "batch_sizes": [1]}
     started = comparison.EngineProcess("onnxruntime", arguments)
     assert started.first["unavailable"] in (
-        "needs tf2onnx", "needs onnxruntime: pip install 'slim-resnet[peers]'")
+        "needs onnx", "needs onnxruntime: pip install 'slim-resnet[peers]'")
     assert started.startup_s > 0
     with pytest.raises(SlimResnetError, match="the process of onnxruntime ended with status 0: it "
                                               "said nothing"):

@@ -159,7 +159,7 @@ def results(tmp_path_factory):
     write(folder / "broken", BROKEN)
     (folder / "taken").mkdir()
     jobs = {
-        "check": ("project", "--check main.py --its-own"),
+        "check": ("project", "--check --wide main.py --its-own"),
         "json": ("project", "--check --json main.py"),
         "module": ("project", "--check --json -m package.part"),
         "port": ("project", f"--port {folder / 'ported'} main.py"),
@@ -171,7 +171,7 @@ def results(tmp_path_factory):
         "json alone": ("project", "--json main.py"),
         "check and port": ("project", "--check --port x main.py"),
         "explain": ("project", "--check --explain main.py"),
-        "python 2": ("broken", "--check python2.py"),
+        "python 2": ("broken", "--check --wide python2.py"),
         "port python 2": ("broken", f"--port {folder / 'python2'} python2.py"),
         "star": ("broken", f"--port {folder / 'star'} star.py"),
         "unknown": ("broken", "--check unknown.py"),

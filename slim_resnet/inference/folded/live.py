@@ -52,7 +52,7 @@ def live_network(session: tf1.Session) -> LiveNetwork:
     shapes = {name: tuple(v.shape.as_list()) for name, v in variables.items()}
     path = "the session's graph"
     network = recognise(types.SimpleNamespace(
-        path=path, shapes=shapes, selection=Selection(path)))
+        path=path, shapes=shapes, selection=Selection(path), notes={}))
     consumers = _consumers(variables)
     start = f"{network.scope}/" if network.scope else ""
     epsilons = {op.get_attr("epsilon") for name, ops in consumers.items()

@@ -105,6 +105,7 @@ class InferenceModel:
       channels: Of the images.
       end_points: Maps the keys that were asked for to tensors; their shapes are known as
         far as that of the images is.
+      keys: All end points that its network has, asked for or not.
       parts_s: Seconds that reading, folding, fusing, loading and the first call took, by
         name.
       busy_s: Seconds that it has been at work on images, all threads' together.
@@ -114,7 +115,7 @@ class InferenceModel:
         self.path, self.precision = path, precision
         self.num_classes = fused.record["num_classes"]
         self.parts_s, self.busy_s = parts_s, 0.0
-        self.channels, self._keys = fused.record["channels"], fused.record["keys"]
+        self.channels, self.keys = fused.record["channels"], fused.record["keys"]
         self._lock = threading.Condition()
         self._running, self._closed = 0, False
         self._preprocessing = self._of_pixels = fused.record["of_pixels"]
@@ -322,7 +323,7 @@ class InferenceModel:
 
     def _asked_for(self, key):
         # Among all that there are: the same name is not to mean something else in a part.
-        chosen = choose_one(key, self._keys)
+        chosen = choose_one(key, self.keys)
         if chosen not in self.end_points:
             raise SlimResnetError(f"{self.path}: the model was made without the end point "
                                   f"{chosen}; name it in end_points when the model is made")

@@ -70,6 +70,11 @@ def build_folded(opened: Checkpoint, images: tf.Tensor, session: tf.compat.v1.Se
     network = recognise(opened)
     folded = fold(opened.path, network, checked_values(opened.path, opened.dtypes,
                                                         opened.network_tensor), precision)
+    for node in folded.graph_def.node:
+        # Converters of exported graphs know no AddN.
+        if node.op == "AddN":
+            node.op = "AddV2"
+            del node.attr["N"]
     with session.graph.as_default():
         tensors = tf.import_graph_def(
             folded.graph_def, {IMAGES: images}, [f"{node}:0" for node in
@@ -82,8 +87,8 @@ def build_folded(opened: Checkpoint, images: tf.Tensor, session: tf.compat.v1.Se
 
 
 def fold(path: str, network: Recognised, read: Callable[[str], np.ndarray], precision: str,
-         output_stride: int | None = None, **options: Any) -> Folded:
-    """Returns the `inference_graph.Folded` of a network, written for this process's kernels.
+         output_stride: int | None = None, onednn: bool | None = None, **options: Any) -> Folded:
+    """Returns the `inference_graph.Folded` of a network.
 
     Args:
       path: For messages.
@@ -91,6 +96,7 @@ def fold(path: str, network: Recognised, read: Callable[[str], np.ndarray], prec
       read: See `inference_graph.folded_graph`.
       precision: ``float32`` or ``bfloat16``.
       output_stride: As in `resnet_v2.resnet_v2`.
+      onednn: Whether to write it for oneDNN's kernels; None for those of this process.
       **options: More of `inference_graph.folded_graph`'s.
 
     Raises:
@@ -103,8 +109,9 @@ def fold(path: str, network: Recognised, read: Callable[[str], np.ndarray], prec
     if output_stride is not None and not (network.variant and VARIANTS[network.variant].dense):
         raise SlimResnetError(f"{path}: {network.title} has no output_stride")
     try:
-        return folded_graph(network, read, dtype=tf.as_dtype(precision),
-                            output_stride=output_stride, onednn=compat.onednn_enabled(), **options)
+        return folded_graph(
+            network, read, dtype=tf.as_dtype(precision), output_stride=output_stride,
+            onednn=compat.onednn_enabled() if onednn is None else onednn, **options)
     except ValueError as error:
         raise SlimResnetError(f"{path}: its network cannot be built: {error}") from error
 

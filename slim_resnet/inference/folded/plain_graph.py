@@ -40,16 +40,38 @@ def write_plain(network: Recognised, read: Callable[[str], np.ndarray], writer: 
     Raises:
       ValueError: The network has an op that is not known here.
     """
-    with tf.Graph().as_default() as graph:
+    placeholder, _, end_points = built(network, image_size)
+    end_points = with_global_pool(end_points, network, placeholder.graph)
+    return _Translator(network, read, writer, placeholder.op, images).write(end_points)
+
+
+def built(network: Recognised, image_size: int
+          ) -> tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]:
+    """Builds a network without values in a graph of its own, auxiliary logits left out.
+
+    Arguments are `write_plain`'s.
+
+    Returns:
+      The images' placeholder, and tf_slim's logits and end points.
+    """
+    with tf.Graph().as_default():
         placeholder = tf1.placeholder(
             tf.float32, [None, image_size, image_size, network.input_channels])
         kind = network.row.network
         options = {"create_aux_logits": False} if kind.aux else {}
         with slim.arg_scope(kind.arg_scope()):
-            _, end_points = kind.build(placeholder, network.num_classes, False,
-                                       scope=network.scope, **options)
-        end_points = with_global_pool(end_points, network, graph)
-    return _Translator(network, read, writer, placeholder.op, images).write(end_points)
+            return placeholder, *kind.build(placeholder, network.num_classes, False,
+                                            scope=network.scope, **options)
+
+
+def variable_of(tensor: tf.Tensor) -> str | None:
+    """Returns the name of the variable that a tensor reads; None for a constant."""
+    if tf.get_static_value(tensor) is not None:
+        return None
+    op = tensor.op
+    while op.type in ("ReadVariableOp", "Identity"):
+        op = op.inputs[0].op
+    return op.name
 
 
 class _Translator:
@@ -151,14 +173,11 @@ class _Translator:
 
     def _value(self, tensor):
         """Returns the value of a variable that a tensor reads, or of a constant."""
-        constant = tf.get_static_value(tensor)
-        if constant is not None:
-            return constant
-        op = tensor.op
-        while op.type in ("ReadVariableOp", "Identity"):
-            op = op.inputs[0].op
+        name = variable_of(tensor)
+        if name is None:
+            return tf.get_static_value(tensor)
         # A dense layer's weights are those of the convolution that it equals.
-        return np.reshape(self.read(op.name), tensor.shape.as_list())
+        return np.reshape(self.read(name), tensor.shape.as_list())
 
 
 def _attributes(op, *names):
