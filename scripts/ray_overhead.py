@@ -33,7 +33,7 @@ from slim_resnet.errors import SlimResnetError
 
 NETWORK, IMAGE_SIZE = "resnet_v2_50", 32
 # Images of the runs that tell what starting takes: a part for each worker.
-FEW = 512
+FEW = 1024
 _POLL_SECONDS = 0.2
 
 _RUN = ("import os, sys; os.sched_setaffinity(0, map(int, sys.argv[1].split(','))); "

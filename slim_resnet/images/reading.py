@@ -158,6 +158,8 @@ class Reader:
             options = tf.data.Options()
             # Its thread can keep the session from closing for a second.
             options.autotune.enabled = False
+            # They take longer than they save, and as long again for every source.
+            options.experimental_optimization.apply_default_optimizations = False
             self._iterator = tf1.data.make_initializable_iterator(
                 dataset.prefetch(_LOOKAHEAD).with_options(options))
             self._next_batch = self._iterator.get_next()

@@ -4,6 +4,7 @@ import contextlib
 import glob
 import importlib.util
 import os
+import pathlib
 import pickle
 import signal
 import sys
@@ -42,12 +43,27 @@ def kill_node(node):
                 os.kill(process.process.pid, signal.SIGKILL)
 
 
-def workers():
-    """Returns the numbers of the processes on this machine that do parts."""
+def workers(cluster):
+    """Returns the numbers of the processes of a cluster that do parts."""
+    parents = {process.process.pid for node in cluster.list_all_nodes()
+               for process in node.all_processes["raylet"]}
+    found = []
+    for folder in glob.glob("/proc/[0-9]*"):
+        with contextlib.suppress(OSError):
+            stat = pathlib.Path(folder, "stat").read_text()
+            # Behind the name, which may have blanks: state and parent.
+            if int(stat.rpartition(")")[2].split()[1]) in parents and pathlib.Path(
+                    folder, "cmdline").read_bytes().startswith(b"ray::MapWorker"):
+                found.append(int(folder.rpartition("/")[2]))
+    return found
+
+
+def processes_of(folder):
+    """Returns the numbers of processes in whose command lines a folder is named."""
     found = []
     for path in glob.glob("/proc/[0-9]*/cmdline"):
-        with contextlib.suppress(OSError), open(path, "rb") as file:
-            if file.read().startswith(b"ray::MapWorker"):
+        with contextlib.suppress(OSError):
+            if folder.encode() in pathlib.Path(path).read_bytes():
                 found.append(int(path.split("/")[2]))
     return found
 

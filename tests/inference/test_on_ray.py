@@ -81,7 +81,7 @@ def test_what_is_killed_loses_nothing_and_counts_nothing_twice(slim, folder, nod
     try:
         wait_for(lambda: parts_of(many) or driver.poll() is not None, "the first part")
         # A worker in the middle of its parts, and then the driver.
-        os.kill(ray_nodes.workers()[0], signal.SIGKILL)
+        os.kill(ray_nodes.workers(cluster)[0], signal.SIGKILL)
         there = len(parts_of(many))
         wait_for(lambda: len(parts_of(many)) > there or driver.poll() is not None, "more parts")
     finally:
@@ -156,21 +156,12 @@ def test_features_on_this_machine(slim, folder, tmp_path, capsys):
     """Ray is started here, and ends with the command."""
     words = ["end-points", slim, "--images", folder / "class_0", "--end-points", "global_pool",
              "block2"]
-    before = set(ray_processes())
     assert run(*words, "--save", tmp_path / "one.npz") == 2
     assert run(*words, "--save", tmp_path / "many", "--batch-size", 16, "--ray") == 2
-    assert set(ray_processes()) <= before
+    assert ray_nodes.processes_of(f"slim_resnet-{os.getpid()}-") == []
     with contextlib.ExitStack() as stack:
         one, *many = [stack.enter_context(np.load(path)) for path in (
             tmp_path / "one.npz", *parts_of(tmp_path / "many"))]
         for name in set(one.files) - {"precision"}:
             np.testing.assert_array_equal(np.concatenate([part[name] for part in many]), one[name])
         assert many[0]["precision"] == one["precision"] and len(many) == 1
-
-
-def ray_processes():
-    for entry in os.scandir("/proc"):
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError), open(f"/proc/{entry.name}/comm", "rb") as file:
-                if file.read().strip() in (b"raylet", b"gcs_server"):
-                    yield int(entry.name)

@@ -73,7 +73,13 @@ def test_where_nothing_answers(slim, folder, tmp_path, capsys, monkeypatch, not_
             capsys, *words, f"--ray={address}")
     assert "--ray anywhere: is no address; give HOST:PORT, auto, or nothing" in error_of(
         capsys, *words, "--ray=anywhere")
-    assert "--ray auto: Could not find any running Ray instance" in error_of(
+
+    def none_runs(**options):
+        raise ConnectionError("Could not find any running Ray instance. Please specify\nmore")
+
+    # Another program's may run here.
+    monkeypatch.setattr("ray.init", none_runs)
+    assert "--ray auto: Could not find any running Ray instance. Please specify" in error_of(
         capsys, *words, "--ray=auto")
     # The address that the environment has for a running one.
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")

@@ -39,5 +39,5 @@ def test_the_status_says_whether_it_holds(runs, monkeypatch, capsys):
 
 def test_too_few_images_are_one_line(capsys):
     assert cli.run(ray_overhead.build_parser(), ["--images", "10"]) == 2
-    assert capsys.readouterr().err == ("ray_overhead.py: error: --images 10: give more than 512, "
+    assert capsys.readouterr().err == ("ray_overhead.py: error: --images 10: give more than 1024, "
                                        "the images of the start\n")
