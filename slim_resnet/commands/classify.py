@@ -2,6 +2,7 @@
 
     slim-resnet classify resnet_v2_50_2017_04_14.tar.gz photo.jpg --labels imagenet.txt
     slim-resnet classify resnet_v2_50.ckpt photos --output classes.jsonl --resume
+    slim-resnet classify resnet_v2_50.ckpt 'photos/*.png' --output classes --ray
 
 For every image the most probable classes are printed: probability, class number, name.
 With 1001 classes, class 0 is the background: none of the others. An unreadable image is
@@ -10,9 +11,10 @@ For the values of a layer see slim-resnet end-points --save.
 
 FILE.jsonl may be stopped at any moment, in any way: the same command goes on with it by
 --resume, and writes what it would have written without the stop. FILE.jsonl.run.json says
-what made it. Several processes share the images by --cluster (or TF_CONFIG), each with a
-part of its own, FILE.jsonl-00000-of-00002; whichever finishes last writes FILE.jsonl. They
-need to see the same files under the same names, and do not speak to each other.
+what made it.
+
+With --ray many processes or machines share the images, and --output names a folder of parts;
+it goes on in the same way. One behind the other they have the lines of FILE.jsonl.
 """
 
 import argparse
@@ -25,9 +27,10 @@ import sys
 from typing import Any
 
 from slim_resnet.checkpoint.settings import settings_of
-from slim_resnet.commands import keeping, optimize, options, preparation, progress
+from slim_resnet.commands import keeping, on_ray, optimize, options, preparation, progress
 from slim_resnet.common.text import printable
 from slim_resnet.errors import SlimResnetError
+from slim_resnet.inference import part_formats
 
 HELP = "classify images"
 TOP = 5
@@ -46,39 +49,65 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_optimize(parser)
     options.add_selection(parser)
     keeping.add_arguments(parser)
+    on_ray.add_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     network_options = optimize.prepare(arguments, "classify")
-    keeping.check(arguments)
     if arguments.json and arguments.output:
         raise SlimResnetError("--json prints and --output writes; leave one out")
+    if on_ray.wanted(arguments):
+        return _on_ray(arguments, network_options)
+    keeping.check(arguments)
     from slim_resnet.images import finding, reading
     from slim_resnet.images.sources import ImageFiles
     from slim_resnet.inference import classification
     paths = finding.find_images(arguments.images)
-    results, shard, skip = None, (0, 1), 0
+    results, skip = None, 0
     with contextlib.ExitStack() as stack:
         with options.opened_checkpoint(arguments, "classify") as opened:
             names = _class_names(arguments, opened)
             if arguments.output:
                 results = stack.enter_context(keeping.opened(
-                    arguments, "classify", opened, ImageFiles(paths), top=arguments.top,
-                    names_sha256=hashlib.sha256(json.dumps(names).encode()).hexdigest()))
+                    arguments, "classify", opened, ImageFiles(paths),
+                    **_depends_on(arguments, names)))
                 if results.finished:
-                    return keeping.write("classify", results, [], len(paths), None)[1]
-                shard, skip = results.shard, results.batches_done
+                    return keeping.write("classify", results, [], len(paths), None)
+                skip = results.batches_done
             network = stack.enter_context(optimize.opened_network(
                 opened, arguments.image_size, network_options, arguments, "classify"))
             batches = classification.classify_batches(network, reading.read_images(
                 paths, arguments.image_size, arguments.preprocessing, arguments.batch_size,
-                shard=shard, skip=skip, channels=network.channels), names, arguments.top)
+                skip=skip, channels=network.channels), names, arguments.top)
         batches = progress.saying(batches, "classify", arguments.prepared,
                                   when=progress.any_read)
         if results:
-            return keeping.write("classify", results, batches, len(paths), network)[1]
+            return keeping.write("classify", results, batches, len(paths), network)
         return _print(arguments, itertools.chain.from_iterable(batches), len(paths), network,
                       opened.use_moving_averages)
+
+
+def _depends_on(arguments, names):
+    return {"top": arguments.top,
+            "names_sha256": hashlib.sha256(json.dumps(names).encode()).hexdigest()}
+
+
+def _on_ray(arguments, network_options):
+    if not arguments.output:
+        raise SlimResnetError("--ray needs --output FOLDER, for the parts")
+    from slim_resnet.images import labelled_parts
+    source = labelled_parts.find(arguments.images, arguments.preprocessing.max_pixels)
+    suffix = part_formats.suffix_of(arguments.output, part_formats.ROWS)
+    size = on_ray.part_images(arguments.batch_size)
+    with contextlib.ExitStack() as stack:
+        with options.opened_checkpoint(arguments, "classify") as opened:
+            names = _class_names(arguments, opened)
+            parts = stack.enter_context(on_ray.parts_of(
+                arguments, "classify", opened, source, arguments.output, suffix, size,
+                **_depends_on(arguments, names)))
+            job = on_ray.job(arguments, "classify", opened, suffix, network_options, names=names,
+                             top=arguments.top)
+        return on_ray.run(arguments, "classify", parts, job, source, size, [arguments.prepared])
 
 
 def _print(arguments, results, total, network, moving_averages):

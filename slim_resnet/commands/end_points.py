@@ -6,6 +6,8 @@
     slim-resnet end-points resnet_v2_50.ckpt --images photos --logdir runs/look
     slim-resnet end-points resnet_v2_50.ckpt --images photos --save features.npz \\
         --end-points global_pool
+    slim-resnet end-points resnet_v2_50.ckpt --images 'photos/*' --save features \\
+        --end-points global_pool --ray
 
 The table is worked out from the graph: no value is read and nothing is run. A row counts
 what lies between its end point and those before it, a unit's or a block's all that is
@@ -33,7 +35,8 @@ An unreadable image is reported when the rest are done, and makes the exit statu
 Ctrl-C keeps what there is.
 
 FILE.npz has an array of float32 for every key, with a row for every image, NaN where it
-cannot be read; and files and errors, which say why.
+cannot be read; and files and errors, which say why. With --ray, --save names a folder of
+such parts, which many processes or machines make; of Parquet if it ends in .parquet.
 """
 
 import argparse
@@ -42,11 +45,20 @@ import dataclasses
 import json
 import time
 
-from slim_resnet.commands import layer_times, optimize, options, preparation, progress
+from slim_resnet.commands import (
+    keeping,
+    layer_times,
+    on_ray,
+    optimize,
+    options,
+    preparation,
+    progress,
+)
 from slim_resnet.common import counts, terminal
 from slim_resnet.common.files import check_folder, check_writable
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.images.settings import BATCH_SIZE
+from slim_resnet.inference import part_formats
 from slim_resnet.models import MODELS
 
 HELP = "table, statistics, values and TensorBoard run of a network's end points"
@@ -80,7 +92,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="JPEG, PNG, GIF or BMP files, or folders to search for them")
     values.add_argument("--save", metavar="FILE.npz",
                         help="write the values of --end-points instead of showing their "
-                        "statistics")
+                        "statistics; with --ray a folder of parts")
+    keeping.add_resume(values)
     options.add_optimize(values, "--optimize, and both with --save")
     parser.add_argument("--logdir", metavar="DIR",
                         help="write a TensorBoard run: the graph; of a CHECKPOINT histograms of "
@@ -92,6 +105,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_moving_averages(values)
     # None tells what is not given, for what has no effect is refused.
     options.add_batch_size(parser, None)
+    on_ray.add_arguments(parser)
     parser.set_defaults(complete=_complete)
 
 
@@ -140,9 +154,12 @@ def _complete(arguments):
             raise SlimResnetError("--save needs --end-points KEY..., which it writes")
         options.refuse(arguments, ("depth", "json", "wide", "markdown", "logdir"),
                        "says what to show, and --save shows nothing; leave one out")
-        check_writable(arguments.save)
+        if not on_ray.wanted(arguments):
+            options.refuse(arguments, ("resume",), "goes with --ray")
+            check_writable(arguments.save)
     else:
-        options.refuse(arguments, ("optimize", "precision"), "goes with --save")
+        options.refuse(arguments, ("optimize", "precision", "resume", "ray", "ray-cpus"),
+                       "goes with --save")
     if arguments.logdir:
         check_folder(arguments.logdir)
     if not model:
@@ -150,8 +167,30 @@ def _complete(arguments):
     arguments.batch_size = arguments.batch_size or BATCH_SIZE
 
 
+def _on_ray(arguments, network_options):
+    from slim_resnet.end_points.keys import choose
+    from slim_resnet.images import labelled_parts
+    source = labelled_parts.find(arguments.images, arguments.preprocessing.max_pixels)
+    suffix = part_formats.suffix_of(arguments.save, part_formats.ARRAYS)
+    with contextlib.ExitStack() as stack:
+        with options.opened_checkpoint(arguments, "end-points") as opened:
+            built = _built(opened, arguments.image_size)
+            keys = choose(arguments.end_points, built)
+            size = on_ray.part_images(arguments.batch_size, on_ray.bytes_of(
+                built[key].shape[1:].as_list() for key in keys))
+            parts = stack.enter_context(on_ray.parts_of(
+                arguments, "end-points", opened, source, arguments.save, suffix, size,
+                end_points=keys))
+            job = on_ray.job(arguments, "end-points", opened, suffix, network_options,
+                             end_points=keys)
+        return on_ray.run(arguments, "end-points", parts, job, source, size,
+                          [arguments.prepared])
+
+
 def _save(arguments):
     network_options = optimize.prepare(arguments, "end-points")
+    if on_ray.wanted(arguments):
+        return _on_ray(arguments, network_options)
     from slim_resnet.common.files import atomic_write
     from slim_resnet.end_points.keys import choose
     from slim_resnet.images import finding

@@ -224,16 +224,6 @@ def add_end_points(parser: Container, what: str) -> None:
                         "patterns with the shell's * ? [...], such as '*/block4/*'")
 
 
-def add_cluster(parser: Container) -> None:
-    """Adds the options that `cluster.read_cluster` takes."""
-    parser.add_argument("--cluster", metavar="SPEC.json",
-                        help='the tasks that share the work: {"worker": ["HOST:PORT", ...]} '
-                        "(default: the cluster in TF_CONFIG, if there is one)")
-    parser.add_argument("--job", metavar="NAME", help="with --cluster: this process's job")
-    parser.add_argument("--task", type=non_negative_int, metavar="N",
-                        help="with --cluster: its number within the job, from 0")
-
-
 def add_json(parser: Container, more: str = "") -> None:
     """Adds ``--json`` of a command that prints."""
     parser.add_argument("--json", action="store_true", help=f"print one JSON document{more}")

@@ -68,7 +68,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     cluster_group = parser.add_argument_group(
         "cluster", "several processes train one network: start the same command for every task, "
         "but for --job and --task")
-    shared.add_cluster(cluster_group)
+    cluster_group.add_argument("--cluster", metavar="SPEC.json",
+                               help='its tasks: {"ps": ["HOST:PORT"], "worker": ["HOST:PORT", '
+                               "...]} (default: the cluster in TF_CONFIG, if there is one)")
+    cluster_group.add_argument("--job", metavar="NAME", help="with --cluster: this process's job")
+    cluster_group.add_argument("--task", type=shared.non_negative_int, metavar="N",
+                               help="with --cluster: its number within the job, from 0")
     cluster_group.add_argument("--async", action="store_true", dest="asynchronous",
                                help="a step is one task's batch, applied at once (default: one of "
                                "each task's, applied together)")

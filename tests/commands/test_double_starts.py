@@ -90,20 +90,6 @@ def test_results(command, made, folder, start_twice, tmp_path):
             f"{k}.jsonl{end}" for k in range(number + 1) for end in ("", ".run.json"))
 
 
-def test_the_same_task_of_a_cluster(made, folder, start_twice, tmp_path):
-    spec = tmp_path / "spec.json"
-    spec.write_text(json.dumps({"worker": ["h:1", "h:2"]}))
-    names = sorted(str(path) for path in folder.glob("*/*"))
-    for number in range(STARTS):
-        path = tmp_path / f"{number}.jsonl"
-        for task in (0, 1):
-            check_one_won(
-                start_twice("classify", made, folder, *SIZE, "--output", path, "--cluster", spec,
-                            "--job", "worker", "--task", task),
-                "another process is writing it", "exists already")
-        assert [row["path"] for row in read_rows(path)] == names
-
-
 @pytest.mark.parametrize("format", ["saved_model", "frozen", "v1", "v2", "npz"])
 def test_exports(format, made, start_twice, tmp_path):
     for number in range(STARTS):

@@ -202,9 +202,8 @@ def test_blog_network_has_pooled_features(tmp_path, readable):
     (["--output", "{}/f.npz"], "f.npz: holds JSON lines; name it .jsonl"),
     (["--output", "{}/f.jsonl", "--json"], "--json prints and --output writes"),
     (["--resume"], "--resume needs --output FILE.jsonl"),
-    (["--task", "0"], "--task needs --output FILE.jsonl"),
-    (["--cluster", "x"], "--cluster needs --output FILE.jsonl"),
-    (["--output", "{}/f.jsonl", "--task", "1"], "--job and --task choose a task of --cluster"),
+    (["--ray-cpus", "2"], "--ray-cpus goes with --ray"),
+    (["--ray"], "--ray needs --output FOLDER, for the parts"),
     (["--output", "{}/none/f.jsonl"], "none does not exist"),
     (["--labels", "{}/labels.txt"], "labels.txt: cannot be read"),
 ])

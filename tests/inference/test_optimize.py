@@ -299,7 +299,7 @@ def test_compare_without_images(made, capsys, folder):
 
 @pytest.mark.parametrize("arguments, message", [
     (["--compare", "--output", "f.jsonl"], "--output keeps what images are taken for"),
-    (["--compare", "--task", "0"], "--task keeps what images are taken for"),
+    (["--compare", "--ray"], "--ray keeps what images are taken for"),
     (["--compare", "--plot", "f.gif"], "ends in .png, .svg or .pdf"),
     (["--plot", "f.png"], "--plot goes with --compare")])
 def test_compare_options_that_do_not_go_together(made, paths, arguments, message, capsys,
