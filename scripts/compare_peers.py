@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int | None:
         values = getattr(arguments, name)
         if len(set(values)) < len(values):
             raise SlimResnetError(f"--{name.replace('_', '-')} names one twice")
-    options.check_files(arguments.json, plot=arguments.plot)
+    options.check_files(arguments, arguments.json)
     with counted_steps() as on_step:
         record = compare(
             Comparison(arguments.checkpoint or arguments.model, tuple(arguments.peers),
@@ -76,7 +76,7 @@ def run(arguments: argparse.Namespace) -> int | None:
                      *records.conclusions(record)]))
     write_record(record, arguments.json)
     if arguments.plot:
-        plot.plot(record, arguments.plot)
+        plot.plot(record, arguments.plot, arguments.theme)
     if record["partial"]:
         _announce("interrupted; these are the rounds before")
         return 130

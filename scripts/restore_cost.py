@@ -2,7 +2,8 @@
 
 Writes a checkpoint of random weights to a temporary folder and restores it both ways in
 turn, each in a graph of its own. Time counts from a finished graph to restored variables,
-the making of the Saver included; memory is the growth of a fresh process's peak.
+the making of the Saver included; memory is the growth of a fresh process's peak. What of the
+checked restore goes to reading the index before TensorFlow does is timed by itself.
 """
 
 import argparse
@@ -18,7 +19,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from scripts import random_checkpoint
 from slim_resnet import cli
 from slim_resnet.commands.options import add_json, positive_int
-from slim_resnet.commands.progress_line import Progress
+from slim_resnet.commands.progress import with_progress
 from slim_resnet.common.environment import child_environment, memory_bytes
 from slim_resnet.common.spread import ratios, spread
 from slim_resnet.common.temporary import temporary_folder
@@ -46,16 +47,17 @@ def run(arguments: argparse.Namespace) -> None:
             random_checkpoint.write(path, f"resnet_v2_{arguments.depth}", 224, NUM_CLASSES, format)
             file_bytes = sum(os.path.getsize(os.path.join(folder, name))
                              for name in os.listdir(folder))
-            durations = {name: [] for name in RESTORERS}
-            with Progress(f"{format} rounds", arguments.rounds + 1) as shown:
-                for turn in range(arguments.rounds + 1):
-                    for name in RESTORERS:
-                        seconds, _ = restore_once(name, path, arguments.depth)
-                        if turn:
-                            durations[name].append(seconds)
-                    shown.at(turn + 1)
+            durations, index_s = {name: [] for name in RESTORERS}, []
+            rounds = arguments.rounds + 1
+            for turn in with_progress(range(rounds), rounds, f"rounds of {format}"):
+                for name in RESTORERS:
+                    seconds, _ = restore_once(name, path, arguments.depth)
+                    if turn:
+                        durations[name].append(seconds)
+                if turn:
+                    index_s.append(index_seconds(path))
             peaks = {name: peak_in_own_process(name, path, arguments.depth) for name in RESTORERS}
-        records[format] = summary(durations, peaks, file_bytes)
+        records[format] = summary(durations, index_s, peaks, file_bytes)
     if arguments.json:
         print(json.dumps({"depth": arguments.depth, **records}, indent=1))
     else:
@@ -104,6 +106,18 @@ def restore_once(name: str, path: str, depth: int) -> tuple[float, int]:
         return time.perf_counter() - start, memory_bytes("VmHWM") - before
 
 
+def index_seconds(path: str) -> float:
+    """Returns the seconds that checking what the files say that they hold takes."""
+    from slim_resnet.checkpoint import index, location
+    found = location.locate(path)
+    start = time.perf_counter()
+    if found.format == "V1":
+        index.check_v1(found.files)
+    else:
+        index.check_v2(found.files[0], found.files[1:])
+    return time.perf_counter() - start
+
+
 def peak_in_own_process(name: str, path: str, depth: int) -> int:
     """Returns the second result of `restore_once`, from a fresh process."""
     code = ("import json, sys; from scripts.restore_cost import restore_once; "
@@ -116,11 +130,12 @@ def peak_in_own_process(name: str, path: str, depth: int) -> int:
     return json.loads(child.stdout.splitlines()[-1])[1]
 
 
-def summary(durations_s: dict, peak_bytes: dict, file_bytes: int) -> dict:
+def summary(durations_s: dict, index_s: list, peak_bytes: dict, file_bytes: int) -> dict:
     """Returns the record of one format's measurements.
 
     Args:
       durations_s: Maps ``plain`` and ``checked`` to the seconds of each round.
+      index_s: Seconds of `index_seconds` in each round.
       peak_bytes: Maps both to the growth of memory.
       file_bytes: Size of the checkpoint.
     """
@@ -128,6 +143,7 @@ def summary(durations_s: dict, peak_bytes: dict, file_bytes: int) -> dict:
     low, _, high = spread(ratios(durations_s["checked"], durations_s["plain"]))
     return {
         "file_bytes": file_bytes, "durations_s": durations_s, "median_s": medians,
+        "index_s": index_s, "index_percent": 100 * spread(index_s)[1] / medians["checked"],
         "time_ratio": medians["checked"] / medians["plain"],
         "time_ratio_range": [low, high],
         "peak_bytes": peak_bytes,
@@ -141,9 +157,10 @@ def summary_line(format: str, record: dict) -> str:
     return (f"{format}: plain {record['median_s']['plain']:.3f} s, checked "
             f"{record['median_s']['checked']:.3f} s (medians of "
             f"{len(record['durations_s']['plain'])}), ratio {record['time_ratio']:.3f} "
-            f"({low:.3f} to {high:.3f} a round); peak memory {record['peak_to_file']['plain']:.2f} "
-            f"and {record['peak_to_file']['checked']:.2f} x the file's "
-            f"{record['file_bytes']:,} bytes")
+            f"({low:.3f} to {high:.3f} a round); checking the index is "
+            f"{record['index_percent']:.1f} % of it; peak memory "
+            f"{record['peak_to_file']['plain']:.2f} and {record['peak_to_file']['checked']:.2f} x "
+            f"the file's {record['file_bytes']:,} bytes")
 
 
 def _reset_peak():

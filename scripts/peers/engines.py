@@ -225,6 +225,7 @@ def make_onnx(folder: str, files: dict, threads: int | None = None) -> str:
     The file is ours: ONNX Runtime's own converter of TensorFlow's graphs is no more released.
     """
     import onnx
+
     from slim_resnet.checkpoint.reader import open_checkpoint
     from slim_resnet.checkpoint.recognition import recognise
     from slim_resnet.inference.folded.network import checked_values, fold

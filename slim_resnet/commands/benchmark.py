@@ -126,7 +126,7 @@ def _measure(arguments, timed, images_of_size, trace):
     progress.write_record(record, arguments.json)
     if arguments.plot:
         from slim_resnet.benchmark.plot import plot_benchmark
-        plot_benchmark(record, arguments.plot)
+        plot_benchmark(record, arguments.plot, arguments.theme)
     partial = len(record["runs"]) < len(record["options"]["models"]) or any(
         one["partial"] for one in record["runs"])
     return 130 if partial else 0
@@ -158,7 +158,7 @@ def _check(arguments):
         raise SlimResnetError("--trace takes one model")
     if arguments.optimize:
         _check_optimize(arguments)
-    options.check_files(arguments.json, arguments.trace, plot=arguments.plot)
+    options.check_files(arguments, arguments.json, arguments.trace)
     images_of_size = None
     if arguments.images:
         images_of_size = _image_batches(arguments.images, arguments.batch_size, image_sizes)
@@ -214,7 +214,7 @@ def _show(arguments):
     elif len(paths) != 2:
         raise SlimResnetError("--show with --compare takes two records, and has "
                               f"{len(paths)}: {', '.join(paths)}")
-    options.check_files(arguments.json)
+    options.check_files(arguments, arguments.json)
     shown = [records.read_record(path) for path in paths]
     if comparing:
         return _compare_records(arguments, shown)

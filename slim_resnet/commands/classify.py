@@ -3,6 +3,7 @@
     slim-resnet classify resnet_v2_50_2017_04_14.tar.gz photo.jpg --labels imagenet.txt
     slim-resnet classify resnet_v2_50.ckpt photos --output classes.jsonl --resume
     slim-resnet classify resnet_v2_50.ckpt photo.jpg --engine auto
+    slim-resnet classify resnet_v2_50.ckpt 'photos/*.png' --output classes --ray
 
 For every image the most probable classes are printed: probability, class number, name.
 With 1001 classes, class 0 is the background: none of the others. An unreadable image is
@@ -11,9 +12,10 @@ For the values of a layer see slim-resnet end-points --save.
 
 FILE.jsonl may be stopped at any moment, in any way: the same command goes on with it by
 --resume, and writes what it would have written without the stop. FILE.jsonl.run.json says
-what made it. Several processes share the images by --cluster (or TF_CONFIG), each with a
-part of its own, FILE.jsonl-00000-of-00002; whichever finishes last writes FILE.jsonl. They
-need to see the same files under the same names, and do not speak to each other.
+what made it.
+
+With --ray many processes or machines share the images, and --output names a folder of parts;
+it goes on in the same way. One behind the other they have the lines of FILE.jsonl.
 
 With another engine the network is kept in the user's cache. From there, without --output and
 for up to 64 JPEG and PNG files, the same numbers come without TensorFlow being imported.
@@ -22,7 +24,6 @@ for up to 64 JPEG and PNG files, the same numbers come without TensorFlow being 
 import argparse
 import contextlib
 import dataclasses
-import functools
 import hashlib
 import itertools
 import json
@@ -30,12 +31,20 @@ import sys
 from typing import Any
 
 from slim_resnet.checkpoint.settings import settings_of
-from slim_resnet.commands import cached, keeping, optimize, options, preparation, progress
+from slim_resnet.commands import (
+    cached,
+    keeping,
+    on_ray,
+    optimize,
+    options,
+    preparation,
+    progress,
+)
 from slim_resnet.common.text import printable
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.images import finding, plain_reading
 from slim_resnet.images.labels import class_names
-from slim_resnet.inference import classification
+from slim_resnet.inference import classification, part_formats
 
 HELP = "classify images"
 TOP = 5
@@ -54,20 +63,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_engine(parser)
     options.add_selection(parser)
     keeping.add_arguments(parser)
+    on_ray.add_arguments(parser)
     parser.set_defaults(complete=_complete)
 
 
 def _complete(arguments):
-    if not arguments.output:
-        arguments.known = functools.partial(cached.known, arguments)
+    if not (arguments.output or on_ray.wanted(arguments)):
+        arguments.known = cached.known
     preparation.complete(arguments)
 
 
 def run(arguments: argparse.Namespace) -> int:
     network_options = optimize.prepare(arguments, "classify")
-    keeping.check(arguments)
     if arguments.json and arguments.output:
         raise SlimResnetError("--json prints and --output writes; leave one out")
+    if on_ray.wanted(arguments):
+        return _on_ray(arguments, network_options)
+    keeping.check(arguments)
     paths = finding.find_images(arguments.images)
     network = None if arguments.output else cached.network(arguments)
     if network:
@@ -76,17 +88,17 @@ def run(arguments: argparse.Namespace) -> int:
     from slim_resnet.images import reading
     from slim_resnet.images.sources import ImageFiles
     from slim_resnet.inference.network import classes_of
-    results, shard, skip = None, (0, 1), 0
+    results, skip = None, 0
     with contextlib.ExitStack() as stack:
         with options.opened_checkpoint(arguments, "classify") as opened:
             names = _class_names(arguments, classes_of(opened))
             if arguments.output:
                 results = stack.enter_context(keeping.opened(
-                    arguments, "classify", opened, ImageFiles(paths), top=arguments.top,
-                    names_sha256=hashlib.sha256(json.dumps(names).encode()).hexdigest()))
+                    arguments, "classify", opened, ImageFiles(paths),
+                    **_depends_on(arguments, names)))
                 if results.finished:
-                    return keeping.write("classify", results, [], len(paths), None)[1]
-                shard, skip = results.shard, results.batches_done
+                    return keeping.write("classify", results, [], len(paths), None)
+                skip = results.batches_done
             network = stack.enter_context(optimize.opened_network(
                 opened, arguments.image_size, network_options, arguments, "classify"))
             if results:
@@ -95,11 +107,11 @@ def run(arguments: argparse.Namespace) -> int:
                 cached.remember(arguments, opened)
             batches = classification.classify_batches(network, reading.read_images(
                 paths, arguments.image_size, arguments.preprocessing, arguments.batch_size,
-                shard=shard, skip=skip, channels=network.channels), names, arguments.top)
+                skip=skip, channels=network.channels), names, arguments.top)
         batches = progress.saying(batches, "classify", arguments.prepared,
                                   when=progress.any_read)
         if results:
-            return keeping.write("classify", results, batches, len(paths), network)[1]
+            return keeping.write("classify", results, batches, len(paths), network)
         return _print(arguments, itertools.chain.from_iterable(batches), len(paths), network,
                       opened.use_moving_averages)
 
@@ -120,6 +132,30 @@ def _from_cache(arguments, paths, network):
     if arguments.verbose:
         optimize.say_parts(network)
     return status
+
+
+def _depends_on(arguments, names):
+    return {"top": arguments.top,
+            "names_sha256": hashlib.sha256(json.dumps(names).encode()).hexdigest()}
+
+
+def _on_ray(arguments, network_options):
+    if not arguments.output:
+        raise SlimResnetError("--ray needs --output FOLDER, for the parts")
+    from slim_resnet.images import labelled_parts
+    from slim_resnet.inference.network import classes_of
+    source = labelled_parts.find(arguments.images, arguments.preprocessing.max_pixels)
+    suffix = part_formats.suffix_of(arguments.output, part_formats.ROWS)
+    size = on_ray.part_images(arguments.batch_size)
+    with contextlib.ExitStack() as stack:
+        with options.opened_checkpoint(arguments, "classify") as opened:
+            names = _class_names(arguments, classes_of(opened))
+            parts = stack.enter_context(on_ray.parts_of(
+                arguments, "classify", opened, source, arguments.output, suffix, size,
+                **_depends_on(arguments, names)))
+            job = on_ray.job(arguments, "classify", opened, suffix, network_options, names=names,
+                             top=arguments.top)
+        return on_ray.run(arguments, "classify", parts, job, source, size, [arguments.prepared])
 
 
 def _print(arguments, results, total, network, moving_averages):

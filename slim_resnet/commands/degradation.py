@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     options = _options(arguments)
-    shared.check_files(arguments.json, plot=arguments.plot)
+    shared.check_files(arguments, arguments.json)
     with written_alone(arguments.json):
         return _train(arguments, options)
 
@@ -97,7 +97,7 @@ def _train(arguments, options):
                    *(line for text in lines for line in terminal.prose(text))])
     if arguments.plot:
         from slim_resnet.experiments.degradation_plot import plot_degradation
-        plot_degradation(runs, data_set.name, arguments.plot)
+        plot_degradation(runs, data_set.name, arguments.plot, arguments.theme)
     return 130 if interrupted else 0
 
 

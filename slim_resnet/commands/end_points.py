@@ -1,10 +1,13 @@
 """Look into a network: its end points as a table, their values for images, TensorBoard.
 
     slim-resnet end-points resnet_v2_152 --depth unit
+    slim-resnet end-points resnet_v2_152 --time --depth unit
     slim-resnet end-points resnet_v2_50_2017_04_14.tar.gz --end-points '*/conv2' --markdown
     slim-resnet end-points resnet_v2_50.ckpt --images photos --logdir runs/look
     slim-resnet end-points resnet_v2_50.ckpt --images photos --save features.npz \\
         --end-points global_pool
+    slim-resnet end-points resnet_v2_50.ckpt --images 'photos/*' --save features \\
+        --end-points global_pool --ray
 
 The table is worked out from the graph: no value is read and nothing is run. A row counts
 what lies between its end point and those before it, a unit's or a block's all that is
@@ -18,6 +21,12 @@ then field, stride, bytes and shape; of values counts of infinity and NaN if the
 max, min, dead, norm and zeros. A last line says which. --wide, --markdown and --json have
 everything, and exact.
 
+With --time the table is of a step's time, measured on random images: milliseconds, their
+share of the step, the multiply-adds a second, and what is read and written, in all and a
+second. Steps are traced, each instant is divided among the ops that run in it, and what
+is shown is the median of the steps; below stands how long a step takes without trace. What
+is left out first is the bytes, then the multiply-adds.
+
 With --images the table is of values: mean, std, min and max; for what a ReLU makes, the
 share of zeros and the dead channels, zero for all images; the numbers of NaN and infinite
 values; and how many times larger the values of its batch norms are than gamma and beta
@@ -26,7 +35,8 @@ An unreadable image is reported when the rest are done, and makes the exit statu
 Ctrl-C keeps what there is.
 
 FILE.npz has an array of float32 for every key, with a row for every image, NaN where it
-cannot be read; and files and errors, which say why.
+cannot be read; and files and errors, which say why. With --ray, --save names a folder of
+such parts, which many processes or machines make; of Parquet if it ends in .parquet.
 """
 
 import argparse
@@ -36,15 +46,26 @@ import json
 import time
 
 from slim_resnet.checkpoint.settings import assumed_of
-from slim_resnet.commands import optimize, options, preparation, progress
+from slim_resnet.commands import (
+    keeping,
+    layer_times,
+    on_ray,
+    optimize,
+    options,
+    preparation,
+    progress,
+)
 from slim_resnet.common import counts, terminal
 from slim_resnet.common.files import check_folder, check_writable
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.images.settings import BATCH_SIZE
+from slim_resnet.inference import part_formats
 from slim_resnet.models import MODELS
 
 HELP = "table, statistics, values and TensorBoard run of a network's end points"
 
+# Of --time, those of `end_points.time`.
+NUM_BATCHES, BURN_IN = 5, 2
 DEPTHS = {"block": "block", "unit": "unit", "all": "layer"}
 
 
@@ -55,6 +76,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     shown.add_argument("--depth", choices=DEPTHS,
                        help="block: nothing within blocks; unit: nothing within units, as a tree "
                        "in which equal units are one line (default: all)")
+    shown.add_argument("--time", action="store_true",
+                       help="the time that each takes, of a MODEL with random weights or of a "
+                       "CHECKPOINT")
+    shown.add_argument("--num-batches", type=options.positive_int, metavar="N",
+                       help=f"with --time: traced steps (default: {NUM_BATCHES})")
+    shown.add_argument("--burn-in", type=options.non_negative_int, metavar="N",
+                       help=f"with --time: steps before them (default: {BURN_IN})")
     formats = shown.add_mutually_exclusive_group()
     options.add_json(formats)
     options.add_wide(formats, ", a line an end point")
@@ -65,17 +93,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="JPEG, PNG, GIF or BMP files, or folders to search for them")
     values.add_argument("--save", metavar="FILE.npz",
                         help="write the values of --end-points instead of showing their "
-                        "statistics")
+                        "statistics; with --ray a folder of parts")
+    keeping.add_resume(values)
     options.add_engine(values, "--optimize, and both with --save")
     parser.add_argument("--logdir", metavar="DIR",
                         help="write a TensorBoard run: the graph; of a CHECKPOINT histograms of "
                         "weights; with --images histograms of the end points shown, the images, "
-                        "and the time of each op")
+                        "and the time of each op; shown by tensorboard --logdir DIR (pip install "
+                        "tensorboard)")
     options.add_selection(parser)
     preparation.add_preparation(parser, "; a MODEL's own")
     options.add_moving_averages(values)
     # None tells what is not given, for what has no effect is refused.
     options.add_batch_size(parser, None)
+    on_ray.add_arguments(parser)
     parser.set_defaults(complete=_complete)
 
 
@@ -84,6 +115,8 @@ def run(arguments: argparse.Namespace) -> int | None:
         return _save(arguments)
     if arguments.images:
         return _statistics(arguments)
+    if arguments.time:
+        return _times(arguments, MODELS.get(arguments.checkpoint))
     return _table(arguments, MODELS.get(arguments.checkpoint))
 
 
@@ -100,10 +133,20 @@ def _complete(arguments):
     else:
         options.refuse(arguments, ("num-classes",),
                        "goes with the name of a model; a checkpoint has its own")
+    if arguments.time:
+        options.refuse(arguments, ("images", "save", "logdir"), "does not go with --time")
+        # Not a default of 0, which is a burn-in too.
+        if arguments.burn_in is None:
+            arguments.burn_in = BURN_IN
+        arguments.num_batches = arguments.num_batches or NUM_BATCHES
+    else:
+        options.refuse(arguments, ("num-batches", "burn-in"), "goes with --time")
     if not arguments.images:
-        options.refuse(arguments, ("save", "preprocessing", "batch-size",
+        options.refuse(arguments, ("save", "preprocessing",
                                    *map(preparation.dashed, preparation.DETAILS)),
                        "goes with --images")
+        if not arguments.time:
+            options.refuse(arguments, ("batch-size",), "goes with --images or --time")
     if not (arguments.images or arguments.logdir):
         options.refuse_moving_averages(arguments, "goes with --images or --logdir; the table is "
                                        "the same with other values")
@@ -112,9 +155,12 @@ def _complete(arguments):
             raise SlimResnetError("--save needs --end-points KEY..., which it writes")
         options.refuse(arguments, ("depth", "json", "wide", "markdown", "logdir"),
                        "says what to show, and --save shows nothing; leave one out")
-        check_writable(arguments.save)
+        if not on_ray.wanted(arguments):
+            options.refuse(arguments, ("resume",), "goes with --ray")
+            check_writable(arguments.save)
     else:
-        options.refuse(arguments, ("optimize", "precision", "engine", "calibrate", "accept"),
+        options.refuse(arguments, ("optimize", "precision", "engine", "calibrate", "accept",
+                                   "resume", "ray", "ray-cpus"),
                        "goes with --save")
     if arguments.logdir:
         check_folder(arguments.logdir)
@@ -123,8 +169,30 @@ def _complete(arguments):
     arguments.batch_size = arguments.batch_size or BATCH_SIZE
 
 
+def _on_ray(arguments, network_options):
+    from slim_resnet.end_points.keys import choose
+    from slim_resnet.images import labelled_parts
+    source = labelled_parts.find(arguments.images, arguments.preprocessing.max_pixels)
+    suffix = part_formats.suffix_of(arguments.save, part_formats.ARRAYS)
+    with contextlib.ExitStack() as stack:
+        with options.opened_checkpoint(arguments, "end-points") as opened:
+            built = _built(opened, arguments.image_size)
+            keys = choose(arguments.end_points, built)
+            size = on_ray.part_images(arguments.batch_size, on_ray.bytes_of(
+                built[key].shape[1:].as_list() for key in keys))
+            parts = stack.enter_context(on_ray.parts_of(
+                arguments, "end-points", opened, source, arguments.save, suffix, size,
+                end_points=keys))
+            job = on_ray.job(arguments, "end-points", opened, suffix, network_options,
+                             end_points=keys)
+        return on_ray.run(arguments, "end-points", parts, job, source, size,
+                          [arguments.prepared])
+
+
 def _save(arguments):
     network_options = optimize.prepare(arguments, "end-points")
+    if on_ray.wanted(arguments):
+        return _on_ray(arguments, network_options)
     from slim_resnet.common.files import atomic_write
     from slim_resnet.end_points.keys import choose
     from slim_resnet.images import finding
@@ -175,12 +243,7 @@ def _table(arguments, model):
                 run.add_weights(network)
     elif model:
         with tf.Graph().as_default() as graph:
-            size = arguments.image_size
-            images = tf.compat.v1.placeholder(tf.float32, [None, size, size, 3], "images")
-            # The blog's network prints the name of its collection.
-            with contextlib.redirect_stdout(None):
-                rows = _rows(arguments, model.build(images, arguments.num_classes or 1000,
-                                                    False)[1])
+            rows = _rows(arguments, layer_times.build(arguments, model)[1])
         if arguments.logdir:
             with tensorboard.Run(arguments.logdir, graph):
                 pass
@@ -197,6 +260,23 @@ def _table(arguments, model):
         in_words = counts.text({name: getattr(total, name) for name in table.PARAMETERS})
         terminal.show(["", in_words] if arguments.markdown else
                       terminal.prose(in_words, arguments.wide))
+
+
+def _times(arguments, model):
+    from slim_resnet.end_points import listing, table
+    times = layer_times.measure(arguments, model)
+    rows = table.select(times.rows, arguments.end_points or (), DEPTHS[arguments.depth or "all"])
+    _print(arguments, listing.time_table(rows, times), [row._asdict() for row in rows],
+           step=layer_times.step_record(times))
+    if not arguments.json:
+        print(("\n" if arguments.markdown else "") + layer_times.line(times))
+    for doubt in layer_times.doubts(times):
+        progress.say("end-points", f"warning: {doubt}")
+    if times.partial:
+        progress.say("end-points", f"interrupted after {len(times.spans_s)} of "
+                     f"{arguments.num_batches} traced steps")
+        return 130
+    return 0
 
 
 def _rows(arguments, built):

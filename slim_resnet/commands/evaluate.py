@@ -2,6 +2,7 @@
 
     slim-resnet evaluate resnet_v2_50_2017_04_14.tar.gz imagenet/validation
     slim-resnet evaluate resnet_v2_50.ckpt tfrecords/validation-*
+    slim-resnet evaluate resnet_v2_50.ckpt 'tfrecords/*' --output judged --ray
     slim-resnet evaluate resnet_v2_50.ckpt photos --compare
 
 DATA is a folder with one folder of images a class, or TFRecord files in slim's format
@@ -13,8 +14,8 @@ right), a line on stderr and "better_fit" in JSON say so, and the figures stay a
 Unreadable images are left out of the figures, reported, and make the exit status 2.
 
 With --output, what each image was taken for is kept in FILE.jsonl. The same command goes on
-with it by --resume after any stop, and several processes share the images by --cluster (see
-slim-resnet classify --help); the task that finishes last prints the figures.
+with it by --resume after any stop. With --ray many processes or machines share the images,
+and --output, which may be left out, names a folder of parts; the figures are the same.
 
 With --compare, DATA is image files or folders to search for them; labels are not needed.
 It prints how often the optimised network and the network as it is see the same class and
@@ -28,17 +29,20 @@ import contextlib
 import hashlib
 import itertools
 import json
+import os
 import time
 from collections.abc import Sequence
 from typing import Any
 
-from slim_resnet.commands import keeping, optimize, options, preparation, progress
+from slim_resnet.commands import keeping, on_ray, optimize, options, preparation, progress
 from slim_resnet.common import terminal
 from slim_resnet.common.environment import PRECISIONS
 from slim_resnet.common.tables import Column, Table
+from slim_resnet.common.temporary import temporary_folder
 from slim_resnet.common.text import printable
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.images.settings import BATCH_SIZE
+from slim_resnet.inference import part_formats
 from slim_resnet.inference.engines.table import ENGINES, TENSORFLOW
 from slim_resnet.inference.results import read_rows
 
@@ -68,21 +72,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_selection(parser)
     options.add_plot(parser, "with --compare: the error of every layer")
     keeping.add_arguments(parser)
+    on_ray.add_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     if arguments.compare:
         return _compare(arguments)
-    options.refuse(arguments, ("plot", "wide"), "goes with --compare")
+    options.refuse(arguments, ("plot", "theme", "wide"), "goes with --compare")
     network_options = optimize.prepare(arguments, "evaluate")
-    keeping.check(arguments)
     arguments.batch_size = arguments.batch_size or BATCH_SIZE
+    if on_ray.wanted(arguments):
+        return _on_ray(arguments, network_options)
+    keeping.check(arguments)
     from slim_resnet.checkpoint.runs import classes_of_run, labels_offset_of_run
     from slim_resnet.images import find_data, read_source
     from slim_resnet.images.labelled import assumed_offset
     from slim_resnet.inference import evaluation, fit
     from slim_resnet.inference.network import classes_of
-    results, shard, skip, network, batches, better = None, (0, 1), 0, None, [], None
+    results, skip, network, batches, better = None, 0, None, [], None
     with contextlib.ExitStack() as stack:
         with options.opened_checkpoint(arguments, "evaluate") as opened:
             num_classes = classes_of(opened)
@@ -94,11 +101,10 @@ def run(arguments: argparse.Namespace) -> int:
             data = find_data(arguments.data, num_classes, classes, offset,
                              arguments.preprocessing.max_pixels)
             if arguments.output:
-                labels = json.dumps([data.classes, getattr(data, "labels", None)])
                 results = stack.enter_context(keeping.opened(
-                    arguments, "evaluate", opened, data, labels_offset=offset,
-                    labels_sha256=hashlib.sha256(labels.encode()).hexdigest()))
-                shard, skip = results.shard, results.batches_done
+                    arguments, "evaluate", opened, data,
+                    **_depends_on(offset, data.classes, getattr(data, "labels", None))))
+                skip = results.batches_done
             if not (results and results.finished):
                 network = stack.enter_context(optimize.opened_network(
                     opened, arguments.image_size, network_options, arguments, "evaluate"))
@@ -106,19 +112,22 @@ def run(arguments: argparse.Namespace) -> int:
                     results.noted["quantised"] = network.quantised
                 batches = evaluation.judge_batches(network, read_source(
                     data, arguments.image_size, arguments.preprocessing, arguments.batch_size,
-                    shard, skip, network.channels))
+                    skip, network.channels))
         if network:
-            lines = [f"{arguments.prepared}; class 0 has label {offset}"
-                     f"{', assumed' * (arguments.labels_offset is None)}"]
-            if not shard[0] and not skip:
-                better = fit.better_fit(network, data, arguments.image_size,
-                                        arguments.preprocessing, offset)
+            lines = [_prepared(arguments, offset)]
+            if not skip:
+                try:
+                    better = fit.better_fit(network, data, arguments.image_size,
+                                            arguments.preprocessing, offset)
+                except KeyboardInterrupt:
+                    if results is None:
+                        raise
+                    return keeping.stopped("evaluate", results, data.num_images)
                 lines += [fit.described(better)] if better else []
             batches = progress.saying(batches, "evaluate", *lines, when=progress.any_read)
         if results:
-            whole, status = keeping.write("evaluate", results, batches, data.num_images,
-                                           network)
-            if not whole:
+            status = keeping.write("evaluate", results, batches, data.num_images, network)
+            if not results.finished:
                 return status
             judgements = (evaluation.Judgement(**row) for row in read_rows(arguments.output))
         else:
@@ -126,11 +135,7 @@ def run(arguments: argparse.Namespace) -> int:
                                                 data.num_images)
         started = time.perf_counter()
         result = evaluation.count(judgements, num_classes)
-    if arguments.json:
-        print(json.dumps(_document(arguments, result, data.classes, opened, offset, better,
-                                   network)))
-    else:
-        print("\n".join(table_lines(result, data.classes)))
+    _print(arguments, result, data.classes, opened, offset, better, network)
     if results:
         return status
     progress.report_busy("evaluate", result.num_images + len(result.unreadable),
@@ -141,6 +146,66 @@ def run(arguments: argparse.Namespace) -> int:
         progress.say("evaluate", "interrupted; these are the figures of a part")
         return 130
     return status
+
+
+def _prepared(arguments, offset):
+    return (f"{arguments.prepared}; class 0 has label {offset}"
+            f"{', assumed' * (arguments.labels_offset is None)}")
+
+
+def _depends_on(offset, classes, labels):
+    labels = json.dumps([classes, labels])
+    return {"labels_offset": offset, "labels_sha256": hashlib.sha256(labels.encode()).hexdigest()}
+
+
+def _on_ray(arguments, network_options):
+    from slim_resnet.checkpoint.runs import classes_of_run, labels_offset_of_run
+    from slim_resnet.images import labelled_parts
+    from slim_resnet.inference import evaluation, fit
+    from slim_resnet.inference.network import classes_of
+    size, better = on_ray.part_images(arguments.batch_size), None
+    with contextlib.ExitStack() as stack:
+        folder = arguments.output or os.path.join(
+            stack.enter_context(temporary_folder()), "parts")
+        suffix = part_formats.suffix_of(folder, part_formats.ROWS)
+        with options.opened_checkpoint(arguments, "evaluate") as opened:
+            num_classes = classes_of(opened)
+            data = labelled_parts.find_labelled(
+                arguments.data, num_classes, classes_of_run(arguments.checkpoint),
+                arguments.labels_offset, labels_offset_of_run(arguments.checkpoint),
+                arguments.preprocessing.max_pixels)
+            offset = data.labels_offset
+            parts = stack.enter_context(on_ray.parts_of(
+                arguments, "evaluate", opened, data.source, folder, suffix, size,
+                **_depends_on(offset, data.classes, getattr(data.source, "labels", None))))
+            job = on_ray.job(arguments, "evaluate", opened, suffix, network_options)
+            lines = [_prepared(arguments, offset)]
+            if not parts.done:
+                with optimize.opened_network(opened, arguments.image_size, network_options,
+                                             arguments, "evaluate") as network:
+                    better = fit.better_fit(network, data.sample(), arguments.image_size,
+                                            arguments.preprocessing, offset)
+                lines += [fit.described(better)] if better else []
+        status = on_ray.run(arguments, "evaluate", parts, job, data.source, size, lines,
+                            kept=bool(arguments.output))
+        if not parts.finished:
+            return status
+        result = evaluation.count(
+            (evaluation.Judgement(**row) for content in parts.contents()
+             for row in part_formats.decode_rows(content, suffix)), num_classes)
+    _print(arguments, result, data.classes, opened, offset, better, None)
+    if not arguments.output:
+        progress.report_unreadable("evaluate", [(judgement.path, judgement.cause)
+                                                for judgement in result.unreadable])
+    return status
+
+
+def _print(arguments, result, names, opened, labels_offset, better, network):
+    if arguments.json:
+        print(json.dumps(_document(arguments, result, names, opened, labels_offset, better,
+                                   network)))
+    else:
+        print("\n".join(table_lines(result, names)))
 
 
 def _document(arguments, result, names, opened, labels_offset, better, network):
@@ -184,10 +249,10 @@ def _class(number, names):
 
 
 def _compare(arguments):
-    options.refuse(arguments, ("output", "resume", "cluster", "job", "task"),
+    options.refuse(arguments, ("output", "resume", "ray", "ray-cpus"),
                    "keeps what images are taken for, and --compare keeps nothing; leave one out")
     options.refuse(arguments, ("labels-offset",), "is of labels, and --compare needs none")
-    options.check_files(plot=arguments.plot)
+    options.check_files(arguments)
     if arguments.precision == "int8":
         raise SlimResnetError("--compare goes layer by layer, and int8 has layers of its own; "
                               "leave it out: int8 is compared when it is calibrated")
@@ -218,7 +283,7 @@ def _compare(arguments):
                        *terminal.table_lines(layer_table(record), arguments.wide)])
     if arguments.plot:
         from slim_resnet.pictures import plots
-        plots.plot_accuracy(record, arguments.plot)
+        plots.plot_accuracy(record, arguments.plot, arguments.theme)
     return progress.report_unreadable("evaluate", result.unreadable)
 
 

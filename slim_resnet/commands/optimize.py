@@ -16,7 +16,7 @@ from slim_resnet.errors import SlimResnetError
 from slim_resnet.images import finding
 from slim_resnet.inference.engines import cache, quantising, table
 from slim_resnet.inference.engines.quantising import INT8
-from slim_resnet.inference.results import data_identity
+from slim_resnet.inference.identity import data_identity
 
 
 def resolve(arguments: argparse.Namespace) -> table.Engine | None:
@@ -55,6 +55,9 @@ def prepare(arguments: argparse.Namespace, command: str) -> dict:
     row = resolve(arguments)
     if row is None:
         return {}
+    if arguments.precision == INT8 and getattr(arguments, "ray", None) is not None:
+        raise SlimResnetError("--precision int8: each process of --ray would calibrate by itself; "
+                              "leave one out")
     if row.name == table.TENSORFLOW:
         turn_onednn_on(arguments.verbose, command)
     options = {"optimize": True, "precision": arguments.precision or PRECISIONS[0]}

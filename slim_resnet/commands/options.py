@@ -13,12 +13,14 @@ from slim_resnet.common.files import check_writable
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.images.settings import BATCH_SIZE
 from slim_resnet.inference.engines.table import CHOICES
+from slim_resnet.pictures.themes import THEMES
 
 # A parser, or a group of one.
 Container = argparse._ActionsContainer
 
 _CHECKPOINT = "checkpoint file or prefix, folder, or released .tar.gz"
 _PLOT_FORMATS = "as .png, .svg or .pdf (extra: plot)"
+_THEME = "light"
 
 
 def positive_int(text: str) -> int:
@@ -172,7 +174,8 @@ def opened_checkpoint(arguments: argparse.Namespace, command: str) -> Iterator[A
       The `checkpoint.Checkpoint`.
     """
     from slim_resnet.checkpoint.reader import open_checkpoint
-    with open_checkpoint(arguments.checkpoint, arguments.use_moving_averages) as opened:
+    with open_checkpoint(getattr(arguments, "opened", arguments.checkpoint),
+                         arguments.use_moving_averages) as opened:
         yield opened
         # Not before an error, which is one line.
         say_averages(arguments, command, opened.use_moving_averages, has_averages(opened))
@@ -256,16 +259,6 @@ def add_end_points(parser: Container, what: str) -> None:
                         "patterns with the shell's * ? [...], such as '*/block4/*'")
 
 
-def add_cluster(parser: Container) -> None:
-    """Adds the options that `cluster.read_cluster` takes."""
-    parser.add_argument("--cluster", metavar="SPEC.json",
-                        help='the tasks that share the work: {"worker": ["HOST:PORT", ...]} '
-                        "(default: the cluster in TF_CONFIG, if there is one)")
-    parser.add_argument("--job", metavar="NAME", help="with --cluster: this process's job")
-    parser.add_argument("--task", type=non_negative_int, metavar="N",
-                        help="with --cluster: its number within the job, from 0")
-
-
 def add_json(parser: Container, more: str = "") -> None:
     """Adds ``--json`` of a command that prints."""
     parser.add_argument("--json", action="store_true", help=f"print one JSON document{more}")
@@ -279,28 +272,33 @@ def add_wide(parser: Container, more: str = "") -> None:
 
 
 def add_plot(parser: Container, what: str) -> None:
-    """Adds ``--plot``; see `check_files`."""
+    """Adds ``--plot`` and ``--theme``; see `check_files`."""
     parser.add_argument("--plot", metavar="FILE", help=f"{what}, {_PLOT_FORMATS}")
+    parser.add_argument("--theme", choices=THEMES,
+                        help=f"with --plot: its colours (default: {_THEME})")
 
 
 def add_record(parser: Container, what: str, plot: str) -> None:
-    """Adds ``--json`` and ``--plot`` of a command that measures; see `check_files`."""
+    """Adds ``--json``, ``--plot`` and ``--theme`` of a command that measures; see `check_files`."""
     parser.add_argument("--json", metavar="FILE", help=what)
     add_plot(parser, plot)
 
 
-def check_files(*paths: str | None, plot: str | None = None) -> None:
+def check_files(arguments: argparse.Namespace, *paths: str | None) -> None:
     """Raises `SlimResnetError` unless all files that are given can be written.
 
     Args:
-      *paths: Files, or None.
-      plot: A picture of measurements, or None.
+      arguments: With those of `add_plot`; ``theme`` is filled in.
+      *paths: Other files, or None.
     """
-    for path in filter(None, (*paths, plot)):
+    for path in filter(None, (*paths, arguments.plot)):
         check_writable(path)
-    if plot:
+    if arguments.plot:
         from slim_resnet.pictures import plots
-        plots.check_plot_file(plot)
+        plots.check_plot_file(arguments.plot)
+    else:
+        refuse(arguments, ("theme",), "goes with --plot")
+    arguments.theme = arguments.theme or _THEME
 
 
 def refuse(arguments: argparse.Namespace, names: Iterable[str], why: str) -> None:

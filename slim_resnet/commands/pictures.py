@@ -3,13 +3,16 @@
     slim-resnet pictures resnet_v2_50_2017_04_14.tar.gz photo.jpg --output pictures
     slim-resnet pictures resnet_v2_50.ckpt photos --output p --kinds maps --end-points '*/block4'
     slim-resnet pictures resnet_v2_152 --output pictures
+    slim-resnet pictures resnet_v2_152 --output pictures --colour-by multiply-adds
 
 Kinds: evidence (for every image: what speaks for its most probable class and where, and
 the most probable classes), maps (for every image and each of --end-points: its channels),
 depth (mean, spread and zeros of all end points over all images); without images: filters
 (the first layer's) and diagram (blocks, units, shapes and shortcuts, units that do the
 same drawn once). The diagram is SVG, the others are PNG; a MODEL has a diagram only, and
-of a checkpoint that nothing else is drawn of only names and shapes are read.
+of a checkpoint that nothing else is drawn of only names and shapes are read. --colour-by
+says of each layer how much it has of the network's parameters or multiply-adds, or how
+long it takes on random images, as in end-points --time.
 
 The names of the files written are printed. An unreadable image is reported when the rest
 are done, and makes the exit status 2. Ctrl-C keeps what there is.
@@ -22,10 +25,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from slim_resnet.checkpoint.settings import settings_of
-from slim_resnet.commands import options, preparation, progress
+from slim_resnet.commands import layer_times, options, preparation, progress
 from slim_resnet.common.files import atomic_write, check_folder
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.models import MODELS
+from slim_resnet.pictures import shading
 from slim_resnet.pictures.themes import THEMES
 
 HELP = "draw a network, class evidence, feature maps, filters, statistics"
@@ -47,6 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="channels in a picture of maps, at most 1024 (default: %(default)s)")
     parser.add_argument("--columns", type=options.positive_int, default=3, metavar="N",
                         help="blocks in a row of the diagram (default: %(default)s)")
+    parser.add_argument("--colour-by", choices=shading.KINDS,
+                        help="what the layers of the diagram are coloured by")
     parser.add_argument("--theme", choices=("auto", *THEMES), default="auto",
                         help="colours; auto: light, and those that the reader's system prefers "
                         "in the diagram (default: %(default)s)")
@@ -84,6 +90,8 @@ def _complete(arguments):
     wanted = arguments.kinds or possible
     if arguments.images and not any(map(KINDS.get, wanted)):
         raise SlimResnetError(f"--kinds {' '.join(wanted)}: of no images; leave them out")
+    if arguments.colour_by and "diagram" not in wanted:
+        raise SlimResnetError("--colour-by is of the diagram, and none is drawn")
     if arguments.end_points and "maps" not in wanted:
         raise SlimResnetError("--end-points says which maps to draw, and no maps are drawn")
     check_folder(arguments.output)
@@ -95,9 +103,15 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.checkpoint in MODELS:
         from slim_resnet import resnet_v2
         model = MODELS[arguments.checkpoint]
+        shade = None
+        if arguments.colour_by == "time":
+            with layer_times.built(arguments, model) as network:
+                shade = _shade_by_time(arguments, network, model.scope)
+        elif arguments.colour_by:
+            shade = _shade(arguments, lambda: layer_times.build(arguments, model)[1], model.scope)
         _write_diagram(arguments, dict(
             blocks=resnet_v2.blocks_of_depth(model.depth), title=model.name,
-            num_classes=arguments.num_classes or 1000, variant=model.variant))
+            num_classes=arguments.num_classes or 1000, variant=model.variant, shade=shade))
         return 0
     if arguments.kinds != ["diagram"]:
         from slim_resnet.pictures import drawing
@@ -106,7 +120,7 @@ def run(arguments: argparse.Namespace) -> int:
     from slim_resnet.images import finding
     from slim_resnet.images.decoding import check_channels
     from slim_resnet.images.labels import class_names
-    from slim_resnet.inference.network import Network, classes_of
+    from slim_resnet.inference.network import Network, build_without_values, classes_of
     from slim_resnet.pictures import diagram, inspection
     paths = finding.find_images(arguments.images) if arguments.images else []
     causes, status = [], 0
@@ -121,8 +135,14 @@ def run(arguments: argparse.Namespace) -> int:
                 names = class_names(classes_of(opened), labels, arguments.labels_offset)
             described = diagram.of_recognised(found) if "diagram" in kinds else None
             network = None
-            if kinds != ["diagram"]:
+            if kinds != ["diagram"] or arguments.colour_by == "time":
                 network = stack.enter_context(Network(opened, arguments.image_size))
+            if arguments.colour_by == "time":
+                described["shade"] = _shade_by_time(arguments, network, found.scope)
+            elif arguments.colour_by:
+                described["shade"] = _shade(
+                    arguments, lambda: build_without_values(opened, arguments.image_size),
+                    found.scope)
             # What is bad is to be known before anything is written.
             if paths:
                 check_channels(network.channels)
@@ -160,6 +180,22 @@ def _kinds(arguments, found, path):
                                and (arguments.images or not of_images)]
 
 
+def _shade(arguments, build, scope):
+    """Returns what colours the diagram of a network that ``build()`` builds, without values."""
+    import tensorflow as tf
+
+    from slim_resnet.end_points import table
+    with tf.Graph().as_default():
+        return shading.by(arguments.colour_by, table.summary(build()), scope)
+
+
+def _shade_by_time(arguments, network, scope):
+    times = layer_times.measured(network, arguments.batch_size)
+    for doubt in layer_times.doubts(times):
+        progress.say("pictures", f"warning: {doubt}")
+    return shading.by("time", times.rows, scope, times.whole.time_s)
+
+
 def _draw_images(arguments, network, paths, names, keys, causes):
     from slim_resnet.images import display
     from slim_resnet.pictures import class_activation, class_evidence, feature_maps, inspection
@@ -181,7 +217,8 @@ def _draw_images(arguments, network, paths, names, keys, causes):
                        class_evidence.draw(inspected, place, theme=_theme(arguments)))
             for key, values in inspected.maps.items():
                 _write(arguments, f"{stem}-{key[-80:].replace('/', '-')}",
-                       feature_maps.draw(values, key, max_channels=arguments.max_channels,
+                       feature_maps.draw(values, key, inspected.image.path,
+                                         max_channels=arguments.max_channels,
                                          theme=_theme(arguments)))
             done += 1
     except KeyboardInterrupt:

@@ -2,6 +2,7 @@
 
 import argparse
 
+from slim_resnet.checkpoint.runs import run_of
 from slim_resnet.checkpoint.settings import prepared_text, settings_of
 from slim_resnet.commands import optimize, options
 from slim_resnet.images.settings import (
@@ -73,7 +74,8 @@ def complete(arguments: argparse.Namespace) -> None:
     """Puts what the checkpoint was trained with in the place of what was not given.
 
     ``preprocessing`` becomes a `images.settings.Preprocessing`, and ``prepared`` a line that
-    says what is done to images and how much of it nobody has said.
+    says what is done to images and how much of it nobody has said. A checkpoint that had to be
+    opened for it is ``opened``, which `options.opened_checkpoint` goes on with.
     """
     options.select(arguments)
     row = optimize.resolve(arguments) if hasattr(arguments, "optimize") else None
@@ -82,10 +84,13 @@ def complete(arguments: argparse.Namespace) -> None:
         optimize.turn_onednn_on(arguments.verbose, arguments.command)
     asked = arguments.image_size, arguments.preprocessing
     # What is kept of a checkpoint that was used before; see commands/cached.py.
-    known = getattr(arguments, "known", lambda: None)()
+    known = getattr(arguments, "known", lambda arguments: None)(arguments)
+    if None in asked and not known and run_of(arguments.checkpoint)[1] is None:
+        from slim_resnet.checkpoint.reader import open_checkpoint
+        # For the command too: an archive is unpacked once.
+        arguments.opened = open_checkpoint(arguments.checkpoint)
     settings = settings_of(
-        arguments.checkpoint, *asked, released=known and (known["image_size"],
-                                                          known["preprocessing"]),
-        **details(arguments))
+        getattr(arguments, "opened", arguments.checkpoint), *asked,
+        released=known and (known["image_size"], known["preprocessing"]), **details(arguments))
     arguments.image_size, arguments.preprocessing, _ = settings
     arguments.prepared = "images: " + prepared_text(arguments.checkpoint, settings, *asked)

@@ -15,7 +15,8 @@ goes on from its last checkpoint when it is started again with the same options.
 OUTPUT gets checkpoints, labels.txt, training.json (all options), metrics.jsonl, evaluation.json
 (the last checkpoint's accuracy, and on what) and summaries for TensorBoard; classify, evaluate,
 checkpoint and export take it as a checkpoint: the last one. With --evaluate-steps, OUTPUT/best
-holds the best of those that were evaluated, by top-1, and is a checkpoint too.
+holds the best of those that were evaluated, by top-1, and is a checkpoint too. --plot draws
+metrics.jsonl; tensorboard --logdir OUTPUT shows the summaries (pip install tensorboard).
 """
 
 import argparse
@@ -63,10 +64,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     run_group.add_argument("--evaluate-steps", type=positive_int, metavar="N",
                            help="evaluate every N steps too, and keep the checkpoint of the "
                            "highest top-1 in FOLDER/best")
+    shared.add_plot(run_group, "loss and accuracy against steps")
     cluster_group = parser.add_argument_group(
         "cluster", "several processes train one network: start the same command for every task, "
         "but for --job and --task")
-    shared.add_cluster(cluster_group)
+    cluster_group.add_argument("--cluster", metavar="SPEC.json",
+                               help='its tasks: {"ps": ["HOST:PORT"], "worker": ["HOST:PORT", '
+                               "...]} (default: the cluster in TF_CONFIG, if there is one)")
+    cluster_group.add_argument("--job", metavar="NAME", help="with --cluster: this process's job")
+    cluster_group.add_argument("--task", type=shared.non_negative_int, metavar="N",
+                               help="with --cluster: its number within the job, from 0")
     cluster_group.add_argument("--async", action="store_true", dest="asynchronous",
                                help="a step is one task's batch, applied at once (default: one of "
                                "each task's, applied together)")
@@ -157,6 +164,7 @@ def _add_fine_tuning(group):
 def run(arguments: argparse.Namespace) -> int | None:
     options = _options(arguments)
     training_options.check(options)
+    shared.check_files(arguments)
     if options.precision == "bfloat16":
         check_bfloat16()
     cluster = read_cluster(arguments.cluster, arguments.job, arguments.task)
@@ -182,8 +190,11 @@ def run(arguments: argparse.Namespace) -> int | None:
             log_steps=arguments.log_steps, on_message=_say,
             on_progress=functools.partial(_show_progress, shown),
             progress=functools.partial(with_progress, noun="images evaluated"))
+    is_worker = cluster and cluster.shard[0] > 0
+    if arguments.plot and not is_worker:
+        from slim_resnet.training.plot import plot_training
+        plot_training(arguments.output, arguments.plot, arguments.theme)
     if outcome.interrupted:
-        is_worker = cluster and cluster.shard[0] > 0
         _say(f"{'stopped' if is_worker else 'interrupted; saved'} at step {outcome.step} of "
              f"{options.steps}")
         return 130

@@ -23,8 +23,9 @@ _NAME = re.compile(r"slim_resnet-(\d+)-")
 def temporary_folder() -> Iterator[str]:
     """Makes a folder for as long as the ``with`` block lasts, and yields its path."""
     _sweep()
-    with tempfile.TemporaryDirectory(prefix=f"slim_resnet-{os.getpid()}-") as folder, \
-         _locked(folder):
+    # What a child process still wrote there goes with the next that is made.
+    with tempfile.TemporaryDirectory(prefix=f"slim_resnet-{os.getpid()}-",
+                                     ignore_cleanup_errors=True) as folder, _locked(folder):
         yield folder
 
 

@@ -8,5 +8,6 @@ from slim_resnet._lazy import face
 
 __getattr__, __dir__, __all__ = face(__name__, {
     "slim": "collect_named_outputs convert_collection_to_dict keras_convolutions last_dimension",
+    "records": "record_reader",
     "kernels": "allow_bfloat16 chrome_trace fuse onednn_enabled unrewritten",
 })

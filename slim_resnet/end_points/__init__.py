@@ -6,5 +6,6 @@ __getattr__, __dir__, __all__ = face(__name__, {
     "table": "LEVELS EndPoint EndPoints Summary own_ops select summary total",
     "activations": "Statistics StatisticsRows statistics layer_statistics doubts",
     "receptive_field": "Sight sights",
+    "times": "EndPointTime TimedRows Times time",
     "keys": "choose choose_one nearest_keys",
 })

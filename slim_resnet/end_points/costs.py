@@ -7,7 +7,8 @@ import tensorflow as tf
 
 from slim_resnet.common.counts import Counts, count, kind_of
 
-_VARIABLES = ("VarHandleOp", "VariableV2", "Variable")
+VARIABLES = ("VarHandleOp", "VariableV2", "Variable")
+_CONVOLUTIONS = ("Conv2D", "DepthwiseConv2dNative")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,6 +57,11 @@ def ancestors(op, seen=()):
     return found
 
 
+def multiplies(op):
+    """Whether an op is a convolution or a matrix product."""
+    return op.type in (*_CONVOLUTIONS, "MatMul")
+
+
 def cost_of(ops):
     """Returns the `Cost` of a set of ops."""
     multiply_adds = [_multiply_adds(op) for op in ops]
@@ -68,14 +74,14 @@ def cost_of(ops):
 
 def _variables(ops):
     """Returns the variables among ops, and the moving statistics of the batch norms among them."""
-    found = {op for op in ops if op.type in _VARIABLES}
+    found = {op for op in ops if op.type in VARIABLES}
     for op in list(found):
         scope, _, name = op.name.rpartition("/")
         # A batch norm always has a beta here, as slim's have by default.
         if name == "beta":
             for name in ("moving_mean", "moving_variance"):
                 moving = _operation(op.graph, f"{scope}/{name}")
-                if moving is not None and moving.type in _VARIABLES:
+                if moving is not None and moving.type in VARIABLES:
                     found.add(moving)
     return found
 
@@ -88,7 +94,7 @@ def _operation(graph, name):
 
 
 def _multiply_adds(op):
-    if op.type in ("Conv2D", "DepthwiseConv2dNative"):
+    if op.type in _CONVOLUTIONS:
         height, width, in_channels, _ = op.inputs[1].shape.as_list()
         outputs = op.outputs[0].shape.as_list()[1:]
         if None in outputs:

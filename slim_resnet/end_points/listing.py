@@ -74,6 +74,39 @@ def statistics_table(rows: Sequence[Any]) -> Table:
     ], give_up=(*none, "max", "min", "dead", "norm", "zeros"), names=_KEYS)
 
 
+def time_table(rows: Sequence[Any], times: Any) -> Table:
+    """Returns the table of time, the rest of the step and the whole of it in its last rows.
+
+    Args:
+      rows: `times.EndPointTime`s in graph order.
+      times: The `times.Times` that they are of.
+    """
+    whole = times.whole
+    seconds = [*(row.time_s for row in rows), times.other_s, times.idle_s, whole.time_s]
+
+    def column(name, exact, short):
+        return Column(name, [*map(exact, rows), None, None, exact(whole)],
+                      [*map(short, rows), None, None, short(whole)])
+
+    def rate(name, field, unit):
+        cells = [None if row is None else _known(getattr(row, field), lambda n: f"{n / unit:,.1f}")
+                 for row in (*rows, None, None, whole)]
+        return Column(name, cells)
+
+    return Table([
+        Column("end point", [*(row.key for row in rows), "other ops", "no op running",
+                             "whole step"]),
+        column("GMACs", lambda row: _known(row.multiply_adds, lambda n: f"{n / 1e9:.4f}"),
+               lambda row: _known(row.multiply_adds, lambda n: f"{n / 1e9:.3f}")),
+        Column("ms", [f"{1e3 * second:,.2f}" for second in seconds]),
+        Column("share %", [f"{100 * second / whole.time_s:.1f}" for second in seconds],
+               short_name="%"),
+        rate("GMAC/s", "multiply_adds_per_s", 1e9),
+        column("bytes", lambda row: f"{row.bytes:,}", lambda row: short_bytes(row.bytes)),
+        rate("GB/s", "bytes_per_s", 1e9),
+    ], give_up=("bytes", "GMACs"), names=_KEYS, sums=3)
+
+
 def _op(row):
     below_key = row.op_name.removeprefix(f"{row.key}/")
     return row.op_name if below_key == row.op_name else f".../{below_key}"

@@ -1,8 +1,8 @@
 """A network as a TensorBoard run, as TensorFlow 1's ``FileWriter`` writes it.
 
-Shown by ``tensorboard --logdir DIR``: the graph, in which a network opens as blocks and
-units, with the time of each op; histograms and distributions of weights and end
-points; images.
+Shown by ``tensorboard --logdir DIR``, after ``pip install tensorboard``: the graph, in
+which a network opens as blocks and units, with the time of each op; histograms and
+distributions of weights and end points; images.
 """
 
 import numpy as np

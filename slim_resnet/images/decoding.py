@@ -7,6 +7,7 @@ profile; of a GIF only the first frame is read. EXIF orientation is not applied:
 as they are stored, as in slim, whose training saw them so.
 """
 
+import numpy as np
 import tensorflow as tf
 
 from slim_resnet.errors import SlimResnetError
@@ -16,6 +17,7 @@ from slim_resnet.images.settings import MAX_PIXELS
 # What image files can be read as.
 CHANNELS = (1, 3, 4)
 _HEADER = 32
+_OF_FOUR_BYTES = 256 ** np.arange(3, -1, -1)
 _JPEG, _PNG, _GIF, _BMP = b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM"
 
 
@@ -72,11 +74,8 @@ def _within(contents, max_pixels):
     header = tf.cast(tf.io.decode_raw(header, tf.uint8)[:_HEADER], tf.int64)
 
     def number(*places):
-        """Returns the number whose bytes are at some places, the highest byte first."""
-        value = tf.constant(0, tf.int64)
-        for place in places:
-            value = 256 * value + header[place]
-        return value
+        """Returns the number whose bytes are at four places, the highest byte first."""
+        return tf.reduce_sum(tf.gather(header, places) * _OF_FOUR_BYTES)
 
     def of_bmp():
         # A negative height, in two's complement, counts rows from the top.

@@ -13,7 +13,7 @@ from slim_resnet.errors import cause_of
 from slim_resnet.images.decoding import decode
 from slim_resnet.images.preparation import preparation
 from slim_resnet.images.settings import MAX_PIXELS, Preprocessing, most_bytes
-from slim_resnet.images.sources import read_regular
+from slim_resnet.images.sources import read_regular, session_of
 
 tf1 = tf.compat.v1
 
@@ -68,7 +68,7 @@ def read_displayed(paths: Paths, image_size: int,
         given = image if channels == 3 else decode(contents, channels, max_pixels)
         read = prepare(given, image_size), _shown(image, SHOWN_SIZE), tf.shape(image)[:2]
     # As in `reading`: the caller's default graph stays its own.
-    with contextlib.closing(tf1.Session(graph=graph)) as session:
+    with contextlib.closing(session_of(graph)) as session:
         for path in map(os.fspath, listed(paths)):
             try:
                 values = session.run(read, {file: os.fsencode(path)})
@@ -99,7 +99,7 @@ def thumbnails(images: Iterable[str | np.ndarray], size: int) -> Iterator[bytes 
         file, pixels = tf1.placeholder(tf.string, []), tf1.placeholder(tf.uint8, [None] * 3)
         decoded = decode(read_regular(file, most_bytes(MAX_PIXELS)), max_pixels=MAX_PIXELS)
         of_file, of_pixels = (tf.io.encode_png(_shown(image, size)) for image in (decoded, pixels))
-    with contextlib.closing(tf1.Session(graph=graph)) as session:
+    with contextlib.closing(session_of(graph)) as session:
         for image in images:
             try:
                 if isinstance(image, np.ndarray):

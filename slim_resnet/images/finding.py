@@ -79,6 +79,11 @@ def images_of_classes(folder: str, names: list[str]) -> tuple[list[str], list[in
     return paths, labels
 
 
+def is_record_file(name: str) -> bool:
+    """Whether a file is named as TFRecord files are."""
+    return bool(_SHARD.match(name) or _SINGLE.match(name))
+
+
 def find_records(folder: str) -> list[str]:
     """Returns a folder's TFRecord files, all shards of one data set; empty if it has none.
 

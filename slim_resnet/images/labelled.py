@@ -15,14 +15,14 @@ from slim_resnet.images.sources import Arrays, ImageFiles, Records
 
 
 def open_data(data: Paths,
-              check_folders: Callable[[str, list[str]], None] = lambda folder, names: None,
+              check: Callable[[str, list[str]], None] = lambda folder, names: None,
               labels_offset: int = 0, max_pixels: int = MAX_PIXELS
               ) -> ImageFiles | Arrays | Records:
     """Opens labelled images of any kind with the classes that they have themselves.
 
     Args:
       data: See `finding.kind_of_data`. Class folders in sorted order have the labels 0, 1, ...
-      check_folders: Called with a folder and the names of its class folders, before these
+      check: Called with a folder and the names of its class folders, before these
         are searched.
       labels_offset: The label of class 0, as slim's flag of the same name.
       max_pixels: Images of more are refused.
@@ -40,7 +40,7 @@ def open_data(data: Paths,
     if kind == "records":
         return Records(found, labels_offset=labels_offset)
     classes = finding.class_folders(found)
-    check_folders(found, classes)
+    check(found, classes)
     paths, labels = finding.images_of_classes(found, classes)
     if labels_offset > 0:
         raise SlimResnetError(f"{found}: class folders count from 0; --labels-offset "
@@ -72,23 +72,44 @@ def find_data(data: Paths, num_classes: int,
     if labels_offset is None:
         labels_offset = assumed_offset(data, num_classes)
 
-    def check_folders(folder, names):
-        if len(names) - labels_offset != num_classes:
-            wanted = (f"{num_classes}, or 1000 without background"
-                      if num_classes == CLASSES_WITH_BACKGROUND else num_classes)
-            raise SlimResnetError(f"{folder}: has {len(names)} class folders, but the checkpoint "
-                                  f"has {num_classes} classes; give a folder with {wanted} of "
-                                  "them, or TFRecord files")
+    source = open_data(
+        data, lambda folder, names: check_folders(folder, names, num_classes, labels_offset),
+        labels_offset, max_pixels)
+    return dataclasses.replace(source, classes=named_classes(data[0], source.classes, num_classes,
+                                                             classes))
 
-    source = open_data(data, check_folders, labels_offset, max_pixels)
-    if classes and source.classes and source.classes != classes:
-        mine, own = next(pair for pair in itertools.zip_longest(source.classes, classes)
-                         if pair[0] != pair[1])
-        raise SlimResnetError(f"{data[0]}: has the class {mine} where the checkpoint has {own}; "
+
+def check_folders(folder: str, names: list[str], num_classes: int, labels_offset: int) -> None:
+    """Raises `SlimResnetError` unless class folders are as many as a checkpoint's classes."""
+    if len(names) - labels_offset != num_classes:
+        wanted = (f"{num_classes}, or 1000 without background"
+                  if num_classes == CLASSES_WITH_BACKGROUND else num_classes)
+        raise SlimResnetError(f"{folder}: has {len(names)} class folders, but the checkpoint "
+                              f"has {num_classes} classes; give a folder with {wanted} of "
+                              "them, or TFRecord files")
+
+
+def named_classes(data: str, own: list[str] | None, num_classes: int,
+                  classes: list[str] | None = None) -> list[str | None]:
+    """Returns a name or None for every class of a checkpoint.
+
+    Args:
+      data: The data's path, for the message.
+      own: Names that the data has for its classes, or None.
+      num_classes: Classes of the checkpoint.
+      classes: Names of its classes, where they are known.
+
+    Raises:
+      SlimResnetError: The data has others.
+    """
+    if classes and own and own != classes:
+        mine, other = next(pair for pair in itertools.zip_longest(own, classes)
+                           if pair[0] != pair[1])
+        raise SlimResnetError(f"{data}: has the class {mine} where the checkpoint has {other}; "
                               "give data of the same classes in the same order")
-    names = source.classes or classes or []
+    names = own or classes or []
     # An .npz file may name fewer classes than there are.
-    return dataclasses.replace(source, classes=names + [None] * (num_classes - len(names)))
+    return names + [None] * (num_classes - len(names))
 
 
 def assumed_offset(data: Paths, num_classes: int,

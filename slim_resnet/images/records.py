@@ -6,6 +6,8 @@ is wrong under a right checksum ends the process.
 
 import os
 import struct
+from collections.abc import Iterator
+from typing import BinaryIO
 
 from slim_resnet.common.files import irregularity_of
 
@@ -15,10 +17,41 @@ _BEFORE, _BEHIND = 12, 4
 _BUFFER = 1 << 20
 
 
+class Fault(Exception):
+    """What is wrong with a TFRecord file, one line."""
+
+
+def starts_of(file: BinaryIO, size: int, most_bytes: int) -> Iterator[int]:
+    """Yields where each record of a TFRecord file begins, in bytes.
+
+    Checksums and ends of files are left to TensorFlow: what is cut off counts as a record.
+
+    Args:
+      file: The file, open for reading.
+      size: Its size in bytes.
+      most_bytes: The most that a record may have.
+
+    Raises:
+      Fault: A record says that it has more bytes.
+    """
+    at = number = 0
+    while header := file.read(_BEFORE):
+        yield at
+        if len(header) < _BEFORE:
+            return
+        length, = _LENGTH.unpack_from(header)
+        if length > min(size, most_bytes):
+            raise Fault(f"is damaged or no TFRecord file, at record {number}: it says that it has "
+                        f"{length} bytes, and {min(size, most_bytes)} are the most")
+        at += _BEFORE + length + _BEHIND
+        number += 1
+        if at >= size:
+            return
+        file.seek(at)
+
+
 def fault_of(path: str | bytes, most_bytes: int) -> str | None:
     """Returns why a TFRecord file cannot be read, one line; None if nothing is in the way.
-
-    Checksums and ends of files are left to TensorFlow.
 
     Args:
       path: The file.
@@ -29,15 +62,10 @@ def fault_of(path: str | bytes, most_bytes: int) -> str | None:
         return f"cannot be read: {why}"
     try:
         with open(path, "rb", buffering=_BUFFER) as file:
-            size, at, number = os.fstat(file.fileno()).st_size, 0, 0
-            while len(header := file.read(_BEFORE)) == _BEFORE:
-                length, = _LENGTH.unpack_from(header)
-                if length > min(size, most_bytes):
-                    return (f"is damaged or no TFRecord file, at record {number}: it says that it "
-                            f"has {length} bytes, and {min(size, most_bytes)} are the most")
-                at += _BEFORE + length + _BEHIND
-                number += 1
-                file.seek(at)
+            for _ in starts_of(file, os.fstat(file.fileno()).st_size, most_bytes):
+                pass
     except OSError as error:
         return f"cannot be read: {error.strerror}"
+    except Fault as fault:
+        return str(fault)
     return None

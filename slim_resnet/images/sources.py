@@ -38,14 +38,25 @@ class Opened(typing.NamedTuple):
       read: From an element to its image, uint8 ``[height, width, 3]``, and its label,
         int64.
       key: From an element to what the source's ``name`` takes, int64.
-      feed: For the initializer of an iterator over elements, as the graph itself is to
-        stay small; and for ``read`` by itself, where the source ``reads_batches``.
+      feed: From a source of the same kind to what is fed to the initializer of an iterator
+        over its elements, as the graph itself is to stay small; and to ``read`` by itself,
+        where the source ``reads_batches``.
     """
 
     elements: Callable[[tf.data.Dataset], tf.data.Dataset]
     read: Callable[..., tuple[tf.Tensor, tf.Tensor]]
     key: Callable[..., tf.Tensor]
-    feed: dict[tf.Tensor, typing.Any]
+    feed: Callable[[typing.Any], dict[tf.Tensor, typing.Any]]
+
+
+def session_of(graph: tf.Graph) -> tf1.Session:
+    """Returns a session that runs what reads images op for op, as it is written.
+
+    TensorFlow's rewriting of graphs has nothing to gain here, and takes half a second.
+    """
+    config = tf1.ConfigProto()
+    config.graph_options.rewrite_options.disable_meta_optimizer = True
+    return tf1.Session(graph=graph, config=config)
 
 
 def read_regular(file: tf.Tensor, largest: int) -> tf.Tensor:
@@ -60,6 +71,18 @@ def _without(fault, file):
     checked = tf.debugging.Assert(tf.equal(said, ""), [said])
     with tf.control_dependencies([checked] if checked is not None else []):
         return tf.identity(file)
+
+
+def _encoded(files):
+    return np.array([os.fsencode(file) for file in files], object)
+
+
+def read_example(record: tf.Tensor, channels: int, max_pixels: int, labels_offset: int
+                 ) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns image and label of a record in slim's format, see `Records`."""
+    parsed = tf.io.parse_single_example(record, _RECORD_FEATURES)
+    return (decode(parsed["image/encoded"], channels, max_pixels),
+            parsed["image/class/label"] - labels_offset)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -130,9 +153,9 @@ class ImageFiles:
             _, file, label = element
             return decode(read_regular(file, most_bytes(max_pixels)), channels, max_pixels), label
 
-        return Opened(elements, read, lambda element: element[0], {
-            files: np.array([os.fsencode(file) for file in self.files], object),
-            labels: np.array(self.labels if self.is_labelled else [0] * len(self.files), np.int64)})
+        return Opened(elements, read, lambda element: element[0], lambda source: {
+            files: _encoded(source.files), labels: np.array(
+                source.labels if source.is_labelled else [0] * source.num_images, np.int64)})
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -187,7 +210,8 @@ class Arrays:
             return converted(image), tf.gather(labels, index)
 
         return Opened(lambda numbers: numbers, read, lambda index: index,
-                      {pixels: self.pixels, labels: np.array(self.labels, np.int64)})
+                      lambda source: {pixels: source.pixels,
+                                      labels: np.array(source.labels, np.int64)})
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -244,13 +268,11 @@ class Records:
                 lambda number, record: (index, number, record))
 
         def read(element):
-            parsed = tf.io.parse_single_example(element[2], _RECORD_FEATURES)
-            return (decode(parsed["image/encoded"], channels, max_pixels),
-                    parsed["image/class/label"] - self.labels_offset)
+            return read_example(element[2], channels, max_pixels, self.labels_offset)
 
         return Opened(lambda numbers: numbers.flat_map(records_of), read,
                       lambda element: tf.stack(element[:2]),
-                      {files: np.array([os.fsencode(file) for file in self.files], object)})
+                      lambda source: {files: _encoded(source.files)})
 
     def counted(self, max_pixels: int = MAX_PIXELS) -> "Records":
         """Reads the files through, without decoding the images, and counts them.

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from slim_resnet.images.contents import Contents
 from slim_resnet.images.reading import read_source
 from slim_resnet.images.settings import PREPROCESSING, Preprocessing
 from slim_resnet.images.sources import Arrays, ImageFiles, Records
@@ -45,8 +46,9 @@ class Fit:
                 "top_1_percent": 100 * self.top_1, "num_images": self.num_images}
 
 
-def better_fit(network: ImageNetwork, source: ImageFiles | Arrays | Records, image_size: int,
-               preprocessing: Preprocessing, labels_offset: int) -> tuple[Fit, Fit] | None:
+def better_fit(network: ImageNetwork, source: ImageFiles | Arrays | Records | Contents,
+               image_size: int, preprocessing: Preprocessing, labels_offset: int
+               ) -> tuple[Fit, Fit] | None:
     """Tries other preparations and label offsets than those chosen on a few images.
 
     Args:
@@ -99,7 +101,7 @@ def _preparations(chosen, image_size, channels):
 
 def _spread(source):
     """Returns images from all over a source, as class folders come class by class."""
-    if isinstance(source, Records):
+    if not isinstance(source, Arrays | ImageFiles):
         return source
     chosen = np.unique(np.linspace(0, source.num_images - 1, NUM_IMAGES).astype(int)).tolist()
     labels = [source.labels[k] for k in chosen]

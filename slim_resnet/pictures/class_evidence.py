@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # In inches: the figure's width, margins, what bars add to it, and the most of an image.
-_WIDTH, _LEFT, _TOP, _BARS = 8.1, 0.2, 1.05, 2.9
+_WIDTH, _LEFT, _BARS = 8.1, 0.2, 2.9
+# Room above the images with a heading and without.
+_HEADED, _BARE = 1.05, 0.35
 _BESIDE, _STACKED = (3.3, 3.6), (6.4, 2.6)
 # Images wider than this stand above their evidence and not beside it.
 _WIDE = 1.6
@@ -29,7 +31,7 @@ def class_label(name: str | None, number: int) -> str:
 
 
 def draw(inspected: Inspection, placement: Placement, *, theme: str = "light",
-         bars: bool = True) -> "Figure":
+         alone: bool = True) -> "Figure":
     """Draws the evidence for an image's most probable class beside the image.
 
     Colours say which way and how far a place moves the logit: vermilion (orange on
@@ -40,7 +42,8 @@ def draw(inspected: Inspection, placement: Placement, *, theme: str = "light",
       inspected: An `inspection.Inspection` with evidence.
       placement: A `class_activation.Placement`.
       theme: ``light`` or ``dark``.
-      bars: Whether the most probable classes are drawn too.
+      alone: Whether the picture says by itself what it is of, in numbers, and what the most
+        probable classes are; on a page this is text beside it.
 
     Returns:
       A matplotlib ``Figure``.
@@ -55,39 +58,41 @@ def draw(inspected: Inspection, placement: Placement, *, theme: str = "light",
     height = max(0.3, min(most_height, most_width / aspect))
     stacked = aspect > _WIDE
     offset = (0, height + 0.35) if stacked else (max(width, 1.2) + 0.3, 0)
-    figure_width = _WIDTH + (_BARS + 0.4) * bars
-    figure_height = max(_TOP + height + offset[1] + 0.45, 4.2 if bars else 3.7)
+    figure_width = _WIDTH + (_BARS + 0.4) * alone
+    top = _HEADED if alone else _BARE
+    figure_height = max(top + height + offset[1] + 0.45, 4.2 if alone else 3.0)
     with drawing.themed_figure(theme, figure_width, figure_height, layout=None) as (
             figure, colours):
-        def axes_at(left, top, width, height):
-            return figure.add_axes([left / figure_width, 1 - (top + height) / figure_height,
+        def axes_at(left, above, width, height):
+            return figure.add_axes([left / figure_width, 1 - (above + height) / figure_height,
                                     width / figure_width, height / figure_height])
 
-        def words(left, top, text, **style):
-            figure.text(left / figure_width, 1 - top / figure_height, text, va="top", **style)
+        def words(left, above, text, **style):
+            figure.text(left / figure_width, 1 - above / figure_height, text, va="top", **style)
 
         result = inspected.result
         label = class_label(result.names[0], result.classes[0])
-        words(_LEFT, 0.12, shortened(os.path.basename(result.path), 55, keep_end=True),
-              fontsize=12, fontweight="bold")
-        words(_LEFT, 0.42, f"Evidence for {shortened(label, 44)}: "
-              f"sum {inspected.contributions.sum():+.4f}, bias {inspected.bias:+.4f}, "
-              f"logit {inspected.logit:+.4f}", fontsize=9.5, color=colours.muted)
+        if alone:
+            words(_LEFT, 0.12, shortened(os.path.basename(result.path), 55, keep_end=True),
+                  fontsize=12, fontweight="bold")
+            words(_LEFT, 0.42, f"Evidence for {shortened(label, 44)}: "
+                  f"sum {inspected.contributions.sum():+.4f}, bias {inspected.bias:+.4f}, "
+                  f"logit {inspected.logit:+.4f}", fontsize=9.5, color=colours.muted)
         largest = float(np.abs(inspected.contributions).max())
         pictures = ((shown, "photo"), (_overlay(inspected, placement, largest, colours),
                                        "evidence, {} × {}".format(*inspected.contributions.shape)))
         for (picture, caption), (dx, dy) in zip(pictures, ((0, 0), offset)):
-            words(_LEFT + dx, _TOP - 0.22 + dy, caption, fontsize=9, color=colours.muted)
-            axes = axes_at(_LEFT + dx, _TOP + dy, width, height)
+            words(_LEFT + dx, top - 0.22 + dy, caption, fontsize=9, color=colours.muted)
+            axes = axes_at(_LEFT + dx, top + dy, width, height)
             axes.imshow(picture, aspect="auto", interpolation="antialiased")
             axes.set_axis_off()
         _frame(figure.axes[0], inspected.image)
         words(_LEFT, figure_height - 0.3, "Dashed frame: what the network sees. Colours are "
               "interpolated between the places.", fontsize=8, color=colours.muted)
         right = _LEFT + offset[0] + (width if stacked else max(width, 1.2)) + 0.15
-        _colour_scale(figure, axes_at(right, _TOP + 0.1, 0.14, 2.2), largest, colours)
-        if bars:
-            _bars(axes_at(_WIDTH + 0.2, _TOP - 0.2, _BARS, 0.58 * len(result.classes)), result,
+        _colour_scale(figure, axes_at(right, top + 0.1, 0.14, 2.2), largest, colours)
+        if alone:
+            _bars(axes_at(_WIDTH + 0.2, top - 0.2, _BARS, 0.58 * len(result.classes)), result,
                   colours)
     return figure
 

@@ -15,7 +15,8 @@ from slim_resnet.common.text import escaped
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.models import VARIANTS
 from slim_resnet.pictures.markup import shortened, text_width
-from slim_resnet.pictures.themes import THEMES
+from slim_resnet.pictures.shading import Legend, Shade
+from slim_resnet.pictures.themes import HEAT, THEMES
 from slim_resnet.pictures.units import unit_groups
 from slim_resnet.resnet_utils import Block
 
@@ -32,8 +33,11 @@ _MOST_GROUPS = 8
 
 def draw(blocks: list[Block], *, title: str, image_size: int | None = None,
          num_classes: int | None = None, input_channels: int = 3, root_block: bool = True,
-         variant: str = "slim", columns: int = 3, theme: str = "auto") -> str:
+         variant: str = "slim", columns: int = 3, theme: str = "auto",
+         shade: Shade | None = None, heading: bool = True) -> str:
     """Draws a residual network.
+
+    What has no end point of its own, such as a pool, has no colour: it counts for the next.
 
     Args:
       blocks: A list of `resnet_utils.Block`.
@@ -45,6 +49,8 @@ def draw(blocks: list[Block], *, title: str, image_size: int | None = None,
       variant: A key of `models.VARIANTS`.
       columns: Panels in a row.
       theme: ``light``, ``dark``, or ``auto``: what the reader's system prefers.
+      shade: What the layers are coloured by, see `shading.by`; None leaves them white.
+      heading: Whether the title is written above the drawing.
 
     Returns:
       The text of an SVG document, which may stand within HTML as well.
@@ -59,13 +65,15 @@ def draw(blocks: list[Block], *, title: str, image_size: int | None = None,
         raise SlimResnetError("a network without blocks cannot be drawn")
     kind = VARIANTS[variant]
     size, net = image_size, input_channels
-    first = _Panel("images", _shape(size, net), _NARROW_WIDTH)
+    legend = Legend(shade) if shade else None
+    first = _Panel("images", _shape(size, net), _NARROW_WIDTH, legend)
     if root_block:
         for number, (scope, kernel, stride) in enumerate(kind.root, 1):
             # The last of DeepLab's three has twice the filters.
             net = 128 if number == 3 else 64
             size = _ceil_divided(size, stride)
-            first.box(f"{scope} {kernel}×{kernel}, {net}" + (f", /{stride}" if stride > 1 else ""))
+            first.box(f"{scope} {kernel}×{kernel}, {net}" + (f", /{stride}" if stride > 1 else ""),
+                      keys=[scope])
         first.note(_shape(size, net))
         size = _ceil_divided(size, 2)
         first.box("pool1 3×3 max, /2")
@@ -74,7 +82,10 @@ def draw(blocks: list[Block], *, title: str, image_size: int | None = None,
     for block in blocks:
         groups = unit_groups(block, net)
         noun = "unit" if len(block.args) == 1 else "units"
-        panel = _Panel(block.scope, f"{len(block.args)} {noun}", _WIDTH)
+        note = f"{len(block.args)} {noun}"
+        if shade and block.scope in shade.values:
+            note += f", {shade.share(shade.values[block.scope])}"
+        panel = _Panel(block.scope, note, _WIDTH, legend)
         left_out = len(groups) - _MOST_GROUPS
         for at, group in enumerate(groups):
             size, net = _ceil_divided(size, group.stride), group.depth
@@ -83,19 +94,24 @@ def draw(blocks: list[Block], *, title: str, image_size: int | None = None,
                 panel.note(f"units {hidden[0].first}–{hidden[-1].first + hidden[-1].count - 1} "
                            "not drawn")
             if not 0 <= at - _MOST_GROUPS // 2 < left_out:
-                panel.unit(group, size, kind)
+                panel.unit(group, size, kind, [
+                    f"{block.scope}/unit_{number}/{kind.unit}"
+                    for number in range(group.first, group.first + group.count)], shade)
         panels.append(panel)
-    last = _Panel("head", "", _NARROW_WIDTH)
+    last = _Panel("head", "", _NARROW_WIDTH, legend)
     if kind.norm_first:
         last.box("postnorm BN + ReLU")
-    last.box("pool5 global mean")
+    last.box("pool5 global mean", keys=["global_pool"])
     last.note(_shape(1, net))
     if num_classes is not None:
-        last.box(f"logits 1×1, {num_classes}")
-        last.box("predictions softmax")
+        last.box(f"logits 1×1, {num_classes}", keys=["logits"])
+        last.box("predictions softmax", keys=["predictions"])
         last.note(_shape(1, num_classes))
     panels.append(last)
-    return _document(panels, columns, theme, title, _description(title, blocks, image_size))
+    description = _description(title, blocks, image_size)
+    if legend:
+        description += legend.description([block.scope for block in blocks])
+    return _document(panels, columns, theme, title, description, legend, heading)
 
 
 def of_recognised(recognised: Recognised) -> dict:
@@ -140,8 +156,8 @@ def _description(title, blocks, image_size):
 class _Panel:
     """The elements of one panel, from its top down."""
 
-    def __init__(self, name, note, width):
-        self.width, self.main = width, _MAIN
+    def __init__(self, name, note, width, legend):
+        self.width, self.main, self.legend = width, _MAIN, legend
         self.elements, self.y = [], _HEADER
         note_width = 0
         if note:
@@ -160,15 +176,16 @@ class _Panel:
     def line(self, path, kind="wire"):
         self.elements.append(f'<path class="{kind}" d="{path}"/>')
 
-    def rectangle(self, label, middle, y, width, kind):
-        self.elements.append(f'<rect class="{kind}" x="{middle - width / 2:g}" y="{y:g}" '
-                             f'width="{width}" height="{_BOX}" rx="4"/>')
+    def rectangle(self, label, middle, y, width, kind, keys=()):
+        heat, tip = self.legend.class_of(label, keys) if self.legend else ("", "")
+        self.elements.append(f'<rect class="{kind}{heat}" x="{middle - width / 2:g}" y="{y:g}" '
+                             f'width="{width}" height="{_BOX}" rx="4">{tip}</rect>')
         self.text(label, middle, y + 13, anchor="middle", room=width - 6)
 
-    def box(self, label, kind="box"):
+    def box(self, label, kind="box", keys=()):
         """A layer on the main line, and the line that leads to it."""
         self.line(f"M{self.main} {self.y:g}v{_STEP - _BOX}")
-        self.rectangle(label, self.main, self.y + _STEP - _BOX, _MAIN_WIDTH, kind)
+        self.rectangle(label, self.main, self.y + _STEP - _BOX, _MAIN_WIDTH, kind, keys)
         self.y += _STEP
 
     def note(self, text):
@@ -178,8 +195,11 @@ class _Panel:
                   room=self.width - self.main - 18)
         self.y += 17
 
-    def unit(self, group, size, kind):
-        """One kind of unit: its residual branch, and its shortcut to the right."""
+    def unit(self, group, size, kind, keys, shade):
+        """One kind of unit, whose keys are given: its residual branch, its shortcut beside it."""
+        def layers(scope):
+            return [f"{key}/{scope}" for key in keys]
+
         last = group.first + group.count - 1
         name = (f"unit {last}" if group.count == 1
                 else f"units {group.first}–{last} (×{group.count})")
@@ -189,6 +209,9 @@ class _Panel:
         self.text(name, 14, frame + 14, "strong", room=112)
         self.text(_shape(size, group.depth), self.width - 14, frame + 14, "muted", anchor="end",
                   room=86)
+        mean = shade and shade.mean(keys)
+        if mean is not None:
+            self.text(shade.share(mean * len(keys)), self.width - 14, frame + 27, anchor="end")
         self.y += 20
         self.line(f"M{self.main} {self.y:g}v4")
         self.y += 4
@@ -199,11 +222,12 @@ class _Panel:
                 fork = self.y + 2.5
         normed = ", BN+ReLU"
         stride = f", /{group.stride}" if group.stride != 1 else ""
-        self.box(f"1×1, {group.depth_bottleneck}{normed}")
-        self.box(f"3×3, {group.depth_bottleneck}{stride}{normed}")
+        self.box(f"1×1, {group.depth_bottleneck}{normed}", keys=layers("conv1"))
+        self.box(f"3×3, {group.depth_bottleneck}{stride}{normed}", keys=layers("conv2"))
         # V1's ReLU is behind the sum.
         self.box(f"1×1, {group.depth}"
-                 + ((normed if kind.norm_first else ", BN") if kind.conv3_norm else ""))
+                 + ((normed if kind.norm_first else ", BN") if kind.conv3_norm else ""),
+                 keys=layers("conv3"))
         join = self.y + 11
         self.line(f"M{self.main} {self.y:g}v4")
         self.line(f"M{self.main} {fork:g}H{_SIDE - 6}q6 0 6 6V{join - 6:g}q0 6 -6 6"
@@ -216,7 +240,7 @@ class _Panel:
             self.text("identity", _SIDE, middle + 13, "muted", anchor="middle", room=54)
         else:
             label = (f"1×1, {group.depth}" if group.shortcut == "projection" else "1×1 max")
-            self.rectangle(label + stride, _SIDE, middle, _SIDE_WIDTH, "side")
+            self.rectangle(label + stride, _SIDE, middle, _SIDE_WIDTH, "side", layers("shortcut"))
         self.elements.append(f'<circle class="sum" cx="{self.main}" cy="{join:g}" r="7"/>')
         self.line(f"M{self.main - 4} {join:g}h8m-4 -4v8")
         self.y = join + 7
@@ -235,9 +259,10 @@ def _fitted(text, size, room):
     return size, shortened(text, room / size)
 
 
-def _document(panels, columns, theme, title, description):
+def _document(panels, columns, theme, title, description, legend, heading):
     elements, placed = [], []
-    top, width = 40 + _MARGIN, 0
+    above = 40 if heading else 0
+    top, width = above + (34 if legend else 0) + _MARGIN, 0
     for at in range(0, len(panels), columns):
         row, left = panels[at:at + columns], _GUTTER
         bottom = top + max(panel.y for panel in row) + 10
@@ -246,21 +271,27 @@ def _document(panels, columns, theme, title, description):
             left += panel.width + _GUTTER
         width = max(width, left)
         top = bottom + 2 * _MARGIN
-    size, heading = _fitted(title, 15, width - 2 * _GUTTER)
-    elements.append(f'<text class="strong" x="{_GUTTER}" y="28" font-size="{size:g}">'
-                    f'{escaped(heading)}</text>')
+    if heading:
+        size, words = _fitted(title, 15, width - 2 * _GUTTER)
+        elements.append(f'<text class="strong" x="{_GUTTER}" y="28" font-size="{size:g}">'
+                        f'{escaped(words)}</text>')
+    if legend:
+        elements.append(legend.drawn(_GUTTER, above))
     for panel, left, top, _ in placed:
         elements.append(
             f'<g transform="translate({left} {top:g})"><rect class="panel" width="{panel.width}" '
             f'height="{panel.y + 10:g}" rx="8"/>{"".join(panel.elements)}</g>')
     elements += map(_connection, placed, placed[1:])
     height = placed[-1][3] + 20
+    drawn = "".join(elements)
+    if legend:
+        drawn = legend.coloured(drawn)
     return (f'<svg xmlns="http://www.w3.org/2000/svg" class="slim-resnet-diagram" role="img" '
             f'aria-label="{escaped(description)}" viewBox="0 0 {width:g} {height:g}" '
             f'width="{width:g}" height="{height:g}" font-family="Helvetica, Arial, sans-serif">'
             f'<title>{escaped(title)}</title><style>{style(theme)}</style>'
             f'<rect class="background" width="{width:g}" height="{height:g}"/>'
-            f'{"".join(elements)}</svg>\n')
+            f'{drawn}</svg>\n')
 
 
 def _connection(this, following):
@@ -280,12 +311,12 @@ def _connection(this, following):
 def style(theme: str = "auto") -> str:
     """Returns the style sheet of what `draw` draws in a theme."""
     if theme != "auto":
-        return _rules(THEMES[theme])
-    return (_rules(THEMES["light"])
-            + f"@media (prefers-color-scheme: dark){{{_rules(THEMES['dark'])}}}")
+        return _rules(theme)
+    return _rules("light") + f"@media screen and (prefers-color-scheme: dark){{{_rules('dark')}}}"
 
 
-def _rules(theme):
+def _rules(name):
+    theme = THEMES[name]
     rules = {
         ".background": f"fill:{theme.background}",
         ".panel": f"fill:{theme.panel};stroke:{theme.rule}",
@@ -301,5 +332,6 @@ def _rules(theme):
         ".text": f"fill:{theme.text}",
         ".strong": f"fill:{theme.text};font-weight:bold",
         ".muted": f"fill:{theme.muted}",
+        **{f".heat{level}": f"fill:{colour}" for level, colour in enumerate(HEAT[name])},
     }
     return "".join(f".slim-resnet-diagram {kind}{{{rule}}}" for kind, rule in rules.items())

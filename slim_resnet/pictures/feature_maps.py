@@ -2,13 +2,14 @@
 
 From Python, for the array of any end point of one image::
 
-    figure = feature_maps.draw(values[0], "resnet_v2_50/block2")
+    figure = feature_maps.draw(values[0], "resnet_v2_50/block2", "photo.jpg")
     figure.savefig("block2.png")
 
 Needs the extra ``plot``.
 """
 
 import math
+import os
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,11 +31,13 @@ _MOST_POSITIONS = 4_000_000
 PERCENTILES = (1, 99)
 # In inches: the figure, the most of the grid and of a tile, and the margins.
 _WIDTH, _MAX_HEIGHT, _MAX_TILE = 9.0, 7.0, 3.5
-_LEFT, _RIGHT, _TOP, _BOTTOM = 0.5, 1.5, 0.75, 0.6
+_LEFT, _RIGHT, _BOTTOM = 0.5, 1.5, 0.6
+# Room above the grid with two lines of words and with one.
+_TITLED, _BARE = 0.75, 0.45
 
 
-def draw(values: np.ndarray, key: str, *, max_channels: int = MAX_CHANNELS,
-         theme: str = "light") -> "Figure":
+def draw(values: np.ndarray, key: str, image: str | None = None, *,
+         max_channels: int = MAX_CHANNELS, theme: str = "light", alone: bool = True) -> "Figure":
     """Draws the channels of one end point as a grid of maps.
 
     Each map is scaled from its 1st to its 99th percentile; maps of a single position
@@ -43,11 +46,14 @@ def draw(values: np.ndarray, key: str, *, max_channels: int = MAX_CHANNELS,
     Args:
       values: ``[height, width, channels]``, one image's.
       key: The end point's key, for the title.
+      image: File of the image, whose name goes beside the title; None names none.
       max_channels: Channels to draw at most, and never more than `MOST_CHANNELS`.
       theme: ``light`` or ``dark``.
+      alone: Whether the picture says by itself what it is of; on a page this is text
+        beside it.
 
     Returns:
-      A matplotlib ``Figure``, whose title says what was left out.
+      A matplotlib ``Figure``, which says what was left out.
 
     Raises:
       SlimResnetError: The values are no maps, or matplotlib is missing.
@@ -70,8 +76,9 @@ def draw(values: np.ndarray, key: str, *, max_channels: int = MAX_CHANNELS,
         notes.append(f"{broken} with NaN or infinity (vermilion)")
     if flat:
         notes.append(f"{flat} flat")
-    return _grid(scaled, shortened(key, 46, keep_end=True), "; ".join(notes), "channel", theme,
-                 colour_scale=True)
+    title = shortened(key, 30, keep_end=True) if alone else None
+    name = shortened(os.path.basename(image), 20, keep_end=True) if alone and image else ""
+    return _grid(scaled, title, "; ".join(notes), "channel", theme, colour_scale=True, image=name)
 
 
 def draw_filters(weights: np.ndarray, *, max_filters: int = 256, theme: str = "light") -> "Figure":
@@ -141,17 +148,18 @@ def _robustly_scaled(maps, together):
     return rows.reshape(maps.shape), flat, broken
 
 
-def _grid(tiles, title, subtitle, noun, theme, colour_scale=False):
+def _grid(tiles, title, subtitle, noun, theme, colour_scale=False, image=""):
     """Draws tiles in a grid whose rows and columns are numbered.
 
     Args:
       tiles: ``[n, height, width]`` or ``[n, height, width, 3]`` in [0, 1]; NaN stands
         out.
-      title: First line.
+      title: First line; None for none.
       subtitle: Second line.
       noun: What a tile is.
       theme: ``light`` or ``dark``.
       colour_scale: Whether to draw what the colours mean.
+      image: Name of what it is of, to the right of the title.
     """
     magnified = math.ceil(8 / max(tiles.shape[1:3]))
     tiles = tiles.repeat(magnified, 1).repeat(magnified, 2)
@@ -164,7 +172,7 @@ def _grid(tiles, title, subtitle, noun, theme, colour_scale=False):
     inches = min((_WIDTH - _LEFT - _RIGHT) / across, _MAX_HEIGHT / down,
                  _MAX_TILE / max(height, width))
     grid_width, grid_height = inches * across, max(0.9, inches * down)
-    figure_height = _TOP + grid_height + _BOTTOM
+    figure_height = (_TITLED if title else _BARE) + grid_height + _BOTTOM
     with drawing.themed_figure(theme, _WIDTH, figure_height, layout=None) as (figure, colours):
         def axes_at(left, width, height):
             return figure.add_axes([left / _WIDTH, (_BOTTOM + grid_height - height) / figure_height,
@@ -176,9 +184,13 @@ def _grid(tiles, title, subtitle, noun, theme, colour_scale=False):
             picture[y:y + height, x:x + width] = tile
         axes = axes_at(_LEFT, grid_width, inches * down)
         axes.imshow(picture, interpolation="antialiased", aspect="auto")
-        for line, at, style in ((title, 0.12, dict(fontsize=12, fontweight="bold")),
-                                (subtitle, 0.40, dict(fontsize=9.5, color=colours.muted))):
+        lines = [(title, 0.12, dict(fontsize=12, fontweight="bold"))] if title else []
+        lines.append((subtitle, 0.40 if title else 0.12,
+                      dict(fontsize=9.5, color=colours.muted)))
+        for line, at, style in lines:
             figure.text(0.1 / _WIDTH, 1 - at / figure_height, line, va="top", **style)
+        figure.text(1 - 0.1 / _WIDTH, 1 - 0.14 / figure_height, image, va="top", ha="right",
+                    fontsize=9.5)
         axes.set_yticks([row * step_y + (height - 1) / 2 for row in _some(rows)],
                         [str(row * columns) for row in _some(rows)], fontsize=8)
         axes.set_xticks([column * step_x + (width - 1) / 2 for column in _some(columns)],

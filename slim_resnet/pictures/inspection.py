@@ -12,7 +12,7 @@ From Python, everything that a picture is drawn from::
             figure = class_evidence.draw(inspected, class_activation.placement(network))
             figure.savefig("evidence.png")
             for key, values in inspected.maps.items():
-                feature_maps.draw(values, key).savefig("maps.png")
+                feature_maps.draw(values, key, inspected.image.path).savefig("maps.png")
 """
 
 import typing

@@ -41,3 +41,9 @@ THEMES = {
                   rule="#464e57", link="#7cc4f0", main="#56B4E9", second="#E69F00",
                   third="#009E73"),
 }
+
+# From least to most, told apart by lightness alone; the theme's text is read on each.
+HEAT = {
+    "light": ("#fffbeb", "#fdeab0", "#fbd477", "#f5b643", "#ec9726", "#df7414"),
+    "dark": ("#262520", "#372f1d", "#4d3917", "#654311", "#7f4e0b", "#9b5a05"),
+}

@@ -11,17 +11,21 @@ From Python::
 Needs the extra ``plot``.
 """
 
+import datetime
 import os
 import typing
 from collections.abc import Callable, Iterable
 
 import numpy as np
 
+from slim_resnet import compat
 from slim_resnet.benchmark import records
 from slim_resnet.checkpoint.description import description, variable_row
 from slim_resnet.checkpoint.reader import Checkpoint, open_checkpoint
 from slim_resnet.checkpoint.settings import settings_of
+from slim_resnet.common.environment import environment
 from slim_resnet.end_points import activations, table
+from slim_resnet.end_points.times import time
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.images import finding
 from slim_resnet.images.display import read_displayed
@@ -44,6 +48,8 @@ from slim_resnet.report import page as report_page
 MAX_IMAGES = 20
 # End points whose maps are shown for an image.
 MOST_KEYS = 6
+# Steps whose medians are shown: few, for a page is not a benchmark.
+TIMED_STEPS = 3
 
 
 class Report(typing.NamedTuple):
@@ -81,7 +87,8 @@ def make(checkpoint: str | os.PathLike | Checkpoint, paths: Iterable[str | os.Pa
       image_size: Height and width that images are resized to, in pixels; None takes
         what the checkpoint was trained with, see `settings.settings_of`.
       preprocessing: A `images.settings.Preprocessing`, the name of one, or None, likewise.
-      batch_size: Images in a run of the network, for the statistics.
+      batch_size: Images in a run of the network, for the statistics, and at most for the
+        times.
       end_points: Those whose maps are shown, see `keys.choose`, the first `MOST_KEYS` of
         them; None takes conv1 and the blocks.
       max_images: Images to show; the page says how many were left out.
@@ -122,6 +129,17 @@ def make(checkpoint: str | os.PathLike | Checkpoint, paths: Iterable[str | os.Pa
         except KeyboardInterrupt:
             interrupted = True
         summary = table.summary(network.end_points)
+        times, untimed = None, []
+        if prepared and not interrupted:
+            # Before the statistics, whose ops would be in the graph.
+            try:
+                times = time(network.end_points, network.session,
+                             {network.images: np.stack(prepared[:batch_size])},
+                             num_batches=TIMED_STEPS, num_steps_burn_in=0)
+            except KeyboardInterrupt:
+                interrupted = True
+            except SlimResnetError as error:
+                untimed = [f"there are no times: {error}"]
         rows = activations.layer_statistics(
             network, (np.stack(prepared[at:at + batch_size])
                       for at in range(0, len(prepared), batch_size)))
@@ -129,8 +147,8 @@ def make(checkpoint: str | os.PathLike | Checkpoint, paths: Iterable[str | os.Pa
         description=described, recognised=network.recognised, image_size=image_size,
         preprocessing=preprocessing.described(), entries=entries,
         keys_left_out=len(chosen[MOST_KEYS:]),
-        images_left_out=len(paths) - len(entries), summary=summary, statistics=rows,
-        doubts=activations.doubts(rows), timings=timings,
+        images_left_out=len(paths) - len(entries), written=_written(), summary=summary,
+        statistics=rows, times=times, doubts=activations.doubts(rows) + untimed, timings=timings,
         depth=_picture(lambda theme: depth_profile.draw(rows, summary, theme=theme),
                        "Mean and standard deviation of the end points and the share of zeros "
                        "after each ReLU, in graph order; the same numbers are in the table of "
@@ -138,6 +156,17 @@ def make(checkpoint: str | os.PathLike | Checkpoint, paths: Iterable[str | os.Pa
     return Report(report_page.render(page),
                   [(entry.path, entry.cause) for entry in entries if entry.cause],
                   len(entries), len(paths), interrupted)
+
+
+def _written():
+    """Returns when this is, and what with, in words."""
+    made = environment()
+    versions = ", ".join(f"{name} {version}" for name, version in made["versions"].items()
+                         if name != "slim_resnet")
+    now = datetime.datetime.now().astimezone()
+    return (f"Written {now:%Y-%m-%d %H:%M %Z} by slim-resnet report "
+            f"{made['versions']['slim_resnet']} with {versions}; {made['cpu']['model']}, "
+            f"{made['cpu']['cores']} cores, oneDNN {'on' if compat.onednn_enabled() else 'off'}.")
 
 
 def _timings(record):
@@ -154,7 +183,7 @@ def _entry(inspected, place):
     result = inspected.result
     label = class_label(result.names[0], result.classes[0])
     maps = [(key, _picture(lambda theme, key=key, values=values:
-                           feature_maps.draw(values, key, theme=theme),
+                           feature_maps.draw(values, key, theme=theme, alone=False),
                            f"Maps of the first channels of {key}, "
                            "{} by {} positions, {} channels.".format(*values.shape)))
             for key, values in inspected.maps.items()]
@@ -163,7 +192,7 @@ def _entry(inspected, place):
             inspected.image.path, result=result, maps=maps,
             caption="No evidence: the network does not end in global average pooling.")
     evidence = _picture(
-        lambda theme: class_evidence.draw(inspected, place, theme=theme, bars=False),
+        lambda theme: class_evidence.draw(inspected, place, theme=theme, alone=False),
         f"The image, and on it the places that speak for and against {label}")
     height, width = inspected.contributions.shape
     caption = (f"Evidence for {label}: {height} × {width} places add up to "

@@ -8,17 +8,16 @@ import base64
 import dataclasses
 import hashlib
 import importlib.resources
-import math
 import os
 import string
 import typing
 
-import slim_resnet
 from slim_resnet.checkpoint.description import description_items
 from slim_resnet.common.text import escaped
-from slim_resnet.pictures import diagram
+from slim_resnet.pictures import diagram, shading
 from slim_resnet.pictures.class_evidence import class_label
 from slim_resnet.pictures.themes import THEMES
+from slim_resnet.report import tables
 
 
 class Picture(typing.NamedTuple):
@@ -69,9 +68,11 @@ class Contents:
       entries: A list of `Entry`.
       images_left_out: How many more images were given.
       keys_left_out: Of how many more end points the maps would have been shown.
+      written: When it was written and with what, in words.
       summary: The network's `end_points.EndPoint`.
       statistics: Their `activations.Statistics`; empty if no image was readable.
-      doubts: Lines of `activations.doubts`.
+      times: Their `end_points.Times`; None if they were not measured.
+      doubts: Lines of `activations.doubts`, and why there are no times.
       depth: `Picture` of the statistics, or None.
       timings: None, or ``(heading, (headers, rows))`` of a benchmark.
     """
@@ -83,8 +84,10 @@ class Contents:
     entries: list
     images_left_out: int
     keys_left_out: int
+    written: str
     summary: list
     statistics: list
+    times: object
     doubts: list
     depth: Picture | None
     timings: tuple | None
@@ -94,9 +97,10 @@ def render(contents: Contents) -> str:
     """Returns the page's HTML for `Contents`."""
     sections = {"Recognised": _recognised(contents), "Diagram": _diagram(contents),
                 "Images": _images(contents), "Statistics": _statistics(contents),
-                "End points": _end_points(contents)}
+                "End points": tables.end_points(contents.summary, contents.statistics,
+                                                contents.times)}
     if contents.timings:
-        sections["Timings"] = _timings(*contents.timings)
+        sections["Timings"] = tables.timings(*contents.timings)
     anchors = {title: title.lower().replace(" ", "-") for title in sections}
     colours = {name: "".join(f"--{key}:{value};" for key, value in
                              dataclasses.asdict(theme).items()) for name, theme in THEMES.items()}
@@ -114,7 +118,7 @@ def render(contents: Contents) -> str:
         sections="".join(
             f'<section aria-labelledby="{anchors[title]}"><h2 id="{anchors[title]}">{title}</h2>'
             f'{body}</section>\n' for title, body in sections.items()),
-        footer=f"Written by slim-resnet report {slim_resnet.__version__}.")
+        footer=escaped(contents.written))
 
 
 def _resource(name):
@@ -128,8 +132,7 @@ def _hash(text):
 
 def _recognised(contents):
     record = contents.description
-    items = {"checkpoint": f"{record['path']}: {record['format']}, "
-                           f"{record['file_bytes']:,} bytes",
+    items = {"format": f"{record['format']}, {record['file_bytes']:,} bytes",
              **description_items(record),
              "images": f"{contents.image_size} × {contents.image_size} pixels, preprocessing "
                        f"{contents.preprocessing}"}
@@ -140,13 +143,26 @@ def _recognised(contents):
 def _diagram(contents):
     if contents.recognised.variant is None:
         return (f"<p>{escaped(contents.recognised.title)} has no residual blocks to draw.</p>")
-    options = dict(diagram.of_recognised(contents.recognised), image_size=contents.image_size)
-    # One of three is shown, by the width of the window.
+    options = dict(diagram.of_recognised(contents.recognised), image_size=contents.image_size,
+                   heading=False)
+    shades = [shading.by(kind, contents.summary, contents.recognised.scope)
+              for kind in ("parameters", "multiply-adds")]
+    if contents.times:
+        shades.insert(0, shading.by("time", contents.times.rows, contents.recognised.scope,
+                                    contents.times.whole.time_s))
+    choices = "".join(
+        f'<input type="radio" name="shade" id="by-{shade.kind}"{"" if number else " checked"}>'
+        f'<label for="by-{shade.kind}">{shade.kind}</label>' for number, shade in enumerate(shades))
+    # One is shown: by the choice, and by the width of the window.
     drawings = "".join(
-        f'<div class="{width}">{diagram.draw(**options, columns=columns)}</div>'
+        f'<div class="by-{shade.kind} {width}">'
+        f'{diagram.draw(**options, shade=shade, columns=columns)}</div>' for shade in shades
         for width, columns in (("narrow", 1), ("middle", 3), ("wide", 6)))
-    return (f'<figure class="diagram">{drawings}<figcaption>Units that do the same are drawn once, '
-            "with their number; each shows the shape of its output.</figcaption></figure>")
+    return ('<figure class="diagram" role="group" aria-label="Diagram, coloured"><span>Colour by'
+            f"</span>{choices}{drawings}<figcaption>Units that do the same are drawn once, with "
+            "their number; each shows the shape of its output and its part of the whole, and its "
+            "layers the mean of the units'. What has no colour is no end point, and counts for the "
+            "next.</figcaption></figure>")
 
 
 def _images(contents):
@@ -183,9 +199,10 @@ def _figure(picture, caption):
     light, dark = (f"data:image/webp;base64,{base64.b64encode(picture.webp[theme]).decode()}"
                    for theme in ("light", "dark"))
     return (f'<figure><div class="picture" role="group" aria-label="{escaped(caption)}" '
-            f'tabindex="0"><picture><source media="(prefers-color-scheme: dark)" srcset="{dark}">'
+            'tabindex="0"><picture><source media="screen and (prefers-color-scheme: dark)" '
+            f'srcset="{dark}">'
             f'<img src="{light}" width="{picture.width}" height="{picture.height}" '
-            f'loading="lazy" alt="{escaped(picture.alt)}"></picture></div>'
+            f'alt="{escaped(picture.alt)}"></picture></div>'
             f"<figcaption>{escaped(caption)}</figcaption></figure>")
 
 
@@ -194,66 +211,3 @@ def _statistics(contents):
         return '<p class="warning">No image could be read.</p>'
     return "".join(f'<p class="warning">{escaped(doubt)}.</p>' for doubt in contents.doubts) + (
         _figure(contents.depth, "Statistics of the end points over the images above."))
-
-
-def _end_points(contents):
-    statistics = {row.key: row for row in contents.statistics}
-    headers = ["#", "end point", "shape", "parameters", "GMAC", "KiB an image", "stride", "field",
-               "mean", "std", "zeros %", "dead", "NaN, inf"]
-    head = "".join(
-        f'<th scope="col" aria-sort="{"none" if at else "ascending"}"'
-        f'{"" if header == "end point" else " class=number"}><button type="button">{header}'
-        "</button></th>" for at, header in enumerate(headers))
-    body = "".join(_end_point(number, row, statistics.get(row.key))
-                   for number, row in enumerate(contents.summary, 1))
-    levels = "".join(f'<option value="{level}">{level}s</option>'
-                     for level in ("layer", "unit", "block"))
-    return (
-        "<p>A row counts what lies between its end point and those before it; a unit's and a "
-        "block's, all that is inside. The field is the side of the square of pixels that a "
-        "position sees.</p>"
-        '<div id="controls" class="controls" hidden><label for="search">Search<input id="search" '
-        'type="search" autocomplete="off" spellcheck="false" aria-describedby="count" '
-        'aria-controls="end-points-table"></label><label for="level">Show<select id="level" '
-        f'aria-controls="end-points-table"><option value="">all levels</option>{levels}</select>'
-        '</label><output id="count" for="search level" aria-live="polite"></output></div>'
-        '<div class="region" role="region" aria-labelledby="end-points" tabindex="0">'
-        f'<table id="end-points-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
-        "</div>")
-
-
-def _end_point(number, row, values):
-    def cell(value, text):
-        known = "" if value is None else f' data-value="{escaped(value)}"'
-        return f'<td class="number"{known}>{"–" if value is None else escaped(text(value))}</td>'
-
-    size = None if row.shape is None or None in row.shape[1:] else math.prod(row.shape[1:])
-    shape = "?" if row.shape is None else "×".join(
-        "?" if length is None else str(length) for length in row.shape[1:])
-    dead = None if values is None or values.dead is None else len(values.dead)
-    return (
-        f'<tr data-level="{row.level}">{cell(number, str)}'
-        f'<th scope="row" class="name" data-value="{escaped(row.key)}">'
-        f'{escaped(row.key).replace("/", "/<wbr>")}</th>'
-        + cell(size, lambda _: shape) + cell(row.parameters, "{:,}".format)
-        + cell(row.multiply_adds, lambda n: f"{n / 1e9:.4g}")
-        + cell(row.activation_bytes, lambda n: f"{n / 1024:,.1f}")
-        + cell(row.stride, str) + cell(row.receptive_field, str)
-        + cell(values and values.mean, "{:.4g}".format) + cell(values and values.std,
-                                                               "{:.4g}".format)
-        + cell(values and values.zeros, lambda share: f"{100 * share:.1f}")
-        + cell(dead, lambda n: f"{n} / {values.channels}")
-        + cell(values and values.nan + values.inf, "{:,}".format) + "</tr>")
-
-
-def _timings(heading, table):
-    headers, rows = table
-    head = "".join(f'<th scope="col"{" class=number" if at else ""}>{escaped(header)}</th>'
-                   for at, header in enumerate(headers))
-    body = "".join("<tr>" + "".join(
-        f'<td class="number">{escaped(cell)}</td>' if at else
-        f'<th scope="row">{escaped(cell)}</th>' for at, cell in enumerate(row)) + "</tr>"
-        for row in rows)
-    return (f"<p>{escaped(heading)}</p>"
-            '<div class="region" role="region" aria-labelledby="timings" tabindex="0">'
-            f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>")

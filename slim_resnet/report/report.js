@@ -48,11 +48,24 @@
     count.textContent = shown + " of " + rows.length + " end points";
   }
 
+  // Without a script there is nothing to press.
   headers.forEach(function (header, column) {
-    header.querySelector("button").addEventListener("click", function () { sort(column); });
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = header.textContent;
+    button.addEventListener("click", function () { sort(column); });
+    header.replaceChildren(button);
   });
   search.addEventListener("input", filter);
   level.addEventListener("change", filter);
   document.getElementById("controls").hidden = false;
+  // For browsers whose styles cannot open what is closed.
+  const closed = Array.from(document.querySelectorAll("details:not([open])"));
+  window.addEventListener("beforeprint", function () {
+    closed.forEach(function (one) { one.dataset.closed = one.open ? "" : "yes"; one.open = true; });
+  });
+  window.addEventListener("afterprint", function () {
+    closed.forEach(function (one) { one.open = one.dataset.closed !== "yes"; });
+  });
   filter();
 })();

@@ -288,6 +288,11 @@ WHOLE = {
     **{f"contrib.{package}.{name}": ("kernel_size", "stride")
        for package in ("slim", "layers") for name in (
            "avg_pool2d", "avg_pool3d", "max_pool2d", "max_pool3d")},
+    **{f"{module}.{cell}": ("num_units", "num_proj") for module in (
+        "nn.rnn_cell", "python.ops.rnn_cell", "python.ops.rnn_cell_impl", "contrib.rnn",
+        *(f"contrib.rnn.python.ops.{name}" for name in (
+            "rnn_cell", "core_rnn_cell", "core_rnn_cell_impl")))
+       for cell in ("BasicRNNCell", "GRUCell", "BasicLSTMCell", "LSTMCell")},
 }
 
 # Networks whose third positional argument was global_pool in TensorFlow 1.0, is_training since.

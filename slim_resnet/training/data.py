@@ -94,7 +94,7 @@ class Input:
         batch_size = options.batch_size
         elements, opened = _elements(
             source, options.seed, self._first_step * batch_size * num_tasks, options.max_pixels)
-        self._feed = opened.feed
+        self._feed = opened.feed(source)
         if num_tasks > 1:
             elements = elements.filter(
                 lambda position, _: tf.equal(position // batch_size % num_tasks, task))
@@ -134,12 +134,13 @@ class Input:
                 lambda part: tf1.placeholder(part.dtype, part.shape), element)
             image, _ = opened.read(chosen)
             key = opened.key(chosen)
-            session.run(iterator.initializer, opened.feed)
+            feed = opened.feed(self._source)
+            session.run(iterator.initializer, feed)
             for _ in range(count):
                 values = dict(zip(tf.nest.flatten(chosen),
                                   tf.nest.flatten(session.run(element))))
                 try:
-                    session.run(image, {**opened.feed, **values})
+                    session.run(image, {**feed, **values})
                 except tf.errors.OpError as error:
                     return (self._source.name(session.run(key, values).tolist()),
                             cause_of(error.message))

@@ -306,13 +306,14 @@ def run_session(graph: TrainingGraph, batches: Input, saver: tf1.train.Saver,
     if is_chief:
         log = training_hooks.LogHook(graph, output, options, log_steps, on_progress)
         closing.callback(log.close)
-        for name in ("cross_entropy", "total_loss", "accuracy", "learning_rate"):
-            tf1.summary.scalar(name, getattr(graph, name))
+        # Not tf1.summary.scalar, whose tags are made unique among the graph's ops.
+        summaries = [tf.raw_ops.ScalarSummary(tags=name, values=getattr(graph, name)) for name in
+                     ("cross_entropy", "total_loss", "accuracy", "learning_rate")]
         save = training_hooks.SaveHook(graph, output, saver, save_seconds, save_steps, log.flush)
         all_hooks += [
             log,
             tf1.train.SummarySaverHook(save_steps=log_steps, output_dir=output,
-                                       summary_op=tf1.summary.merge_all()),
+                                       summary_op=tf1.summary.merge(summaries)),
             save]
         if judge and judge.every_steps:
             all_hooks.append(EvaluateHook(graph, judge, save))

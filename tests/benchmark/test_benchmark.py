@@ -122,6 +122,7 @@ def test_fetch_none_copies_nothing(prepared):
     assert two_runs(prepared(fetch="none")) == [None, None]
 
 
+@pytest.mark.slow
 def test_forward_backward_is_the_gradient_for_all_variables(prepared):
     one = prepared(mode="forward-backward", input="feed")
     gradients, _ = two_runs(one)
@@ -180,6 +181,7 @@ def test_bfloat16_is_timed_where_the_cpu_has_it(tmp_path):
     assert json.loads(path.read_text())["options"]["precision"] == "bfloat16"
 
 
+@pytest.mark.slow
 def test_device_target_fetch_input_and_mode_options(tmp_path):
     server = tf1.train.Server.create_local_server()
     record = record_of(tmp_path, "--target", server.target, "--device", "/CPU:0", "--fetch", "none",

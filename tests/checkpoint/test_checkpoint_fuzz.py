@@ -69,6 +69,8 @@ def mutated(content, rng):
     return bytes(content)
 
 
+@pytest.mark.slow
+@pytest.mark.oldest
 @pytest.mark.parametrize("target", TARGETS)
 def test_mutated_files(tmp_path, monkeypatch, target):
     version = checkpoints.V1 if target == "V1" else checkpoints.V2

@@ -53,6 +53,8 @@ def test_every_end_point(tmp_path, depth, num_classes):
         assert_close(end_points, written.end_points)
 
 
+@pytest.mark.slow
+@pytest.mark.oldest
 def test_the_full_resnet_v2_50(tmp_path):
     def build(images):
         with slim.arg_scope(slim_resnet_v2.resnet_arg_scope()):

@@ -79,6 +79,7 @@ def test_end_points(trained, capsys):
         "parameters": PARAMETERS, "trainable_parameters": TRAINABLE, "moving_statistics": MOVING}
 
 
+@pytest.mark.slow
 def test_report(trained, tmp_path, capsys):
     pytest.importorskip("matplotlib")
     path, _ = trained

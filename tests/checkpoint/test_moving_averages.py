@@ -56,7 +56,9 @@ CASES = [("both", None, "raw"), ("both", True, "averaged"), ("both", False, "raw
          ("run", None, "averaged"), ("run", True, "averaged"), ("run", False, "raw")]
 
 
-@pytest.mark.parametrize("name, asked, expected", CASES)
+@pytest.mark.parametrize("name, asked, expected", [
+    case if case[0] == "run" and case[1] is None else pytest.param(*case, marks=pytest.mark.slow)
+    for case in CASES])
 def test_networks_in_python(made, name, asked, expected):
     path, written = made[name], made[expected]
     images = written.images
@@ -153,6 +155,7 @@ def test_commands_take_them_and_say_so(made, tmp_path, capsys, name, asked, expe
     assert ("are taken" in line) == (name == "run")
 
 
+@pytest.mark.slow
 def test_evaluate_and_pictures(made, tmp_path, capsys):
     labelled = tmp_path / "data.npz"
     np.savez(labelled, images=np.random.default_rng(0).integers(0, 255, [20, 32, 32, 3], np.uint8),

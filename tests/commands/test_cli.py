@@ -124,13 +124,13 @@ def test_verbose_goes_anywhere(words, verbose, monkeypatch):
 def test_options_that_several_commands_have_are_the_same():
     helps = {}
     for parser in ALL.values():
-        for option in ("--labels", "--preprocessing", "--optimize", "--resume", "--cluster"):
+        for option in ("--labels", "--preprocessing", "--optimize", "--resume", "--ray"):
             action = parser._option_string_actions.get(option)
             if action:
                 helps.setdefault(option, []).append(action.help)
     assert {option: len(texts) for option, texts in helps.items()} == {
-        "--labels": 4, "--preprocessing": 7, "--optimize": 5, "--resume": 2, "--cluster": 3}
-    for option in ("--labels", "--cluster", "--resume"):
+        "--labels": 4, "--preprocessing": 7, "--optimize": 5, "--resume": 3, "--ray": 3}
+    for option in ("--labels", "--ray", "--resume"):
         assert len(set(helps[option])) == 1
 
 

@@ -1,15 +1,10 @@
-"""Jobs that are started twice, and jobs that are killed: real processes, at the same moment."""
+"""Jobs that are started twice: real processes, at the same moment."""
 
 import contextlib
 import io
 import json
 import multiprocessing
 import os
-import random
-import signal
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pytest
@@ -17,10 +12,9 @@ import pytest
 from slim_resnet.checkpoint.reader import open_checkpoint
 from slim_resnet.inference.results import read_rows
 from tests.helpers import checkpoints, clusters, pictures
-from tests.helpers.command_line import ROOT
 
 pytestmark = pytest.mark.slow
-STARTS, KILLS, NUM_IMAGES = 10, 20, 24
+STARTS, NUM_IMAGES = 10, 24
 SIZE = ["--image-size", "32", "--batch-size", "2"]
 
 
@@ -96,20 +90,6 @@ def test_results(command, made, folder, start_twice, tmp_path):
             f"{k}.jsonl{end}" for k in range(number + 1) for end in ("", ".run.json"))
 
 
-def test_the_same_task_of_a_cluster(made, folder, start_twice, tmp_path):
-    spec = tmp_path / "spec.json"
-    spec.write_text(json.dumps({"worker": ["h:1", "h:2"]}))
-    names = sorted(str(path) for path in folder.glob("*/*"))
-    for number in range(STARTS):
-        path = tmp_path / f"{number}.jsonl"
-        for task in (0, 1):
-            check_one_won(
-                start_twice("classify", made, folder, *SIZE, "--output", path, "--cluster", spec,
-                            "--job", "worker", "--task", task),
-                "another process is writing it", "exists already")
-        assert [row["path"] for row in read_rows(path)] == names
-
-
 @pytest.mark.parametrize("format", ["saved_model", "frozen", "v1", "v2", "npz"])
 def test_exports(format, made, start_twice, tmp_path):
     for number in range(STARTS):
@@ -162,45 +142,3 @@ def test_degradation(start_twice, tmp_path):
         runs = json.loads(path.read_text())["runs"]
         assert len(runs) == len({(run["kind"], run["seed"]) for run in runs}) == 2 * number
     assert os.listdir(tmp_path) == ["errors.json"]
-
-
-def kill_at_random(words, when, clock):
-    """Starts a command and kills it some time after ``when()``; returns whether it was."""
-    process = subprocess.Popen([sys.executable, "-m", "slim_resnet", *map(str, words)], cwd=ROOT,
-                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while process.poll() is None and not when():
-        time.sleep(0.001)
-    time.sleep(clock.random() * 0.2)
-    with contextlib.suppress(ProcessLookupError):
-        process.send_signal(signal.SIGKILL)
-    return process.wait() == -signal.SIGKILL
-
-
-def test_killed_classify_goes_on(made, folder, tmp_path):
-    clock, path, whole = random.Random(0), tmp_path / "f.jsonl", tmp_path / "whole.jsonl"
-    words = ["classify", made, folder, *SIZE, "--output"]
-    module = [sys.executable, "-m", "slim_resnet"]
-    subprocess.run([*module, *map(str, words), whole], cwd=ROOT, check=True)
-    for _ in range(KILLS):
-        before = path.stat().st_size if path.exists() else -1
-        if not kill_at_random([*words, path, "--resume"], lambda before=before: (
-                path.exists() and path.stat().st_size > before), clock):
-            break
-    subprocess.run([*module, *map(str, words), path, "--resume"], cwd=ROOT, check=True)
-    assert path.read_bytes() == whole.read_bytes()
-    assert sorted(os.listdir(tmp_path)) == ["f.jsonl", "f.jsonl.run.json", "whole.jsonl",
-                                            "whole.jsonl.run.json"]
-
-
-@pytest.mark.parametrize("format", ["saved_model", "frozen", "v2"])
-def test_killed_export_leaves_nothing_behind_the_next(format, made, tmp_path):
-    clock, output = random.Random(1), tmp_path / "out"
-    words = ["export", made, output, "--format", format]
-    for _ in range(KILLS // 3):
-        kill_at_random(words, lambda: any(
-            name.startswith(".out") for name in os.listdir(tmp_path)), clock)
-        for name in os.listdir(tmp_path):
-            if not name.startswith("."):  # it was too late
-                subprocess.run(["rm", "-r", tmp_path / name], check=True)
-    subprocess.run([sys.executable, "-m", "slim_resnet", *map(str, words)], cwd=ROOT, check=True)
-    assert not [name for name in os.listdir(tmp_path) if name.startswith(".")]

@@ -1,27 +1,14 @@
 """JSON of ours that is damaged: every value of every kind replaced, and one line for it."""
 
 import copy
-import dataclasses
 import json
 
 import pytest
 
-from slim_resnet.benchmark import records
-from slim_resnet.checkpoint import runs
-from slim_resnet.checkpoint.settings import settings_of
 from slim_resnet.common import files
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.experiments import degradation_records
-from slim_resnet.training import folder, hooks
-from slim_resnet.training.options import TrainingOptions
-from tests.helpers.timing_records import record as timing_record
-
-DEEP = "[" * 100_000 + "]" * 100_000
-OPTIONS = json.loads(json.dumps({
-    **dataclasses.asdict(TrainingOptions(5, model="resnet_v2", blocks=((1, 2), (2, 1)),
-                                        image_size=32, preprocessing="none")),
-    "workers": "1 worker"}))
-WRONG = ({}, [], [[]], {"a": 1}, "x", "²", -1, 0, 1e400, float("nan"), None, True, 10 ** 400)
+from slim_resnet.training import hooks
+from tests.helpers.documents import DEEP, DOCUMENTS, WRONG
 
 
 def mutations(document):
@@ -45,53 +32,10 @@ def mutations(document):
             yield changed
 
 
-def use_training(path):
-    settings_of(path.parent)
-    runs.classes_of_run(path.parent)
-    record = runs.read_record(path.parent)
-    folder.check_same(path.parent, record, OPTIONS, ["a", "b"])
-    folder.add_made_with(path.parent, record, {"engine": "plain"})
-
-
-def use_benchmark(path):
-    record = records.read_record(path)
-    records.heading(record), records.run_table(record).lines(80), records.claim([record])
-    records.optimized_lines(record)
-
-
-def use_degradation(path):
-    record = degradation_records.read_record(path, "digits",
-                                             degradation_records.DegradationOptions())
-    degradation_records.error_table(record["runs"])
-    degradation_records.verdict(record["runs"], 89.3)
-
-
-def degradation_record():
-    return {**degradation_records.new_record({"name": "digits"},
-                                             degradation_records.DegradationOptions()),
-            "environment": {"versions": {"tensorflow": "2", "slim_resnet": "1"},
-                            "tf_environment": {}}, "runs": [
-                     {"kind": kind, "layers": layers, "seed": seed, "training_loss": 1.0,
-                      "training_error_percent": 5.0, "test_error_percent": 6.0}
-                     for kind in degradation_records.KINDS for layers in (7, 13, 19)
-                     for seed in (0, 1)]}
-
-
-DOCUMENTS = {
-    "training.json": (use_training, {"format": runs.FORMAT, "options": OPTIONS,
-                                     "classes": ["a", "b"], "num_images": 5,
-                                     "made_with": [{"engine": "plain"}]}),
-    "benchmark.json": (use_benchmark, {**timing_record(), "environment": {
-        "versions": {"tensorflow": "2"}, "onednn": True, "cpu": {"model": "A", "cores": 2}}}),
-    "degradation.json": (use_degradation, json.loads(json.dumps(degradation_record()))),
-}
-
-
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DOCUMENTS)
-def test_whatever_is_wrong_in_a_document_is_one_line(name, tmp_path, monkeypatch):
+def test_whatever_is_wrong_in_a_document_is_one_line(name, tmp_path):
     use, document = DOCUMENTS[name]
-    monkeypatch.setattr(degradation_records, "environment", lambda: {
-        "versions": {"tensorflow": "2", "slim_resnet": "1"}, "tf_environment": {}})
     path = tmp_path / name
     path.write_text(json.dumps(document))
     use(path)

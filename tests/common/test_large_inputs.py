@@ -1,4 +1,4 @@
-"""classify and evaluate on many images: kept, gone on with, shared by tasks, all the same."""
+"""classify and evaluate on many images: kept, gone on with, all the same."""
 
 import json
 import os
@@ -19,11 +19,6 @@ BATCH_SIZE = 2
 SAID = [command_line.strides("classify"), command_line.assumed_images("classify")]
 
 
-@pytest.fixture(autouse=True)
-def no_tf_config(monkeypatch):
-    monkeypatch.delenv("TF_CONFIG", raising=False)
-
-
 @pytest.fixture(scope="module")
 def slim(tmp_path_factory):
     return checkpoints.write(tmp_path_factory.mktemp("slim") / "net.ckpt").path
@@ -37,13 +32,6 @@ def folder(tmp_path_factory):
         pictures.write_png(folder / f"class_{i}" / "a.png", i)
     (folder / "class_3" / "a.png").write_bytes(b"no image")
     return folder
-
-
-@pytest.fixture(scope="module")
-def spec(tmp_path_factory):
-    path = tmp_path_factory.mktemp("cluster") / "spec.json"
-    path.write_text(json.dumps({"worker": ["h:1", "h:2"], "ps": ["h:3"]}))
-    return path
 
 
 def run(command, *words):
@@ -65,6 +53,7 @@ def test_lines_are_what_json_prints(slim, folder, classified, capsys):
     assert [line["cause"] is None for line in lines] == [i != 3 for i in range(10)]
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on(slim, folder, classified, tmp_path, capsys, monkeypatch):
     path = tmp_path / "f.jsonl"
     original, batches = network.Network.probabilities, []
@@ -183,31 +172,6 @@ def test_a_copy_of_the_checkpoint_is_the_same_checkpoint(slim, folder, classifie
     assert classified.read_bytes() == before
 
 
-def test_tasks_share_the_images(slim, folder, spec, classified, tmp_path, capsys, monkeypatch):
-    path = tmp_path / "f.jsonl"
-    words = ["classify", slim, folder, "--output", path, "--resume"]
-    assert run(*words, "--cluster", spec, "--job", "worker", "--task", 1) == 2
-    out, err = capsys.readouterr()
-    assert out == "" and not path.exists()
-    assert "4 images in " in err
-    assert "00001-of-00002 is finished; the task that finishes last writes " in err
-    monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": json.loads(spec.read_text()),
-                                                "task": {"type": "worker", "index": 0}}))
-    assert run(*words) == 2
-    assert "6 images in " in capsys.readouterr().err
-    assert path.read_bytes() == classified.read_bytes()
-    assert (tmp_path / "f.jsonl.run.json").read_bytes() == classified.with_name(
-        "f.jsonl.run.json").read_bytes()
-
-
-def test_a_parameter_server_takes_no_share(slim, folder, spec, tmp_path, capsys):
-    assert run("classify", slim, folder, "--output", tmp_path / "f.jsonl", "--cluster", spec,
-               "--job", "ps", "--task", 0) == 2
-    err = capsys.readouterr().err
-    assert "--job ps: takes no share of the work" in err and err.count("\n") == 1
-    assert list(tmp_path.iterdir()) == []
-
-
 @pytest.fixture(scope="module")
 def records(folder, tmp_path_factory):
     """Seven labelled records in three files; that of class 3 cannot be read."""
@@ -225,17 +189,18 @@ def test_a_stopped_evaluation_prints_no_figures(slim, folder, tmp_path, capsys, 
     monkeypatch.setattr(network.Network, "logits", interrupted)
     words, strides = ["evaluate", slim, folder, "--output"], command_line.strides("evaluate")
     # While other preparations are tried, and after that.
+    said = (f"{strides}\nslim-resnet evaluate: interrupted after 0 of 10 images; the same command "
+            "with --resume goes on\n")
     assert run(*words, tmp_path / "a.jsonl") == 130
-    assert capsys.readouterr() == ("", f"{strides}\nslim-resnet evaluate: interrupted\n")
+    assert capsys.readouterr() == ("", said)
     monkeypatch.setattr(fit, "better_fit", lambda *args: None)
     assert run(*words, tmp_path / "b.jsonl") == 130
-    assert capsys.readouterr() == ("", f"{strides}\nslim-resnet evaluate: interrupted after 0 of "
-                                   "10 images; the same command with --resume goes on\n")
+    assert capsys.readouterr() == ("", said)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["folder", "records"])
-def test_evaluation_is_the_same_however_it_was_made(kind, slim, folder, records, spec, tmp_path,
+def test_evaluation_is_the_same_however_it_was_made(kind, slim, folder, records, tmp_path,
                                                     capsys):
     data = [folder] if kind == "folder" else records
     assert run("evaluate", slim, *data, "--json") == 2
@@ -255,24 +220,6 @@ def test_evaluation_is_the_same_however_it_was_made(kind, slim, folder, records,
     assert [row["path"] for row in rows][3:5] == (
         [str(folder / f"class_{k}" / "a.png") for k in (3, 4)] if kind == "folder" else
         [f"{records[2]}, record {k}" for k in (0, 1)])
-
-    shared = tmp_path / "shared.jsonl"
-    for task, is_last in ((0, False), (1, True)):
-        run("evaluate", slim, *data, "--json", "--output", shared, "--cluster", spec,
-            "--job", "worker", "--task", task)
-        out = capsys.readouterr().out
-        assert (json.loads(out) == expected) if is_last else out == ""
-    assert shared.read_bytes() == whole
-
-
-def test_a_task_without_images_is_none_to_complain(slim, folder, tmp_path, capsys):
-    path, spec = tmp_path / "f.jsonl", tmp_path / "spec.json"
-    spec.write_text(json.dumps({"worker": [f"h:{k}" for k in range(1, 8)]}))
-    assert run("evaluate", slim, folder, "--output", path, "--cluster", spec, "--job", "worker",
-               "--task", 6) == 0
-    out, err = capsys.readouterr()
-    assert out == "" and "0 images in " in err
-    assert (tmp_path / "f.jsonl-00006-of-00007").read_bytes() == b""
 
 
 def test_busy_line(capsys):

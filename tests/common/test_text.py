@@ -84,6 +84,7 @@ def test_names_of_files_and_classes(net, tmp_path, capsys):
     assert SHOWN + "x.png: cannot be read:" in err
 
 
+@pytest.mark.slow
 def test_names_of_class_folders_and_records(net, tmp_path, capsys):
     for k in range(10):
         pictures.write_png(tmp_path / "data" / f"{k}{HOSTILE}" / "a.png", k)

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 
 from tests.helpers import checkpoints
 
@@ -39,6 +40,8 @@ with tf.Graph().as_default(), tf.Session() as session:
 """
 
 
+@pytest.mark.slow
+@pytest.mark.oldest
 def test_restoring_and_its_refusal(tmp_path):
     written = checkpoints.write(tmp_path / "net.ckpt", checkpoints.slim_builder(num_classes=1001))
     np.save(tmp_path / "images.npy", written.images)

@@ -27,6 +27,8 @@ def test_only_compat_names_what_is_private():
 
 
 # Whichever comes first, tf_slim is mended; TensorFlow keeps its names and eager mode.
+@pytest.mark.slow
+@pytest.mark.oldest
 @pytest.mark.parametrize("imports", ["import slim_resnet, tf_slim", "import tf_slim, slim_resnet"])
 def test_import_mends_tf_slim_alone(imports):
     out = python(f"""
@@ -193,6 +195,8 @@ def test_pooling_and_dense_layers_build_without_warnings(graph, recwarn):
     assert not recwarn.list
 
 
+@pytest.mark.slow
+@pytest.mark.oldest
 def test_other_networks_of_tf_slim(graph):
     with slim.arg_scope(vgg.vgg_arg_scope()):
         logits, _ = vgg.vgg_16(tf.zeros([1, 224, 224, 3]), 10, is_training=False)

@@ -2,7 +2,8 @@
 
 The files that they name are made here: a checkpoint of slim's with few channels stands for
 ``resnet_v2_50``, noise for photographs, a few lines for scripts. What takes long is run with
-fewer steps. TensorFlow 1 is for a whole process, so scripts of it get one each.
+fewer steps, and what Ray would share is done here. TensorFlow 1 is for a whole process, so
+scripts of it get one each.
 """
 
 import glob
@@ -20,17 +21,18 @@ import tarfile
 import pytest
 
 from slim_resnet import cli
-from tests.helpers import checkpoints, pictures, timing_records
+from tests.helpers import checkpoints, pictures, ray_nodes, timing_records
 
 pytestmark = pytest.mark.slow
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-# Added to a command line, where the last value of an option counts.
+# Added to a line of a command or with an option, where the last value of an option counts.
 SMALLER = {
     "evaluate": ["--image-size", "32"],
     "benchmark": ["--num-batches", "1", "--burn-in", "0", "--batch-size", "1"],
     "train": ["--steps", "2", "--batch-size", "2", "--image-size", "32"],
+    "--time": ["--num-batches", "1", "--burn-in", "0", "--batch-size", "1"],
     "degradation": ["--layers", "7", "--seeds", "1", "--steps", "2"],
 }
 SCRIPT = """
@@ -117,8 +119,15 @@ def run(words, capsys):
             rate = 0.1 if "--learning_rate=0.1" in words else 0.5
             assert printed == f"1 4 4 2 {rate}\n", shlex.join(words)
         return
-    smaller = SMALLER.get(words[1], [])
-    status = cli.main([name for word in words[1:] for name in expanded(word)] + smaller)
+    smaller = next((SMALLER[word] for word in words if word in SMALLER), [])
+    is_on_ray = any(word.startswith("--ray") for word in words)
+    if is_on_ray:
+        # No store can be asked here.
+        words = [word.replace("s3://bucket/", "") for word in words]
+    with pytest.MonkeyPatch.context() as patch:
+        if is_on_ray:
+            ray_nodes.without_ray(patch)
+        status = cli.main([name for word in words[1:] for name in expanded(word)] + smaller)
     assert status == 0, f"{shlex.join(words)}: {capsys.readouterr().err}"
     capsys.readouterr()
 
@@ -127,6 +136,10 @@ def run(words, capsys):
 def test_commands_of_a_page(page, folder, capsys):
     for words in commands_of(page.read_text()):
         run(words, capsys)
+
+
+def test_commands_of_pages_are_found():
+    assert sum(len(commands_of(page.read_text())) for page in PAGES) > 20
 
 
 @pytest.mark.parametrize("command", cli.COMMANDS)

@@ -149,6 +149,7 @@ def moved(variable):
     return 30 * learned(variable) if variable.op.name.endswith("weights") else learned(variable)
 
 
+@pytest.mark.slow
 def test_training_mode_shows():
     def doubts_of(is_training):
         network = own(tiny(is_training=is_training), learned)
@@ -166,6 +167,7 @@ def test_training_mode_shows():
     assert not doubts and max(row.batch_change for row in rows) < 1e-4
 
 
+@pytest.mark.slow
 def test_moving_statistics_that_were_never_updated_show():
     images = images_of(16)
 

@@ -49,7 +49,8 @@ def by_hand(depth, num_classes, size=224, conv3_norm=False):
     return parts
 
 
-@pytest.fixture(scope="module", params=[50, 101, 152, 200, "blog"])
+@pytest.fixture(scope="module", params=[
+    50, *(pytest.param(depth, marks=pytest.mark.slow) for depth in (101, 152, 200)), "blog"])
 def counted(request):
     """Rows of a network at 224 x 224, its parts by hand, and its scope."""
     if request.param == "blog":

@@ -87,6 +87,7 @@ def test_no_value_of_a_checkpoint_is_read(written, capsys, monkeypatch):
     assert lines[-2] == "Left out for want of room: op; --wide has all columns."
 
 
+@pytest.mark.slow
 def test_table_of_a_model(capsys):
     document = run_json(capsys, "resnet_v2_50", "--num-classes", 1001, "--depth", "unit")
     assert document["total"]["parameters"] == 25_615_849
@@ -117,6 +118,7 @@ def test_nothing_but_the_document_is_on_stdout(capsys, monkeypatch):
         [None, 16, 16, 64], [None, 4, 4, 4], [None, 4, 4, 8], [None, 1, 1, 5], [None, 1, 1, 5]]
 
 
+@pytest.mark.slow
 def test_statistics_of_images(written, folder, capsys):
     options = [written.path, "--images", folder, "--image-size", 32, "--batch-size", 2]
     assert run(*options, "--json", "--end-points", "*conv*") == 2
@@ -148,14 +150,6 @@ def test_statistics_of_images(written, folder, capsys):
     assert cells["resnet_v2_50/conv1"][4:] == ["-", "-", "0", "0", "-"]
 
 
-def test_preprocessing_has_its_effect(written, folder, capsys):
-    options = [written.path, "--images", folder / "a.png", "--image-size", 32, "--end-points",
-               "resnet_v2_50/conv1"]
-    prepared, raw = (run_json(capsys, *options, *more)["end_points"][0]
-                     for more in ((), ("--preprocessing", "none")))
-    assert raw["std"] > 20 * prepared["std"]
-
-
 def test_saved_end_points_are_tf_slim_s(written, folder, tmp_path, capsys):
     keys = ["resnet_v2_50/block1", f"{UNIT}/conv2"]
     assert run(written.path, "--images", folder, "--image-size", 32, "--batch-size", 3,
@@ -177,6 +171,7 @@ def test_saved_end_points_are_tf_slim_s(written, folder, tmp_path, capsys):
             assert np.isnan(file[key][1]).all()
 
 
+@pytest.mark.slow
 def test_saved_pool_of_a_network_without_logits(folder, tmp_path, capsys):
     """Also of files whose names are not UTF-8."""
     build = checkpoints.slim_builder(num_classes=None)
@@ -219,6 +214,7 @@ def events(folder):
     return list(tf1.train.summary_iterator(path))
 
 
+@pytest.mark.slow
 def test_tensorboard_run(written, folder, tmp_path, capsys):
     readable = [folder / name for name in ("a.png", "c.png", "d.png")]
     assert run(written.path, "--images", *readable, "--image-size", 32, "--batch-size", 2,
@@ -266,6 +262,7 @@ def test_tensorboard_run(written, folder, tmp_path, capsys):
     assert sum(times.values()) > 0
 
 
+@pytest.mark.slow
 def test_tensorboard_graph_of_a_model_and_weights_of_a_checkpoint(written, tmp_path, capsys):
     assert run("resnet_v2_50", "--logdir", tmp_path / "model", "--image-size", 32) == 0
     graph, = [event.graph_def for event in events(tmp_path / "model") if event.graph_def]
@@ -276,6 +273,7 @@ def test_tensorboard_graph_of_a_model_and_weights_of_a_checkpoint(written, tmp_p
             for value in event.summary.value} == set(written.values)
 
 
+@pytest.mark.slow
 def test_nan_in_values_does_not_stop_histograms(tmp_path, folder, capsys):
     def overflow(values):
         values["resnet_v2_50/logits/weights"][:] = 3e38

@@ -171,6 +171,7 @@ def test_maps(written, network):
     assert inspection.chosen_keys(network, "block2") == [f"{SCOPE}/block2"]
 
 
+@pytest.mark.slow
 def test_exports(written, tmp_path, pool):
     export_frozen(written.path, tmp_path / "net.pb", end_points=["block1", f"{SCOPE}/pool5"])
     graph_def = tf1.GraphDef.FromString((tmp_path / "net.pb").read_bytes())
@@ -196,6 +197,7 @@ def test_files_of_features(network, tmp_path):
                                                      pictures.prepared([path])))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more", [[], ["--optimize", "--precision", "float32"]],
                          ids=["", "optimized"])
 def test_the_command_saves_what_python_gives(network, written, tmp_path, more):

@@ -79,8 +79,11 @@ BUILDERS = {
 }
 
 
-@pytest.mark.parametrize("size", [72, 77])
-@pytest.mark.parametrize("name", BUILDERS)
+# Sizes that strides divide and do not; every builder has the odd one.
+@pytest.mark.parametrize("name, size", [
+    ("own", 77), *(pytest.param(name, 77, marks=pytest.mark.slow) for name in BUILDERS
+                   if name != "own"),
+    *(pytest.param(name, 72, marks=pytest.mark.slow) for name in ("slim", "blog", "own"))])
 def test_lines_that_change_an_output_are_those_that_it_sees(name, size):
     results = seen(BUILDERS[name], size)
     assert len(results) >= 5
@@ -90,6 +93,7 @@ def test_lines_that_change_an_output_are_those_that_it_sees(name, size):
                                      sight.stride * middle + sight.last), key
 
 
+@pytest.mark.slow
 def test_released_depth_by_the_recurrence():
     # Each 3 x 3 convolution adds twice the stride so far; strides are in the last units.
     field, stride, expected = 11, 4, {}

@@ -285,6 +285,7 @@ def test_bad_input_is_one_line(arguments, message, trained, tmp_path, monkeypatc
     assert not trained and not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_warm_up_lowers_the_first_rates():
     """A rate that has hardly begun to grow is as good as one that is next to nothing."""
     def loss(**changes):

@@ -19,6 +19,7 @@ def test_crops_are_square_and_within_the_image():
         np.testing.assert_array_equal(crop, image[top:top + height, left:left + width])
 
 
+@pytest.mark.slow
 def test_no_pixel_is_trained_and_tested_on(tmp_path, monkeypatch, capsys):
     pixels = np.zeros([100, 300, 3], np.uint8)
     pixels[:, :210] = 255

@@ -121,6 +121,8 @@ def test_saved_model_of_the_blog_s_network(readable, tmp_path):
                                expected["predictions"][:, 0, 0], rtol=1e-5)
 
 
+@pytest.mark.slow
+@pytest.mark.oldest
 def test_saved_model_is_what_serving_takes(slim, readable, tmp_path):
     export.export_saved_model(slim.path, tmp_path / "served", image_size=32)
     images = pictures.prepared(readable)
@@ -151,6 +153,7 @@ def test_saved_model_is_what_serving_takes(slim, readable, tmp_path):
         assert serve(serving, image_bytes=[])["probabilities"].shape == (0, 10)
 
 
+@pytest.mark.slow
 def test_saved_model_without_logits(tmp_path):
     build = checkpoints.slim_builder(num_classes=None)
     written = checkpoints.write(tmp_path / "net.ckpt", build)

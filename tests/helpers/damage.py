@@ -7,13 +7,17 @@ every batch of seeds; a process of its own, as what is damaged may end it.
 import io
 import json
 import os
+import pathlib
 import random
+import shutil
 import struct
 import sys
 import zipfile
 import zlib
 
 import numpy as np
+
+from tests.helpers import documents
 
 BATCH = 25
 SIZE = 16
@@ -168,12 +172,28 @@ def outcomes_of_data(paths):
             yield _refused(str(error))
 
 
+def outcomes_of_json(paths):
+    """Each path is where a document is damaged; what it then comes to is no matter of pixels."""
+    from slim_resnet.errors import SlimResnetError
+    for path in paths:
+        folder = pathlib.Path(path).with_suffix("")
+        documents.write_all(folder)
+        use, damaged = documents.damage_one(folder, folder.name, mutated)
+        try:
+            use(damaged)
+            yield "valid"
+        except SlimResnetError as error:
+            yield _refused(str(error))
+        shutil.rmtree(folder)
+
+
 def _refused(text):
     return "refused" if text and "\n" not in text and len(text) < 1000 else "more than a line"
 
 
 KINDS = {"png": (damaged_png, outcomes_of_images), "jpg": (damaged_jpeg, outcomes_of_images),
-         "tfrecord": (damaged_records, outcomes_of_data), "npz": (damaged_npz, outcomes_of_data)}
+         "tfrecord": (damaged_records, outcomes_of_data), "npz": (damaged_npz, outcomes_of_data),
+         "json": (lambda seed: b"", outcomes_of_json)}
 
 
 def main(kind, first, last, folder):

@@ -18,6 +18,7 @@ from slim_resnet.commands import evaluate, train
 from slim_resnet.common import counts
 from slim_resnet.end_points import listing, table
 from slim_resnet.end_points.activations import Statistics
+from slim_resnet.end_points.times import EndPointTime, Times
 from slim_resnet.experiments import degradation_records
 from slim_resnet.tf1 import check
 from slim_resnet.training.evaluation import Evaluated
@@ -73,6 +74,22 @@ def statistics():
                    nan=0, inf=12, zeros=0.51234, dead=(1, 2), norm=0.97777, **common),
         Statistics("global_pool", mean=None, std=None, min=None, max=None, nan=131072, inf=0,
                    zeros=None, dead=None, norm=None, **common)])
+
+
+def times():
+    """Of batches of four, 0.5 s a step: one layer is slow, and one is of unknown size."""
+    def row(key, time_s, multiply_adds, moved, level="layer"):
+        rate = None if multiply_adds is None else 4 * multiply_adds / time_s
+        return EndPointTime(key, time_s, time_s / 0.5, multiply_adds, rate, moved,
+                            moved / time_s, level, None)
+
+    rows = (row(f"{SCOPE}/conv1", 0.00123, 118_013_952, 15_300_000),
+            row(f"{UNIT}/conv1", 0.3, 12_845_056, 4_000_000),
+            row(f"{SCOPE}/block1", 0.375, None, 400_000_000, "block"),
+            row(f"{SCOPE}/predictions", 0.0001, 0, 2000))
+    return listing.time_table(rows, Times(
+        rows, 4, 0.02, 0.005, row("whole step", 0.5, None, 415_302_000, "network"), (0.5,),
+        (0.51,), (0.505,), False))
 
 
 def runs(scale=1.0):
@@ -131,6 +148,7 @@ TABLES = {
     "end-points-vgg_16-unit": lambda: end_points("vgg_16", "unit"),
     "end-points-inception_v3-unit": lambda: end_points("inception_v3", "unit"),
     "end-points-values": statistics,
+    "end-points-time": times,
     "checkpoint-describe": variables,
     "checkpoint-describe-stats": lambda: variables(
         mean=-0.00012345678, std=1.2345678, min=-1.5, max=2.25, nan=0, inf=0),

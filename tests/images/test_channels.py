@@ -47,6 +47,7 @@ def test_no_alpha_is_made_up(contents):
         decoding.decode(contents, 4)
 
 
+@pytest.mark.slow
 def test_gray():
     np.testing.assert_array_equal(decode(encoded(RGB[..., :1]), 1), RGB[..., :1])
     np.testing.assert_allclose(decode(encoded(RGB), 1)[..., 0], LUMINANCE, atol=8)
@@ -123,6 +124,7 @@ def test_commands_take_the_network_s_channels(net, images, capsys):
     capsys.readouterr()
 
 
+@pytest.mark.slow
 def test_export_decodes_the_network_s_channels(net, images, capsys):
     channels, path = net
     folder, _ = images

@@ -1,4 +1,4 @@
-"""Damaged files of each kind, checksums mended: refused in one line, or valid pixels."""
+"""Damaged files of each kind, checksums mended: refused in one line, or valid pixels; JSON too."""
 
 import collections
 import json

@@ -120,6 +120,7 @@ def test_rows_from_the_top_count_as_many(tmp_path):
     assert "60000 x 50000 pixels" in causes_of([str(path)])[0]
 
 
+@pytest.mark.slow
 def test_the_bound_is_what_is_asked_for(tmp_path):
     good = pictures.write_png(tmp_path / "a.png", 0)
     large = tmp_path / "b.png"

@@ -1,5 +1,6 @@
 """Finding and reading images: in order, whole, and going on behind unreadable ones."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -75,18 +76,35 @@ def test_names_that_are_not_utf_8(tmp_path):
 
 
 @pytest.mark.slow
-def test_shards_are_whole_batches_and_complete(tmp_path):
+def test_whole_batches_are_skipped(tmp_path):
     paths = [write(tmp_path / f"{i}.png", tf.io.encode_png(np.full((2, 2, 3), i, np.uint8)))
              for i in range(11)]
 
-    def read(shard, skip=0):
+    def read(skip=0):
         return [(batch.names, batch.images[:, 0, 0, 0].tolist()) for batch in
-                reading.read_images(paths, 2, "none", 2, shard=shard, skip=skip)]
+                reading.read_images(paths, 2, "none", 2, skip=skip)]
 
-    whole = read((0, 1))
+    whole = read()
     assert whole == [(paths[i:i + 2], list(range(i, min(i + 2, 11)))) for i in range(0, 11, 2)]
-    assert [read((index, 4)) for index in range(4)] == [whole[index::4] for index in range(4)]
-    assert read((1, 2), skip=2) == whole[5:] and read((0, 2), skip=3) == []
+    assert read(skip=2) == whole[2:] and read(skip=6) == []
+
+
+def test_a_reader_reads_one_source_after_the_other(tmp_path):
+    """A graph that was built for the first is fed the files of the others, however many."""
+    paths = [write(tmp_path / f"{i}.png", tf.io.encode_png(np.full((2, 2, 3), i, np.uint8)))
+             for i in range(5)]
+    (tmp_path / "3.png").write_bytes(b"no image")
+    with contextlib.closing(reading.Reader(sources.ImageFiles(paths[:1]), 2, "none", 2)) as reader:
+        def read(files, labels=None, skip=0):
+            return [(batch.names, batch.images[:, 0, 0, 0].tolist(), batch.labels,
+                     [cause is None for cause in batch.causes])
+                    for batch in reader.batches(sources.ImageFiles(files, labels), skip)]
+
+        assert read(paths[:1]) == [(paths[:1], [0], [None], [True])]
+        assert read(paths[1:], [7, 8, 9, 5]) == [
+            (paths[1:3], [1, 2], [7, 8], [True] * 2),
+            (paths[3:], [4], [None, 5], [False, True])]
+        assert read(paths[2:], skip=1) == [(paths[4:], [4], [None], [True])]
 
 
 def test_what_can_be_read_at_the_second_attempt_is_taken():
@@ -104,7 +122,8 @@ def test_what_can_be_read_at_the_second_attempt_is_taken():
                 image = tf.numpy_function(flaky, [number], tf.float32)
                 return tf.ensure_shape(image, [2, 2, 3]), number
 
-            return sources.Opened(lambda numbers: numbers, read, lambda number: number, {})
+            return sources.Opened(lambda numbers: numbers, read, lambda number: number,
+                                  lambda source: {})
 
     batch, = reading.read_source(Flaky(["a", "b", "c"], [0, 1, 2]), 2, "none", 3)
     assert sorted(attempts) == [0, 1, 1, 2] and batch.causes == [None] * 3

@@ -4,12 +4,14 @@ import inspect
 import json
 import os
 import shutil
+import tarfile
 
 import numpy as np
 import pytest
 
 from slim_resnet.cli import build_parser, main
 from slim_resnet.commands import progress
+from slim_resnet.common import archives
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.images import reading
 from slim_resnet.images.labels import read_labels
@@ -84,6 +86,19 @@ def test_json_has_tf_slim_s_probabilities_in_order(slim, folder, readable, capsy
         assert row["names"] == [None] * 3 and row["cause"] is None
 
 
+def test_an_archive_is_unpacked_once(slim, readable, tmp_path, capsys, monkeypatch):
+    archive, unpacked, extract = tmp_path / "net.tar.gz", [], archives.extract
+    with tarfile.open(archive, "w:gz") as file:
+        file.add(slim.path, "net.ckpt")
+    monkeypatch.setattr(archives, "extract", lambda *paths: (unpacked.append(paths[1]),
+                                                             extract(*paths)))
+    assert run(archive, readable[0], "--json") == 0
+    row, = json.loads(capsys.readouterr().out)["images"]
+    np.testing.assert_allclose(row["probabilities"][0], predictions(slim, readable[:1]).max(),
+                               rtol=1e-5)
+    assert len(unpacked) == 1 and not os.path.exists(unpacked[0])
+
+
 def test_table_with_labels(slim, folder, readable, tmp_path, capsys):
     labels = tmp_path / "labels.txt"
     labels.write_text("".join(f"name {k}\n" for k in range(10)))
@@ -102,6 +117,7 @@ def test_table_says_what_is_unreadable(slim, folder, capsys):
     assert capsys.readouterr().out == f"{folder / 'b.png'}: unreadable\n"
 
 
+@pytest.mark.slow
 def test_python_and_command_agree(slim, folder, readable, capsys):
     results = list(classification.classify(slim.path, [folder], top=2, image_size=32))
     assert [result.cause is None for result in results] == [True, False, True, True]
@@ -119,6 +135,7 @@ def test_preprocessing_none_reaches_the_network(slim, readable):
     np.testing.assert_allclose(result.probabilities, expected[list(result.classes)], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_background_is_named(imagenet, readable, tmp_path):
     result, = classification.classify(imagenet.path, readable[:1], image_size=32)
     assert (result.classes[0], result.names[0], result.names[1]) == (0, "background", None)
@@ -185,9 +202,8 @@ def test_blog_network_has_pooled_features(tmp_path, readable):
     (["--output", "{}/f.npz"], "f.npz: holds JSON lines; name it .jsonl"),
     (["--output", "{}/f.jsonl", "--json"], "--json prints and --output writes"),
     (["--resume"], "--resume needs --output FILE.jsonl"),
-    (["--task", "0"], "--task needs --output FILE.jsonl"),
-    (["--cluster", "x"], "--cluster needs --output FILE.jsonl"),
-    (["--output", "{}/f.jsonl", "--task", "1"], "--job and --task choose a task of --cluster"),
+    (["--ray-cpus", "2"], "--ray-cpus goes with --ray"),
+    (["--ray"], "--ray needs --output FOLDER, for the parts"),
     (["--output", "{}/none/f.jsonl"], "none does not exist"),
     (["--labels", "{}/labels.txt"], "labels.txt: cannot be read"),
 ])

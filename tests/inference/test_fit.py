@@ -48,6 +48,7 @@ def data(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("net, chosen, better", [
     (OF_VGG, "inception", "vgg"), (OF_NONE, "inception", "none"),
     (OF_INCEPTION, "vgg", "inception"),
@@ -71,6 +72,7 @@ def test_a_window_that_does_not_fit_is_made_to(data):
     assert "--preprocessing vgg --resize-side 343 100 %" in fit.described(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("label_of_first, chosen, best", [(1, 0, 1), (0, 1, 0), (1, 1, None)])
 def test_another_label_of_the_first_class(label_of_first, chosen, best, tmp_path):
     path = pictures.write_records(tmp_path / "a.tfrecord", [

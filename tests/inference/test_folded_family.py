@@ -1,12 +1,15 @@
 """The folded form of networks beside ResNet V2 against what tf_slim gives."""
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
 import tf_slim as slim
+from tf_slim import layers
 
 from slim_resnet import resnet_v1
-from slim_resnet.checkpoint import open_checkpoint, recognise
+from slim_resnet.checkpoint import open_checkpoint, plain, recognise
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.images.vgg import MEANS
 from slim_resnet.inference import InferenceModel
@@ -124,6 +127,35 @@ def test_others(tmp_path, name):
     keys = [key for key in written.end_points if key != "AuxLogits"]
     outputs = check(written, images, keys, precision="float32")
     assert outputs.end_points.keys() == set(keys)
+
+
+@pytest.fixture
+def thin(monkeypatch):
+    """tf_slim's VGG and OverFeat with a 64th of their channels, for all who build them."""
+    whole = layers.conv2d
+
+    @functools.wraps(whole)
+    def conv2d(inputs, num_outputs, *args, scope, **options):
+        channels = num_outputs if scope == "fc8" else num_outputs // 64 + 2
+        return whole(inputs, channels, *args, scope=scope, **options)
+
+    monkeypatch.setattr(layers, "conv2d", conv2d)
+    plain.expected_shapes.cache_clear()
+    yield
+    plain.expected_shapes.cache_clear()
+
+
+@pytest.mark.parametrize("name", [
+    "overfeat", "vgg_19", *(pytest.param(name, marks=pytest.mark.slow)
+                           for name in ("vgg_a", "vgg_16"))])
+def test_networks_of_dense_layers(tmp_path, name, thin):
+    written = checkpoints.write(tmp_path / "net.ckpt", plain_builder(name, 6, "a/b"))
+    assert max(value.size for value in written.values.values()) < 100_000
+    size = MODELS[name].image_size
+    with tf.Graph().as_default(), tf1.Session() as session:
+        images = session.run(tf.image.resize(written.images, [size, size]))
+    outputs = check(written, images, precision="float32")
+    assert {"a/b/fc6", "a/b/fc8", "a/b/pool5"} <= outputs.end_points.keys()
 
 
 @pytest.mark.slow

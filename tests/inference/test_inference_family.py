@@ -121,4 +121,4 @@ def test_commands_on_a_resnet_v1(v1, photo, tmp_path, capsys):
     drawn = (tmp_path / "diagram.svg").read_text()
     assert "ResNet V1 of slim" in drawn and "postnorm" not in drawn and "1×1, 4, BN<" in drawn
     assert cli.main(["end-points", v1.path, "--depth", "block", "--image-size", "32"]) == 0
-    assert "resnet_v1_50/block2" in capsys.readouterr().out
+    assert "block2" in capsys.readouterr().out

@@ -11,6 +11,8 @@ import pytest
 from slim_resnet.common.environment import FASTEST, child_environment
 from tests.helpers import checkpoints
 
+pytestmark = [pytest.mark.slow, pytest.mark.oldest]
+
 THREADS = 40
 SCRIPT = """
 import json

@@ -228,6 +228,7 @@ def test_checkpoints_are_not_optimized(made, capsys):
     assert "--optimize has no effect on --format v2" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_benchmark(tmp_path, capsys):
     """The ratio is that of the record's own steps, and both runs are of the same images."""
     file = tmp_path / "record.json"
@@ -275,6 +276,7 @@ def test_agreement_by_hand():
     assert accuracy._agreements(reference, values) == [2, 2]
 
 
+@pytest.mark.slow
 def test_compare(made, paths, folder, capsys):
     broken = folder / "pictures" / "broken.png"
     broken.write_bytes(b"no picture")
@@ -316,7 +318,7 @@ def test_compare_without_images(made, capsys, folder):
 
 @pytest.mark.parametrize("arguments, message", [
     (["--compare", "--output", "f.jsonl"], "--output keeps what images are taken for"),
-    (["--compare", "--task", "0"], "--task keeps what images are taken for"),
+    (["--compare", "--ray"], "--ray keeps what images are taken for"),
     (["--compare", "--plot", "f.gif"], "ends in .png, .svg or .pdf"),
     (["--plot", "f.png"], "--plot goes with --compare")])
 def test_compare_options_that_do_not_go_together(made, paths, arguments, message, capsys,

@@ -1,4 +1,4 @@
-"""Files of results: stopped at every byte, shared by tasks, made by something else."""
+"""Files of results: stopped at every byte, made by something else."""
 
 import json
 import os
@@ -8,7 +8,8 @@ import pytest
 
 from slim_resnet.common import locks
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.inference.results import Results, data_identity, read_rows
+from slim_resnet.inference.identity import data_identity
+from slim_resnet.inference.results import Results, read_rows
 from tests.helpers.results import unfinish
 
 NUM_IMAGES, BATCH_SIZE = 11, 3
@@ -29,23 +30,23 @@ def found(path, **options):
         return results.batches_done, results.images_done
 
 
-def run(path, shard=(0, 1), resume=True, made_by=MADE_BY, batches=None):
-    """Does what is left of a task; returns the results and whether the whole is there."""
-    with Results(path, made_by, BATCH_SIZE, shard, resume, is_called) as results:
+def run(path, resume=True, made_by=MADE_BY, batches=None):
+    """Does what is left; returns the results."""
+    with Results(path, made_by, BATCH_SIZE, resume, is_called) as results:
         if batches is None:
-            batches = [] if results.finished else \
-                BATCHES[shard[0]::shard[1]][results.batches_done:]
+            batches = [] if results.finished else BATCHES[results.batches_done:]
         for rows in batches:
             results.write(rows)
-        return results, results.finish()
+        results.finish()
+        return results
 
 
 @pytest.fixture
 def whole(tmp_path):
     """Bytes of the results and of their record, written without a stop."""
     path = tmp_path / "whole.jsonl"
-    results, is_whole = run(path, resume=False)
-    assert is_whole and results.images_done == NUM_IMAGES and list(read_rows(path)) == ROWS
+    results = run(path, resume=False)
+    assert results.finished and results.images_done == NUM_IMAGES and list(read_rows(path)) == ROWS
     return path.read_bytes(), (tmp_path / "whole.jsonl.run.json").read_bytes()
 
 
@@ -136,18 +137,13 @@ def test_rows_that_are_missing_or_there_twice_are_told(tmp_path, change):
 
 def test_one_process_writes_a_file(tmp_path, whole):
     path = tmp_path / "f.jsonl"
-    for shard in ((0, 1), (1, 2)):
-        with Results(path, MADE_BY, BATCH_SIZE, shard) as first:
-            for resume in (False, True):
-                with pytest.raises(SlimResnetError, match="another process is writing it"):
-                    run(path, shard, resume)
+    with Results(path, MADE_BY, BATCH_SIZE) as first:
+        for resume in (False, True):
             with pytest.raises(SlimResnetError, match="another process is writing it"):
-                run(path, shard, True)
-            first.write(BATCHES[shard[0]])
-        run(path, shard)
-        for file in tmp_path.glob("f.jsonl*"):
-            file.unlink()
-    assert len(os.listdir(tmp_path)) == 2
+                run(path, resume)
+        first.write(BATCHES[0])
+    run(path)
+    assert both(path) == whole and len(os.listdir(tmp_path)) == 4
 
 
 def test_another_writer_is_noticed_without_locks(tmp_path, monkeypatch):
@@ -173,8 +169,8 @@ def test_lines_behind_a_finished_file_are_dropped(tmp_path, whole):
 def test_finished_results_are_left_alone(tmp_path, whole):
     path = tmp_path / "f.jsonl"
     run(path)
-    results, is_whole = run(path, batches=[])
-    assert results.finished and is_whole and results.images_done == NUM_IMAGES
+    results = run(path, batches=[])
+    assert results.finished and results.images_done == NUM_IMAGES
     assert both(path) == whole
 
 
@@ -183,34 +179,11 @@ def test_what_stopped_before_its_first_line_starts_anew(tmp_path, whole):
     with Results(path, MADE_BY, BATCH_SIZE):
         pass
     assert not path.exists() and len(os.listdir(tmp_path)) == 2
-    assert run(path)[1] and both(path) == whole
-    os.remove(path)
-    assert run(path, resume=False)[1] and both(path) == whole
-
-
-@pytest.mark.parametrize("count, order", [(2, [1, 0]), (3, [2, 0, 1]), (6, [5, 4, 3, 2, 1, 0])])
-def test_the_last_task_merges_exactly(tmp_path, whole, count, order):
-    path = tmp_path / "f.jsonl"
-    for place, index in enumerate(order):
-        assert not path.exists()
-        results, is_whole = run(path, (index, count))
-        assert results.part == f"{path}-{index:05}-of-{count:05}"
-        assert is_whole == (place == count - 1)
-        assert results.images_of(NUM_IMAGES) == results.images_done == sum(
-            map(len, BATCHES[index::count]))
+    run(path)
     assert both(path) == whole
-    # Any task may be started once more.
-    assert run(path, (order[0], count))[1] and both(path) == whole
-
-
-def test_a_killed_task_goes_on(tmp_path, whole):
-    path, part = tmp_path / "f.jsonl", tmp_path / "f.jsonl-00000-of-00002"
-    run(path, (0, 2))
-    run(path, (1, 2))
     os.remove(path)
-    unfinish(part, part.stat().st_size - 5, BATCH_SIZE)
-    assert not run(path, (1, 2))[1] and not path.exists()
-    assert run(path, (0, 2))[1] and both(path) == whole
+    run(path, resume=False)
+    assert both(path) == whole
 
 
 @pytest.mark.parametrize("change, message", [
@@ -229,29 +202,20 @@ def test_results_of_something_else_are_one_line(tmp_path, whole, change, message
     with pytest.raises(SlimResnetError, match=f"^{path}: holds .*{message}; name another file$"):
         run(path, made_by={**MADE_BY, **change})
     assert both(path) == whole
-    os.remove(path)
-    run(path, (0, 2))
-    if "times_sha256" in change:  # a machine's own
-        assert run(path, (1, 2), made_by={**MADE_BY, **change})[1]
-        return
-    with pytest.raises(SlimResnetError, match=f"{path}.*: holds .*{message}"):
-        run(path, (1, 2), made_by={**MADE_BY, **change})
 
 
 def test_existing_results_are_not_written_over(tmp_path, whole):
     path = tmp_path / "f.jsonl"
     run(path)
-    for shard in ((0, 1), (1, 2)):
-        with pytest.raises(SlimResnetError, match="f.jsonl: exists already; go on with it by "
-                                                  "--resume"):
-            run(path, shard, resume=False)
+    with pytest.raises(SlimResnetError, match="f.jsonl: exists already; go on with it by --resume"):
+        run(path, resume=False)
     assert both(path) == whole
 
 
 @pytest.mark.parametrize("record", [
     None, "", "[]", "{}", '{"options": {}}', "[" * 100_000,
-    json.dumps({**MADE_BY, "shard": [0, 1], "lines": "11", "sha256": None}),
-    json.dumps({**MADE_BY, "shard": [0, 1], "lines": 11, "sha256": None})])
+    json.dumps({**MADE_BY, "lines": "11", "sha256": None}),
+    json.dumps({**MADE_BY, "lines": 11, "sha256": None})])
 def test_results_without_their_record_are_one_line(tmp_path, record):
     path = tmp_path / "f.jsonl"
     run(path)
@@ -261,18 +225,6 @@ def test_results_without_their_record_are_one_line(tmp_path, record):
     with pytest.raises(SlimResnetError, match="f.jsonl.run.json, which says what made it, is "
                                               "missing or damaged|another command or version"):
         run(path)
-
-
-@pytest.mark.parametrize("change", [
-    lambda content: b"", lambda content: content[:-1], lambda content: content[:-30],
-    lambda content: content.replace(b"[6]", b"[7]")])
-def test_a_part_that_changed_is_told(tmp_path, change):
-    path, part = tmp_path / "f.jsonl", tmp_path / "f.jsonl-00000-of-00002"
-    run(path, (0, 2))
-    part.write_bytes(change(part.read_bytes()))
-    with pytest.raises(SlimResnetError, match="00000-of-00002: is not what it was when its task"):
-        run(path, (1, 2))
-    assert not path.exists() and not (tmp_path / ".f.jsonl.part").exists()
 
 
 def test_a_full_disk_is_one_line_and_does_no_harm(tmp_path, whole):

@@ -64,6 +64,8 @@ def test_cost_of_the_published_network(blog_152):
     assert cost.multiply_adds == macs
 
 
+@pytest.mark.slow
+@pytest.mark.oldest
 def test_training_mode_has_zero_debias_updates_and_losses(capsys):
     with tf.Graph().as_default(), slim.arg_scope(blog.resnet_arg_scope()):
         blog.resnet_v2_152(tf.zeros([1, 32, 32, 3]), 1000)
@@ -167,6 +169,8 @@ print(len(result.durations_s), result.batch_size)
 """
 
 
+@pytest.mark.slow
+@pytest.mark.oldest
 @pytest.mark.parametrize("before", ["tf.disable_v2_behavior()", """
 assert tf.executing_eagerly()
 in_graph = tf.Graph().as_default()

@@ -62,12 +62,11 @@ def test_tf_slims_own_tests_pass_on_ours(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("size", [(32, 32), (37, 44)])
-@pytest.mark.parametrize("kwargs", [
-    {"num_classes": 5, "is_training": False},
-    {"num_classes": 5, "is_training": True},
-    {"num_classes": 5, "is_training": False, "global_pool": False, "output_stride": 4},
-    {"is_training": False, "include_root_block": False, "output_stride": 1},
+@pytest.mark.parametrize("size, kwargs", [
+    ((32, 32), {"num_classes": 5, "is_training": False}),
+    ((37, 44), {"num_classes": 5, "is_training": True}),
+    ((37, 44), {"num_classes": 5, "is_training": False, "global_pool": False, "output_stride": 4}),
+    ((32, 32), {"is_training": False, "include_root_block": False, "output_stride": 1}),
 ], ids=str)
 def test_numbers_of_tf_slim(size, kwargs):
     images = networks.images_of(*size)

@@ -46,14 +46,16 @@ def test_depths_build_the_graph_of_tf_slim(depth, variables, values, kwargs):
     assert (len(model_variables), sum(map(np.prod, model_variables))) == (variables, values)
 
 
-@pytest.mark.parametrize("size", [(32, 32), (33, 33), (37, 44)])
-@pytest.mark.parametrize("kwargs", [
-    {"num_classes": 5, "is_training": False},
-    {"num_classes": 5, "is_training": True},
-    {"num_classes": 5, "is_training": False, "global_pool": False, "output_stride": 4},
-    {"is_training": False, "global_pool": False, "output_stride": 8},
-    {"is_training": False, "include_root_block": False, "output_stride": 1},
-    {"is_training": True, "include_root_block": False, "num_classes": 3},
+# Padding is another at even, odd and uneven sizes, whatever the mode and the classes.
+@pytest.mark.parametrize("size, kwargs", [
+    ((32, 32), {"num_classes": 5, "is_training": False}),
+    ((33, 33), {"num_classes": 5, "is_training": False}),
+    ((37, 44), {"num_classes": 5, "is_training": True}),
+    ((33, 33), {"num_classes": 5, "is_training": False, "global_pool": False, "output_stride": 4}),
+    ((37, 44), {"num_classes": 5, "is_training": False, "global_pool": False, "output_stride": 4}),
+    ((32, 32), {"is_training": False, "global_pool": False, "output_stride": 8}),
+    ((37, 44), {"is_training": False, "include_root_block": False, "output_stride": 1}),
+    ((32, 32), {"is_training": True, "include_root_block": False, "num_classes": 3}),
 ], ids=str)
 def test_numbers_of_tf_slim(size, kwargs):
     images = networks.images_of(*size)

@@ -1,6 +1,8 @@
 """The SVG diagram: what it says of networks that are known, and where its words stand."""
 
+import re
 import sys
+import types
 import xml.etree.ElementTree as ElementTree
 
 import pytest
@@ -8,10 +10,11 @@ import pytest
 from slim_resnet import resnet_v2
 from slim_resnet.cli import main
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.pictures import diagram
+from slim_resnet.pictures import diagram, shading
+from slim_resnet.pictures.themes import HEAT, THEMES
 from slim_resnet.pictures.units import unit_groups
 from slim_resnet.resnet_utils import Block
-from tests.helpers import checkpoints, command_line
+from tests.helpers import checkpoints, command_line, golden_tables
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -82,6 +85,85 @@ def test_themes():
     assert "prefers-color-scheme" not in dark and "#ffffff" not in dark
     with pytest.raises(SlimResnetError, match="no theme 'blue'; choose one of auto, light, dark"):
         diagram.draw(resnet_v2.blocks_of_depth(50), title="x", theme="blue")
+
+
+def shaded(kind="multiply-adds"):
+    rows = golden_tables.summary("resnet_v2_50")[0]
+    return drawn(num_classes=1000, shade=shading.by(kind, rows, "resnet_v2_50"))
+
+
+def tips(root):
+    """Returns ``(class, tip)`` of each box that has one."""
+    return [(rect.get("class"), "".join(rect.itertext())) for rect in root.iter(f"{SVG}rect")
+            if len(rect)]
+
+
+def test_layers_are_coloured_by_what_they_have():
+    found = tips(shaded())
+    # Of 224 x 224 pixels: the root; a conv2 of block1, and the same once more in block2.
+    assert found[0] == ("box heat5", "conv1 7×7, 64, /2: 118 M, 3.4 %")
+    assert ("box heat5", "3×3, 64, BN+ReLU: 116 M, 3.3 %") in found
+    assert ("box heat5", "3×3, 128, BN+ReLU: 116 M each, 3.3 %") in found
+    assert ("side heat5", "1×1, 512: 103 M, 3.0 %") in found
+    assert ("box heat0", "1×1, 64, BN+ReLU: 12.8 M, 0.4 %") in found
+    assert found[-2:] == [("box heat0", "logits 1×1, 1000: 2.05 M, 0.1 %"),
+                          ("box heat0", "predictions softmax: 0, 0.0 %")]
+    # conv1, three a unit of eleven that are drawn, four projections, logits and predictions.
+    assert len(found) == 1 + 3 * 11 + 4 + 2
+    text = words(shaded())
+    assert "3 units, 15.6 %" in text and "6 units, 36.2 %" in text
+    # Four units of 218,365,952: 25.1 % of 3,482,304,512.
+    assert "25.1 %" in text
+    assert text[1:4] == ["Colour: multiply-adds of one layer; %: of the network", "0", "118 M"]
+
+
+def test_colours_are_told_in_words():
+    label = shaded("parameters").get("aria-label")
+    assert label.endswith(" Coloured by parameters, 25.6 M in all: block1 0.9 %, block2 4.8 %, "
+                          "block3 27.8 %, block4 58.5 %.")
+    rows = [types.SimpleNamespace(key="net/conv1", time_s=0.0123, parent=None)]
+    shade = shading.by("time", rows, "net", 0.1)
+    assert (shade.text(0.0123), shade.share(0.0123)) == ("12.3 ms", "12.3 %")
+    root = drawn(shade=shade)
+    assert "Colour: time of one layer; %: of the step" in words(root)
+    assert tips(root) == [("box heat5", "conv1 7×7, 64, /2: 12.3 ms, 12.3 %")]
+
+
+def test_what_is_not_known_is_not_drawn_as_nothing():
+    rows = [types.SimpleNamespace(key="net/conv1", multiply_adds=None, parent=None)]
+    with pytest.raises(SlimResnetError, match="the multiply-adds of conv1 are not known"):
+        shading.by("multiply-adds", rows, "net")
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_colours_are_told_apart_by_lightness_and_words_are_read_on_them(theme):
+    from tests.helpers.drawn import contrast
+    on_black = [contrast(colour, "#000000") for colour in HEAT[theme]]
+    assert on_black == sorted(on_black, reverse=theme == "light")
+    steps = [max(a, b) / min(a, b) for a, b in zip(on_black, on_black[1:])]
+    assert min(steps) > 1.12
+    assert min(contrast(colour, THEMES[theme].text) for colour in HEAT[theme]) >= 4.5
+
+
+def test_a_drawing_without_heading_says_its_title_once():
+    root = drawn(heading=False)
+    assert "net" not in words(root) and root.find(f"{SVG}title").text == "net"
+
+
+def test_command_colours_by_what_it_is_told(tmp_path, capsys):
+    written = checkpoints.write(tmp_path / "net.ckpt")
+    for kind in shading.KINDS:
+        assert main(["pictures", written.path, "--kinds", "diagram", "--image-size", "32",
+                     "--output", str(tmp_path), "--colour-by", kind, "--batch-size", "2"]) == 0
+        root = ElementTree.parse(tmp_path / "diagram.svg").getroot()
+        assert f" Coloured by {kind}, " in root.get("aria-label")
+        assert len(tips(root)) == 1 + 3 * 3 + 2 + 3
+        shares = [float(word[:-2]) for word in words(root) if re.fullmatch(r"[\d.]+ %", word)]
+        assert len(shares) == 3 and 0 < sum(shares) < 100
+    capsys.readouterr()
+    assert main(["pictures", "resnet_v2_50", "--output", str(tmp_path), "--colour-by",
+                 "parameters"]) == 0
+    assert "block4 58.5 %" in (tmp_path / "diagram.svg").read_text("utf-8")
 
 
 @pytest.mark.parametrize("columns", [1, 3, 6])
@@ -156,6 +238,7 @@ def test_options_of_the_command(tmp_path):
     (["resnet_v2_50", "--labels", "l.txt"], "--labels needs a checkpoint"),
     (["resnet_v2_50", "--kinds", "filters"], "--kinds filters needs a checkpoint"),
     (["none.ckpt", "--kinds", "maps"], "--kinds maps needs images"),
+    (["none.ckpt", "--kinds", "filters", "--colour-by", "time"], "--colour-by is of the diagram"),
     (["none.ckpt", "a.png", "--kinds", "diagram"], "--kinds diagram: of no images"),
 ])
 def test_bad_options_are_one_line(tmp_path, capsys, options, message):

@@ -132,6 +132,19 @@ def test_what_is_no_map_is_refused(shape):
 
 
 @themes
+def test_maps_name_their_image(theme):
+    figure = feature_maps.draw(RNG.normal(size=(8, 8, 4)), "net/block1", "folder/photo.jpg",
+                               theme=theme)
+    assert {"net/block1", "photo.jpg", "8 × 8 × 4, 4 channels"} <= set(drawn.readable(figure).words)
+    long = feature_maps.draw(np.full([1, 1, 2000], np.nan), "W" * 300, "W" * 300, theme=theme)
+    drawn.readable(long)
+    # On a page the words are beside it.
+    words = drawn.readable(feature_maps.draw(RNG.normal(size=(8, 8, 4)), "net/block1",
+                                             theme=theme, alone=False)).words
+    assert "8 × 8 × 4, 4 channels" in words and "net/block1" not in words
+
+
+@themes
 def test_filters_are_drawn_in_their_colours(theme):
     weights = np.zeros([7, 7, 3, 64])
     weights[..., 0, 0] = 2                      # all red
@@ -168,13 +181,13 @@ PLACE = class_activation.Placement(32, 2)
 @pytest.mark.parametrize("height, width", [(320, 480), (480, 320), (12, 480), (480, 12), (1, 480),
                                            (1, 1), (480, 480)])
 def test_evidence_of_images_of_any_shape_can_be_read(height, width, theme):
-    bars = theme == "light"
-    figure = class_evidence.draw(inspected(height, width), PLACE, theme=theme, bars=bars)
+    alone = theme == "light"
+    figure = class_evidence.draw(inspected(height, width), PLACE, theme=theme, alone=alone)
     seen = drawn.readable(figure)
-    assert "photo.jpg" in seen.words and "evidence, 10 × 10" in seen.words
-    assert "Evidence for cat (7): sum +100.0000, bias +0.2500, logit +100.2500" in seen.words
-    for word in ("dog (8)", "class 9", "0.3500"):
-        assert (word in seen.words) == bars
+    assert "photo" in seen.words and "evidence, 10 × 10" in seen.words
+    for word in ("photo.jpg", "dog (8)", "class 9", "0.3500",
+                 "Evidence for cat (7): sum +100.0000, bias +0.2500, logit +100.2500"):
+        assert (word in seen.words) == alone
     assert tuple(seen.image[0, 0]) == background(theme)
     image, evidence = (axes.images[0].get_array() for axes in figure.axes[:2])
     assert image.shape == evidence.shape == (height, width, 3)

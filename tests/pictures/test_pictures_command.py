@@ -34,6 +34,7 @@ def run(*words):
     return main(["pictures", *map(str, words), "--image-size", "32"])
 
 
+@pytest.mark.slow
 def test_all_kinds_of_all_images(written, photo, tmp_path, capsys):
     other = tmp_path / "in" / "other.png"
     pictures.write_png(other, 1)

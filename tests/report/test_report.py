@@ -3,13 +3,18 @@
 import html.parser
 import inspect
 import json
+import platform
+import re
 import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
+import slim_resnet
 from slim_resnet.cli import build_parser, main
 from slim_resnet.end_points import table as end_points
+from slim_resnet.errors import SlimResnetError
 from slim_resnet.inference import classification, network
 from slim_resnet.pictures import feature_maps
 from slim_resnet.report import making as report
@@ -121,17 +126,83 @@ def test_table_holds_every_end_point(made, page):
         rows = end_points.summary(net.end_points)
     cells = [element for element in page.all("tr") if "data-level" in element[1]]
     assert [cell[1]["data-level"] for cell in cells] == [row.level for row in rows]
-    table = page.elements[page.elements.index(page.all("table")[-2]):]
-    found = [(tag, attributes.get("data-value"), text) for tag, attributes, text in table
-             if tag in ("td", "th") and "aria-sort" not in attributes]
+    found = cells_of_end_points(page)
     for number, row in enumerate(rows):
-        values = [value for _, value, _ in found[13 * number:13 * number + 13]]
-        assert values[:4] == [str(number + 1), row.key, str(int(np.prod(row.shape[1:]))),
-                              str(row.parameters)]
+        values = [value for value, _ in found[17 * number:17 * number + 17]]
+        assert values[:4] == [row.key.removeprefix("resnet_v2_50/"), str(number + 1),
+                              str(int(np.prod(row.shape[1:]))), str(row.parameters)]
         assert values[6:8] == [None if value is None else str(value)
                                for value in (row.stride, row.receptive_field)]
-        assert float(values[8]) == pytest.approx(float(values[8]))
-    assert (found[13 * 5 + 1][2], found[13 * 5 + 2][2]) == (rows[5].key, "8×8×4")
+        # What takes no time at all has no rate.
+        assert float(values[8]) >= 0 and 0 <= float(values[9]) <= 100
+        assert (values[10] is None) == (values[11] is None) == (float(values[8]) == 0)
+        assert float(values[12]) == float(values[12])
+    # The scope that all have stands above.
+    assert (found[17 * 5][1], found[17 * 5 + 2][1]) == (
+        rows[5].key.removeprefix("resnet_v2_50/"), "8×8×4")
+    assert "Names are within resnet_v2_50/." in page.all("main")[0][2]
+
+
+def cells_of_end_points(page):
+    """Returns ``(data-value, text)`` of each cell of the table, the total's last."""
+    table = page.elements[page.elements.index(page.all("table")[-2]):]
+    return [(attributes.get("data-value"), text) for tag, attributes, text in table
+            if tag in ("td", "th") and "aria-sort" not in attributes]
+
+
+def test_total_is_that_of_the_network(made, page):
+    with network.Network(made.checkpoint, 32) as net:
+        rows = end_points.summary(net.end_points)
+    whole = end_points.total(rows)
+    found = cells_of_end_points(page)[17 * len(rows):][:17]
+    assert [text for _, text in found][:2] == ["total", ""]
+    values = [value for value, _ in found]
+    assert values[3:6] == [str(whole.parameters), str(whole.multiply_adds),
+                           str(whole.activation_bytes)]
+    tops = [cells_of_end_points(page)[17 * number + 8][0] for number, row in enumerate(rows)
+            if row.parent is None]
+    # What no end point has, and when no op runs, is in the total too.
+    assert 0.5 * float(values[8]) < sum(map(float, tops)) < float(values[8])
+    assert found[9] == ("100.0", "100.0")
+
+
+def test_page_says_when_and_with_what_it_was_written(page):
+    footer, = page.all("footer")
+    assert re.match(r"Written \d{4}-\d\d-\d\d \d\d:\d\d \S+ by slim-resnet report "
+                    + re.escape(f"{slim_resnet.__version__} with python {platform.python_version()}"
+                                f", tensorflow {tf.__version__}, "), footer[2])
+    assert "oneDNN off" in footer[2]
+
+
+def test_diagram_is_coloured_by_three_things(page):
+    choices = [attributes for tag, attributes, _ in page.all("input")
+               if attributes.get("type") == "radio"]
+    assert [choice["id"] for choice in choices] == ["by-time", "by-parameters", "by-multiply-adds"]
+    assert ["checked" in choice for choice in choices] == [True, False, False]
+    labels = [attributes["aria-label"] for tag, attributes, _ in page.all("svg")]
+    assert [sum(f"Coloured by {kind}, " in label for label in labels)
+            for kind in ("time", "parameters", "multiply-adds")] == [3, 3, 3]
+
+
+def test_page_without_times_says_why(made, monkeypatch):
+    def refused(*args, **options):
+        raise SlimResnetError("ops ran on /device:GPU:0, and only a CPU's are timed")
+
+    monkeypatch.setattr(report, "time", refused)
+    page = Parsed(report.make(made.checkpoint, made.images[:1], image_size=32).html)
+    assert "there are no times: ops ran on /device:GPU:0" in page.all("main")[0][2]
+    assert "GMAC/s" not in page.all("main")[0][2]
+    assert [attributes["id"] for _, attributes, _ in page.all("input")
+            if attributes.get("type") == "radio"] == ["by-parameters", "by-multiply-adds"]
+
+
+def test_interrupt_while_it_is_timed_keeps_the_rest(made, monkeypatch):
+    def interrupted(*args, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(report, "time", interrupted)
+    page = report.make(made.checkpoint, made.images[:1], image_size=32)
+    assert page.interrupted and "GMAC/s" not in page.html and "zeros %" in page.html
 
 
 def test_evidence_is_told_in_numbers(page):
@@ -169,6 +240,7 @@ def test_maps_beyond_the_most_are_counted(made, tmp_path, monkeypatch):
     assert (page.shown, page.total, page.interrupted, page.unreadable) == (1, 1, False, [])
 
 
+@pytest.mark.slow
 def test_interrupt_keeps_what_there_is(made, tmp_path, capsys, monkeypatch):
     original, calls = network.Network.evidence_inputs, []
 

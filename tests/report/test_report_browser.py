@@ -1,9 +1,11 @@
 """The report and the diagram in a real browser, if a Chromium is there."""
 
+import re
+
 import pytest
 
 from slim_resnet import resnet_v2
-from slim_resnet.pictures import diagram
+from slim_resnet.pictures import diagram, shading
 from slim_resnet.resnet_utils import Block
 from tests.helpers import browser
 from tests.helpers.reports import write_report
@@ -81,7 +83,7 @@ def test_policy_lets_no_other_script_run(chromium, made):
 
 
 def test_table_sorts_numbers_and_names_and_unknowns_last(page):
-    start = column(page, 0)
+    start = column(page, 1)
     assert start == [str(n) for n in range(1, len(start) + 1)] and len(start) > 15
     assert sort_by(page, "parameters") == ["ascending", 1]
     numbers = [int(cell.replace(",", "")) for cell in column(page, 3)]
@@ -90,25 +92,31 @@ def test_table_sorts_numbers_and_names_and_unknowns_last(page):
     numbers = [int(cell.replace(",", "")) for cell in column(page, 3)]
     assert numbers == sorted(numbers, reverse=True)
     assert sort_by(page, "end point") == ["ascending", 1]
-    names = column(page, 1)
+    names = column(page, 0)
     assert names == sorted(names)
     for expected in ("ascending", "descending"):
         assert sort_by(page, "zeros %") == [expected, 1]
-        zeros = column(page, 10)
+        zeros = column(page, 14)
         known = [float(cell) for cell in zeros if cell != "–"]
         assert known == sorted(known, reverse=expected == "descending") and len(set(known)) > 1
         assert zeros[len(known):] == ["–"] * (len(zeros) - len(known)) != []
     assert sort_by(page, "shape") == ["ascending", 1]
     assert column(page, 2)[0] == "1×1×8" and column(page, 2)[-1] == "16×16×64"
     sort_by(page, "#")
-    assert column(page, 0) == start
+    assert column(page, 1) == start
+    assert sort_by(page, "ms") == ["ascending", 1]
+    times = [float(cell) for cell in column(page, 8)]
+    assert times == sorted(times) and times[0] < times[-1]
+    # The total is no row to sort or to search.
+    assert page.evaluate("document.querySelector('tfoot tr').cells[0].textContent") == "total"
+    sort_by(page, "#")
 
 
 def test_table_filters_as_one_types(page):
     rows = page.evaluate(ROWS)
     page.evaluate("document.getElementById('search').focus()")
     page.keyboard.type("BLOCK1 conv2")
-    expected = [row for row in rows if "block1" in row[1] and "conv2" in row[1]]
+    expected = [row for row in rows if "block1" in row[0] and "conv2" in row[0]]
     assert page.evaluate(ROWS) == expected and len(expected) == 2
     count = "document.getElementById('count').textContent"
     assert page.evaluate(count) == f"2 of {len(rows)} end points"
@@ -119,7 +127,7 @@ def test_table_filters_as_one_types(page):
     assert page.evaluate(ROWS) == rows
     page.evaluate("""(() => { const level = document.getElementById('level');
         level.value = 'unit'; level.dispatchEvent(new Event('change')); })()""")
-    assert [row[1].rsplit("/", 1)[1] for row in page.evaluate(ROWS)] == ["bottleneck_v2"] * 3
+    assert [row[0].rsplit("/", 1)[1] for row in page.evaluate(ROWS)] == ["bottleneck_v2"] * 3
 
 
 def test_keyboard_alone_will_do(page):
@@ -166,7 +174,7 @@ def test_screen_readers_are_told(page):
 
 @pytest.mark.parametrize("scheme, background", [("light", "rgb(255, 255, 255)"),
                                                 ("dark", "rgb(20, 23, 26)")])
-@pytest.mark.parametrize("width, drawing", [(400, "narrow"), (800, "middle"), (1600, "wide")])
+@pytest.mark.parametrize("width, drawing", [(390, "narrow"), (800, "middle"), (1280, "wide")])
 def test_page_fits_the_window(page, chromium, made, width, drawing, scheme, background):
     chromium.requests.clear()
     browser.show(page, made.path, width, 800, scheme)
@@ -178,7 +186,8 @@ def test_page_fits_the_window(page, chromium, made, width, drawing, scheme, back
         .map(one => one.outerHTML.slice(0, 80))""")
     assert beyond == []
     assert page.evaluate("Array.from(document.querySelectorAll('.diagram > div'))"
-                         ".filter(one => one.offsetParent).map(one => one.className)") == [drawing]
+                         ".filter(one => one.offsetParent).map(one => one.className)") == [
+                             f"by-time {drawing}"]
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == background
     shown = "document.querySelector('article img').currentSrc"
     other = page.evaluate(f"{shown} === document.querySelector('article source').srcset")
@@ -189,13 +198,104 @@ def test_page_fits_the_window(page, chromium, made, width, drawing, scheme, back
     assert page.evaluate("Array.from(document.images).every(one => one.naturalWidth > 500)")
 
 
+@pytest.mark.parametrize("width", [390, 1280])
+def test_first_column_and_total_stay_where_they_are(page, chromium, made, width):
+    chromium.requests.clear()
+    browser.show(page, made.path, width, 800)
+    where = """['tbody th', 'thead th', 'tfoot th', 'tbody td', 'thead th.number'].map(one => {
+        const box = document.querySelector('#end-points-table ' + one).getBoundingClientRect();
+        return [box.left, box.top]; })"""
+    before = page.evaluate(where)
+    region = "document.querySelector('#end-points-table').closest('.region')"
+    page.evaluate(f"{region}.scrollTo(100, 60)")
+    assert page.evaluate(f"[{region}.scrollLeft, {region}.scrollTop]") == [100, 60]
+    name, corner, total, cell, header = page.evaluate(where)
+    assert (corner, total) == (before[1], before[2])
+    assert name == [before[0][0], before[0][1] - 60]
+    assert cell == [before[3][0] - 100, before[3][1] - 60]
+    assert header == [before[4][0] - 100, before[4][1]]
+    # Names take no more than half of a telephone's width.
+    assert page.evaluate("document.querySelector('#end-points-table th').offsetWidth") <= (
+        195 if width == 390 else 400)
+
+
+def test_colours_are_chosen_without_a_script(chromium, made):
+    context = chromium.page.context.browser.new_context(
+        java_script_enabled=False, viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    page.goto(made.path.absolute().as_uri())
+    shown = page.locator(".diagram > div:visible")
+    assert [one.get_attribute("class") for one in shown.all()] == ["by-time wide"]
+    page.get_by_label("parameters", exact=True).check()
+    assert [one.get_attribute("class") for one in shown.all()] == ["by-parameters wide"]
+    # The table is whole, and offers nothing that it cannot do.
+    assert page.locator("#end-points-table tbody tr:visible").count() == len(
+        page.locator("#end-points-table tbody tr").all()) > 15
+    assert page.locator("#controls").is_hidden() and page.locator("thead button").count() == 0
+    page.locator("summary").first.click()
+    assert page.locator("details img").first.is_visible()
+    context.close()
+
+
+def test_no_text_stands_twice(page):
+    page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
+    # Of an article what is its own: tables and the names of maps are alike in all.
+    texts = page.evaluate("""Array.from(document.querySelectorAll(
+        'h1, h2, h3, p, dd, figcaption, svg text.strong')).filter(one => one.checkVisibility())
+        .filter(one => !one.closest('.maps')).map(one => one.textContent)""")
+    twice = {text for text in texts if texts.count(text) > 1 and not text.startswith("unit")}
+    assert len(texts) > 20 and twice == set()
+
+
+# What is drawn beyond the paper or beyond what holds it, and what is not drawn.
+CUT = """Array.from(document.querySelectorAll('body *')).filter(one => {
+    const box = one.getBoundingClientRect(), style = getComputedStyle(one);
+    return one.getClientRects().length && (box.right > innerWidth + 1 || box.left < -1
+        || (/auto|scroll|hidden/.test(style.overflowX + style.overflowY)
+            && (one.scrollWidth > one.clientWidth + 1 || one.scrollHeight > one.clientHeight + 1)));
+    }).map(one => one.outerHTML.slice(0, 90))"""
+
+
+def test_it_prints_whole(page, chromium, made):
+    chromium.requests.clear()
+    # A4 across, less its margins, in CSS pixels.
+    browser.show(page, made.path, 1047, 718, "dark")
+    page.emulate_media(media="print")
+    assert page.evaluate(CUT) == []
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert page.evaluate("document.querySelector('article img').currentSrc === "
+                         "document.querySelector('article img').src")
+    assert page.evaluate("Array.from(document.querySelectorAll('details img')).length") == 6
+    visible = "Array.from(document.querySelectorAll({!r})).every(one => one.checkVisibility())"
+    for kind in ("details img", "#end-points-table td", "#end-points-table tfoot td", "footer",
+                 ".by-time.wide"):
+        assert page.evaluate(visible.format(kind)), kind
+    for kind in ("nav", "#controls", ".diagram > label", ".by-parameters"):
+        assert not page.evaluate(visible.format(kind)), kind
+    pdf = page.pdf(prefer_css_page_size=True)
+    assert pdf.startswith(b"%PDF") and re.search(rb"/MediaBox \[0 0 84[12]\S* 59[45]", pdf)
+    # On paper that stands, as some printers have it.
+    chromium.requests.clear()
+    browser.show(page, made.path, 718, 1047)
+    page.emulate_media(media="print")
+    assert page.evaluate(CUT) == []
+    page.emulate_media(media="screen")
+
+
 @pytest.mark.parametrize("columns", [1, 3, 6])
 @pytest.mark.parametrize("depth", [50, 200])
 def test_diagram_s_words_stand_apart(chromium, tmp_path, depth, columns):
     path = tmp_path / "net.svg"
-    path.write_text(diagram.draw(resnet_v2.blocks_of_depth(depth), title=f"resnet_v2_{depth}",
+    blocks = resnet_v2.blocks_of_depth(depth)
+    # As wide as shares and values get.
+    values = {f"{block.scope}/unit_{unit}/bottleneck_v2{layer}": 0.0999 for block in blocks
+              for unit in range(1, len(block.args) + 1)
+              for layer in ("", "/conv1", "/conv2", "/conv3", "/shortcut")}
+    values.update({block.scope: 99.99 for block in blocks}, conv1=0.1)
+    path.write_text(diagram.draw(blocks, title=f"resnet_v2_{depth}",
                                  image_size=1024, num_classes=21843, columns=columns,
-                                 variant="blog"), "utf-8")
+                                 variant="blog", shade=shading.Shade("time", values, 100)),
+                    "utf-8")
     assert_words_apart(chromium, path)
 
 

@@ -310,6 +310,7 @@ def test_bad_options_are_one_line(tmp_path, capsys, words, message):
     assert out == "" and message in err and err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_no_checkpoint_is_one_line(tmp_path, capsys):
     assert cli.run(compare_peers.build_parser(), ["--checkpoint", str(tmp_path / "no.ckpt")]) == 2
     out, err = capsys.readouterr()

@@ -9,11 +9,13 @@ from scripts import random_checkpoint, restore_cost
 
 def test_summary():
     record = restore_cost.summary({"plain": [1.0, 4.0, 2.0], "checked": [1.5, 4.0, 2.2]},
-                                  {"plain": 120, "checked": 150}, 100)
+                                  [0.1, 0.11, 0.3], {"plain": 120, "checked": 150}, 100)
     assert record["median_s"] == {"plain": 2.0, "checked": 2.2}
     assert record["time_ratio"] == pytest.approx(1.1)
     assert record["time_ratio_range"] == [1.0, 1.5]
     assert record["peak_to_file"] == {"plain": 1.2, "checked": 1.5}
+    assert record["index_percent"] == pytest.approx(5)
+    assert "checking the index is 5.0 % of it" in restore_cost.summary_line("V1", record)
     assert "ratio 1.100 (1.000 to 1.500 a round)" in restore_cost.summary_line("V1", record)
 
 

@@ -75,6 +75,8 @@ def test_positions_that_changed_between_versions_are_refused(module, graph):
                                                 True)
 
 
+@pytest.mark.slow
+@pytest.mark.oldest
 @pytest.mark.parametrize("kwargs", [
     {"num_classes": 5, "is_training": False},
     {"num_classes": 5, "is_training": True},

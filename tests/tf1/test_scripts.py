@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+pytestmark = [pytest.mark.slow, pytest.mark.oldest]
+
 HERE = pathlib.Path(__file__).parent
 SCRIPTS = sorted((HERE / "scripts").glob("*.py"))
 ROOT = HERE.parents[1]

@@ -30,6 +30,7 @@ def claim_of(jobs, task=0, output="run"):
     return claims.Claim(Cluster(jobs, "worker", task), output)
 
 
+@pytest.mark.slow
 def test_a_task_is_one_process(jobs, monkeypatch):
     monkeypatch.setattr(claims, "BEAT_SECONDS", 0.2)
     monkeypatch.setattr(claims, "SILENT_SECONDS", 2)

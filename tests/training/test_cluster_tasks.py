@@ -136,6 +136,7 @@ def test_a_failing_chief_ends_all(data, tmp_path):
     assert "the chief ended before the training began" in str(worker.ended())
 
 
+@pytest.mark.slow
 def test_chief_that_waits_says_so_and_ends_at_ctrl_c(data, tmp_path, monkeypatch):
     """The other worker was started with another batch size, and is refused."""
     monkeypatch.setattr(cluster_tasks, "PATIENCE_SECONDS", 0.2)
@@ -166,6 +167,7 @@ def test_chief_that_waits_says_so_and_ends_at_ctrl_c(data, tmp_path, monkeypatch
         training.train(options, [data], str(tmp_path))
 
 
+@pytest.mark.slow
 def test_one_worker_goes_on_with_the_run_of_a_process_alone(data, tmp_path):
     options = TrainingOptions(steps=20, batch_size=4, **clusters.NETWORK)
 

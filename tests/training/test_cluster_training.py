@@ -14,6 +14,8 @@ from slim_resnet.training.graph import architecture_of, build_logits
 from slim_resnet.training.options import TrainingOptions
 from tests.helpers import clusters
 
+pytestmark = pytest.mark.slow
+
 tf1 = tf.compat.v1
 
 BATCH_SIZE, STEPS, FIRST_SAVE = 4, 60, 10

@@ -106,6 +106,8 @@ def assert_step_is_tf_slim_s(options):
         assert not np.allclose(after[name], before[name])
 
 
+@pytest.mark.slow
+@pytest.mark.oldest
 @pytest.mark.parametrize("change", [
     {}, {"batch_norm_updates": "in-place"}, {"label_smoothing": 0.2}])
 def test_a_step_is_tf_slim_s(change):
@@ -192,6 +194,8 @@ def test_momentum_of_two_steps():
     assert np.abs(second_gradient - one[accumulator]).max() < 0.5 * np.abs(one[accumulator]).max()
 
 
+@pytest.mark.slow
+@pytest.mark.oldest
 def test_clipping_shortens_all_gradients_together():
     before, after, *_ = step(dataclasses.replace(OPTIONS, clip_norm=0.01))
     gradients = tf_slim_step(network_values(before))[2]
@@ -202,6 +206,8 @@ def test_clipping_shortens_all_gradients_together():
                                rtol=2e-2, atol=1e-6)
 
 
+@pytest.mark.slow
+@pytest.mark.oldest
 def test_averages_of_weights():
     """After the update, and with decay min(decay, (1 + n) / (10 + n)) at step n."""
     before, after, *_ = step(dataclasses.replace(OPTIONS, ema_decay=0.99))

@@ -117,6 +117,7 @@ def test_whatever_is_killed_ends_as_a_run_that_nothing_stopped(data, judged, tmp
         assert_same(output, tmp_path / "straight")
 
 
+@pytest.mark.slow
 def test_figures_are_kept_with_what_they_are_of(data, tmp_path, capsys):
     words = ["train", data, "--output", str(tmp_path / "run"), "--model", "resnet_v2", "--blocks",
              "1x1,2x1", "--no-root-block", "--image-size", "8", "--augmentation", "none",
@@ -155,6 +156,7 @@ def test_figures_are_kept_with_what_they_are_of(data, tmp_path, capsys):
             validation is None)
 
 
+@pytest.mark.slow
 def test_ctrl_c_in_an_evaluation_leaves_no_figures_of_a_part(data, tmp_path, monkeypatch, capsys):
     train(data, tmp_path, evaluate=False, evaluate_steps=None)
     judge_batches = evaluation.judge_batches

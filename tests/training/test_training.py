@@ -148,6 +148,7 @@ def test_kill_leaves_a_run_that_goes_on(data, straight, tmp_path):
     assert_same_run(tmp_path / "run", straight)
 
 
+@pytest.mark.slow
 def test_full_disk_keeps_the_last_checkpoint(data, tmp_path):
     class Fill(tf1.train.SessionRunHook):
         runs = 0
@@ -170,6 +171,7 @@ def test_full_disk_keeps_the_last_checkpoint(data, tmp_path):
     assert training_hooks.last_good_step(tmp_path / "run", pytest.fail) == 2
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_no_number_stops_the_run(data, tmp_path, capsys):
     options = ["--model", "resnet_v2", "--blocks", "1x1,2x1", "--image-size", "32", "--steps",
                "40", "--learning-rate", "1e30", "--schedule", "constant", "--save-steps", "1"]

@@ -5,6 +5,8 @@ import json
 
 import numpy as np
 import pytest
+import tensorflow as tf
+from matplotlib.image import imread
 
 from slim_resnet.checkpoint import open_checkpoint, recognise
 from slim_resnet.cli import main
@@ -63,6 +65,27 @@ def metrics(output):
     return [json.loads(line) for line in (output / "metrics.jsonl").read_text().splitlines()]
 
 
+def test_tags_of_tensorboard_are_the_names(run):
+    path, = run.glob("events.out.tfevents.*")
+    tags = {value.tag for event in tf.compat.v1.train.summary_iterator(str(path))
+            for value in event.summary.value if value.HasField("simple_value")}
+    assert tags == {"cross_entropy", "total_loss", "accuracy", "learning_rate"}
+
+
+def test_a_run_that_has_ended_is_plotted(run, data, tmp_path, capsys):
+    command = words(data[0], run, *NETWORK, "--steps", "30", "--ema-decay", "0.8", "--validation",
+                    data[1])
+    assert main([*command, "--plot", str(tmp_path / "run.png"), "--theme", "dark"]) == 0
+    pixels = imread(tmp_path / "run.png")
+    np.testing.assert_allclose(255 * pixels[0, 0, :3], [20, 23, 26], atol=0.5)
+    assert pixels[..., :3].std() > 0.02
+    capsys.readouterr()
+    for options, message in ((("--theme", "dark"), "--theme goes with --plot"),
+                             (("--plot", "run.gif"), "run.gif: a plot's name ends in .png")):
+        assert main([*command, *options]) == 2
+        assert message in capsys.readouterr().err
+
+
 def test_it_learns(run, data, capsys):
     assert metrics(run)[-1]["cross_entropy"] < 0.3 < metrics(run)[0]["cross_entropy"]
     # A run that has ended is evaluated once more, and no step is added.
@@ -113,6 +136,7 @@ def test_data_of_other_classes_is_refused(run, folder, data, capsys):
         evaluate(run, [other])
 
 
+@pytest.mark.slow
 def test_fine_tuning_begins_at_the_checkpoint(run, folder, data):
     two = write_arrays(folder / "two.npz", 2, ((0, 100), (150, 255)), ("dark", "light"))
     assert main(words(two, folder / "tuned", "--checkpoint", run, "--exclude", "logits",
@@ -139,6 +163,7 @@ def test_fine_tuning_begins_at_the_checkpoint(run, folder, data):
                                   end.tensor("resnet_v2/logits/weights"))
 
 
+@pytest.mark.slow
 def test_frozen_batch_norms_stay_and_the_blog_s_network_is_tuned(folder, data):
     written = checkpoints.write(folder / "blog" / "net.ckpt",
                                 checkpoints.blog_builder(num_classes=3, is_training=True))

@@ -81,8 +81,11 @@ def test_every_epoch_has_every_image_once_with_its_label(kind, sources, pixels):
     assert labels.ravel().tolist() == [number % 3 for number in numbers]
 
 
-@pytest.mark.parametrize("augmentation", ["none", "flip", "inception"])
-@pytest.mark.parametrize("kind", ["folders", "records", "npz"])
+# Each kind and each augmentation once in a fast run; the rest of the pairs is slow.
+@pytest.mark.parametrize("kind, augmentation", [
+    ("folders", "flip"), ("records", "inception"), ("npz", "none"),
+    *(pytest.param(kind, augmentation, marks=pytest.mark.slow) for kind, augmentation in [
+        ("folders", "inception"), ("records", "none"), ("npz", "flip"), ("npz", "inception")])])
 def test_going_on_at_a_step_gives_what_would_have_come(kind, augmentation, sources):
     options = dataclasses.replace(OPTIONS, augmentation=augmentation)
     straight, labels = batches(sources[kind], options=options)
@@ -100,8 +103,8 @@ def test_other_seeds_give_other_orders(kind, sources, pixels):
     assert first != second
 
 
-@pytest.mark.parametrize("kind", ["records", "npz"])
-@pytest.mark.parametrize("augmentation", ["none", "inception"])
+@pytest.mark.parametrize("kind, augmentation", [
+    ("npz", "none"), pytest.param("records", "inception", marks=pytest.mark.slow)])
 def test_tasks_share_what_one_would_have(kind, augmentation, sources):
     options = dataclasses.replace(OPTIONS, augmentation=augmentation)
     together, _ = batches(sources[kind], options=dataclasses.replace(options, batch_size=8))

@@ -42,6 +42,7 @@ def write(folder: str, path: str, record: dict[str, Any], folded: Any) -> None:
       SlimResnetError: The network has something that ONNX files have not here.
     """
     import onnx
+
     from slim_resnet.inference.folded.onnx_model import onnx_model
     outputs = list(dict.fromkeys([*record["heads"], *record["end_points"]]))
     try:

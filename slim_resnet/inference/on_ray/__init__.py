@@ -1,0 +1,1 @@
+"""Inference on many machines, by Ray Data."""

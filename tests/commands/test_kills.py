@@ -1,0 +1,15 @@
+"""Commands that SIGKILL ends: the next start goes on or begins anew, and clears up."""
+
+import pytest
+
+from tests.helpers.kills import kills
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize("what, count", [
+    ("classify", 5), ("train", 3),
+    *((format, 2) for format in ("saved_model", "frozen", "v1", "v2", "npz"))])
+def test_killed_commands_leave_nothing_behind_the_next(what, count, tmp_path):
+    killed, wrong = kills(what, count, tmp_path)
+    assert wrong == [] and killed > 0
