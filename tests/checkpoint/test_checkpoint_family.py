@@ -30,7 +30,8 @@ def shapes_of(build):
 
 def found(shapes, selection=None):
     return recognise(types.SimpleNamespace(
-        path="net.ckpt", shapes=shapes, selection=selection or Selection("net.ckpt")))
+        path="net.ckpt", shapes=shapes, selection=selection or Selection("net.ckpt"),
+        notes={}))
 
 
 def built(path, images, size=None, **options):

@@ -30,7 +30,8 @@ def shapes_with(train):
 
 
 def found(shapes):
-    return recognise(types.SimpleNamespace(path="n", shapes=shapes, selection=Selection("n")))
+    return recognise(types.SimpleNamespace(path="n", shapes=shapes, selection=Selection("n"),
+                                           notes={}))
 
 
 def in_scope(optimizer):
