@@ -10,8 +10,9 @@ import tensorflow as tf
 from slim_resnet.errors import SlimResnetError, cause_of
 from slim_resnet.images import decoding
 from slim_resnet.images.decoding import decode
+from slim_resnet.images.ops import read_example
 from slim_resnet.images.settings import MAX_PIXELS
-from slim_resnet.images.sources import Opened, read_example
+from slim_resnet.images.sources import Opened
 
 
 class Row(typing.NamedTuple):

@@ -11,9 +11,9 @@ import tensorflow as tf
 from slim_resnet.common.listing import Paths, listed
 from slim_resnet.errors import cause_of
 from slim_resnet.images.decoding import decode
+from slim_resnet.images.ops import read_regular, session_of
 from slim_resnet.images.preparation import preparation
 from slim_resnet.images.settings import MAX_PIXELS, Preprocessing, most_bytes
-from slim_resnet.images.sources import read_regular, session_of
 
 tf1 = tf.compat.v1
 

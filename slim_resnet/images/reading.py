@@ -22,9 +22,10 @@ from slim_resnet.errors import SlimResnetError, cause_of
 from slim_resnet.images.batch import Batch
 from slim_resnet.images.contents import Contents
 from slim_resnet.images.given import sources_of
+from slim_resnet.images.ops import session_of
 from slim_resnet.images.preparation import preparation
 from slim_resnet.images.settings import BATCH_SIZE, IMAGE_SIZE, Preprocessing
-from slim_resnet.images.sources import Arrays, ImageFiles, Records, session_of
+from slim_resnet.images.sources import Arrays, ImageFiles, Records
 
 tf1 = tf.compat.v1
 

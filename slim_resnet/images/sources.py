@@ -13,19 +13,17 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from slim_resnet.common.files import irregularity_of
 from slim_resnet.errors import SlimResnetError, cause_of
 from slim_resnet.images import decoding
 from slim_resnet.images.decoding import decode
 from slim_resnet.images.labels import read_labels
 from slim_resnet.images.npz import check_label
+from slim_resnet.images.ops import RECORD_FEATURES, faultless, read_example, read_regular
 from slim_resnet.images.records import fault_of
 from slim_resnet.images.settings import MAX_PIXELS, most_bytes
 
 tf1 = tf.compat.v1
 
-_RECORD_FEATURES = {"image/encoded": tf.io.FixedLenFeature([], tf.string),
-                    "image/class/label": tf.io.FixedLenFeature([], tf.int64)}
 _COUNTED_AT_ONCE = 256
 
 
@@ -49,40 +47,8 @@ class Opened(typing.NamedTuple):
     feed: Callable[[typing.Any], dict[tf.Tensor, typing.Any]]
 
 
-def session_of(graph: tf.Graph) -> tf1.Session:
-    """Returns a session that runs what reads images op for op, as it is written.
-
-    TensorFlow's rewriting of graphs has nothing to gain here, and takes half a second.
-    """
-    config = tf1.ConfigProto()
-    config.graph_options.rewrite_options.disable_meta_optimizer = True
-    return tf1.Session(graph=graph, config=config)
-
-
-def read_regular(file: tf.Tensor, largest: int) -> tf.Tensor:
-    """Returns a tensor of the bytes of a file, which fails for pipes, devices and large files."""
-    return tf.io.read_file(_without(lambda path: irregularity_of(path, largest), file))
-
-
-def _without(fault, file):
-    """Returns the path that it is given; running it fails where ``fault(path)`` is a text."""
-    # By Python, as TensorFlow cannot look at a file without opening it, which may hang.
-    said = tf.numpy_function(lambda path: (fault(path) or "").encode(), [file], tf.string)
-    checked = tf.debugging.Assert(tf.equal(said, ""), [said])
-    with tf.control_dependencies([checked] if checked is not None else []):
-        return tf.identity(file)
-
-
 def _encoded(files):
     return np.array([os.fsencode(file) for file in files], object)
-
-
-def read_example(record: tf.Tensor, channels: int, max_pixels: int, labels_offset: int
-                 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns image and label of a record in slim's format, see `Records`."""
-    parsed = tf.io.parse_single_example(record, _RECORD_FEATURES)
-    return (decode(parsed["image/encoded"], channels, max_pixels),
-            parsed["image/class/label"] - labels_offset)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -263,7 +229,7 @@ class Records:
         largest = most_bytes(max_pixels)
 
         def records_of(index):
-            file = _without(lambda path: fault_of(path, largest), files[index])
+            file = faultless(lambda path: fault_of(path, largest), files[index])
             return tf.data.TFRecordDataset(file).enumerate().map(
                 lambda number, record: (index, number, record))
 
@@ -294,7 +260,7 @@ class Records:
             iterator = tf1.data.make_initializable_iterator(
                 tf.data.TFRecordDataset(name).batch(_COUNTED_AT_ONCE))
             labels = tf.io.parse_example(iterator.get_next(),
-                                         _RECORD_FEATURES)["image/class/label"]
+                                         RECORD_FEATURES)["image/class/label"]
             for file in self.files:
                 self._check(file, max_pixels)
                 session.run(iterator.initializer, {name: os.fsencode(file)})
