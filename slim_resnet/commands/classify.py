@@ -42,9 +42,9 @@ from slim_resnet.commands import (
 )
 from slim_resnet.common.text import printable
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.images import finding, plain_reading
+from slim_resnet.images import finding
 from slim_resnet.images.labels import class_names
-from slim_resnet.inference import classification, part_formats
+from slim_resnet.inference import part_formats
 
 HELP = "classify images"
 TOP = 5
@@ -87,6 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
             return _from_cache(arguments, paths, network)
     from slim_resnet.images import reading
     from slim_resnet.images.sources import ImageFiles
+    from slim_resnet.inference import classification
     from slim_resnet.inference.network import classes_of
     results, skip = None, 0
     with contextlib.ExitStack() as stack:
@@ -118,6 +119,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _from_cache(arguments, paths, network):
     """Classifies without TensorFlow, unless a file is none that can be read so."""
+    from slim_resnet.images import plain_reading
+    from slim_resnet.inference import classification
     facts = cached.known(arguments)
     names = _class_names(arguments, facts["num_classes"])
     optimize.say_engine(network, "classify")

@@ -14,8 +14,8 @@ from slim_resnet.commands.progress import say
 from slim_resnet.common.environment import FASTEST, PRECISIONS
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.images import finding
-from slim_resnet.inference.engines import cache, quantising, table
-from slim_resnet.inference.engines.quantising import INT8
+from slim_resnet.inference.engines import cache, table
+from slim_resnet.inference.engines.table import INT8
 from slim_resnet.inference.identity import data_identity
 
 
@@ -88,6 +88,7 @@ def calibration_of(arguments: argparse.Namespace) -> dict[str, str] | None:
 
 
 def _calibration_files(arguments):
+    from slim_resnet.inference.engines import quantising
     return quantising.chosen(finding.find_images(arguments.calibrate), arguments.calibrate)
 
 
@@ -128,10 +129,11 @@ def cached_network(arguments: argparse.Namespace, files: Iterable[str], command:
         say(command, f"warning: {error}")
         return None, None
     # A network that was accepted is accepted by who says so again.
-    if model and model.quantised and quantising.is_refused(model.quantised) \
-            and not arguments.accept:
-        model.close()
-        raise quantising.refusal(model.path, model.quantised)
+    if model and model.quantised and not arguments.accept:
+        from slim_resnet.inference.engines import quantising
+        if quantising.is_refused(model.quantised):
+            model.close()
+            raise quantising.refusal(model.path, model.quantised)
     return model, made_from
 
 
@@ -178,6 +180,7 @@ def say_engine(network: Any, command: str) -> None:
         kernels = f"oneDNN {'on' if compat.onednn_enabled() else 'off'}"
     say(command, f"optimised, {network.precision}, {kernels}")
     if network.quantised:
+        from slim_resnet.inference.engines import quantising
         say(command, quantising.described(network.quantised))
 
 

@@ -16,11 +16,16 @@ class _Finder(importlib.abc.MetaPathFinder):
         if name != self._name:
             return None
         sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(name)
+        try:
+            spec = importlib.util.find_spec(name)
+        finally:
+            # Whoever asks whether there is such a module does not import it yet.
+            sys.meta_path.insert(0, self)
         if spec is not None:
             load = spec.loader.exec_module
 
             def load_in_context(module):
+                sys.meta_path.remove(self)
                 with self._context():
                     load(module)
 

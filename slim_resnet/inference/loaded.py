@@ -36,6 +36,7 @@ from slim_resnet.images.reading import Batch, load_images, read_source
 from slim_resnet.images.settings import BATCH_SIZE, Preprocessing
 from slim_resnet.inference.answers import Features, Results, first_images
 from slim_resnet.inference.classification import classify_batches
+from slim_resnet.inference.engines.table import TENSORFLOW
 from slim_resnet.inference.features import feature_rows
 from slim_resnet.inference.network import Network, classes_of, open_network
 from slim_resnet.inference.protocol import ImageNetwork
@@ -52,7 +53,8 @@ def load(checkpoint: CheckpointLike, *, image_size: int | None = None,
          scope: str | Iterable[str] = (), exclude: str | Iterable[str] = (),
          allow_missing: bool = False, output_stride: int | None = None,
          blocks: str | None = None, optimize: bool = False, precision: str | None = None,
-         end_points: str | Iterable[str] = (), batch_size: int = BATCH_SIZE) -> "LoadedNetwork":
+         engine: str = TENSORFLOW, end_points: str | Iterable[str] = (),
+         batch_size: int = BATCH_SIZE) -> "LoadedNetwork":
     """Loads a checkpoint's network, ready to be asked.
 
     Args:
@@ -74,6 +76,8 @@ def load(checkpoint: CheckpointLike, *, image_size: int | None = None,
       optimize: Whether to fold it, see `inference.InferenceModel`: faster, and without slim's
         graph.
       precision: With ``optimize``, see there; None is float32.
+      engine: What runs it, see `inference.InferenceModel.from_checkpoint`; another one than
+        TensorFlow runs the folded network.
       end_points: With ``optimize``: those that features will be asked for, see `keys.choose`;
         a network that is not folded has all.
       batch_size: Images in a run of the network.
@@ -92,6 +96,7 @@ def load(checkpoint: CheckpointLike, *, image_size: int | None = None,
             raise SlimResnetError(f"{checkpoint.path}: {', '.join(selected)}: give them with the "
                                   "path of the checkpoint, or in its Selection")
         checkpoint = Selection(checkpoint, **selected)
+    optimize = optimize or engine != TENSORFLOW
     if not optimize and (precision is not None or end_points):
         raise SlimResnetError(f"{'end_points' if precision is None else 'precision'}: goes with "
                               "optimize=True; give both or neither")
@@ -107,7 +112,8 @@ def load(checkpoint: CheckpointLike, *, image_size: int | None = None,
             assumed["images"] = prepared
         description = describe(opened)
         network = open_network(opened, settings.image_size, end_points=end_points,
-                               optimize=optimize, precision=precision or PRECISIONS[0])
+                               optimize=optimize, precision=precision or PRECISIONS[0],
+                               engine=engine)
     return LoadedNetwork(network, found, settings, names, description, assumed, prepared,
                          batch_size)
 
@@ -167,7 +173,7 @@ class LoadedNetwork:
 
     @property
     def _computes(self):
-        return self.precision + (", folded" if self._is_folded else "")
+        return self.precision + (f", folded, {self.network.engine}" if self._is_folded else "")
 
     def _repr_html_(self) -> str:
         # A run of ours has said what the file by itself does not.

@@ -71,14 +71,14 @@ def unreadable(content: bytes, suffix: str) -> int:
 
 
 def encode_arrays(arrays: "dict[str, np.ndarray]", files: Sequence[str], errors: Sequence[str],
-                  precision: str, suffix: str) -> bytes:
+                  made_with: dict[str, str], suffix: str) -> bytes:
     """Returns arrays with a row for every file as one of `ARRAYS`.
 
     Args:
       arrays: float32 ``[N, ...]`` by name, NaN where there is an error.
       files: Names of the N images.
       errors: For each, why there is no row, or "".
-      precision: What they were computed in.
+      made_with: Their ``precision`` and ``engine``.
       suffix: ``.npz``, which has the arrays of `features.write_features`; or ``.parquet``,
         with the columns ``file`` and ``error`` and for every array a list of its values,
         whose shape is in the field's metadata.
@@ -87,7 +87,8 @@ def encode_arrays(arrays: "dict[str, np.ndarray]", files: Sequence[str], errors:
     if suffix == ".npz":
         file = io.BytesIO()
         np.savez(file, **arrays, files=np.asarray(files, np.str_),
-                 errors=np.asarray(errors, np.str_), precision=np.asarray(precision))
+                 errors=np.asarray(errors, np.str_),
+                 **{name: np.asarray(text) for name, text in made_with.items()})
         return file.getvalue()
     import pyarrow
     unread = np.array([bool(error) for error in errors])
@@ -100,7 +101,7 @@ def encode_arrays(arrays: "dict[str, np.ndarray]", files: Sequence[str], errors:
         fields.append(pyarrow.field(name, columns[-1].type,
                                     metadata={"shape": json.dumps(shape)}))
     return _parquet(pyarrow.Table.from_arrays(columns, schema=pyarrow.schema(
-        fields, metadata={"precision": precision})))
+        fields, metadata=made_with)))
 
 
 def _parquet(table):

@@ -29,7 +29,10 @@ def test_only_compat_names_what_is_private():
 # Whichever comes first, tf_slim is mended; TensorFlow keeps its names and eager mode.
 @pytest.mark.slow
 @pytest.mark.oldest
-@pytest.mark.parametrize("imports", ["import slim_resnet, tf_slim", "import tf_slim, slim_resnet"])
+@pytest.mark.parametrize("imports", [
+    "import slim_resnet, tf_slim", "import tf_slim, slim_resnet",
+    # Who asks whether it is there has not imported it.
+    "import slim_resnet, importlib.util; importlib.util.find_spec('tf_slim'); import tf_slim"])
 def test_import_mends_tf_slim_alone(imports):
     out = python(f"""
 import tensorflow as tf

@@ -206,7 +206,7 @@ def test_the_command_saves_what_python_gives(network, written, tmp_path, more):
                  str(target), "--end-points", "block2", "pool5", *more]) == 0
     with np.load(target) as saved:
         assert set(saved) == {f"{SCOPE}/block2", "global_pool", "files", "errors",
-                              "precision"}
+                              "precision", "engine"}
         assert_close(saved[f"{SCOPE}/block2"], network.features("block2",
                                                                 pictures.prepared([path])))
 

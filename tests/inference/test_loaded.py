@@ -158,7 +158,7 @@ def test_a_folded_network(net, written, folder):
     with slim_resnet.load(written.path, image_size=32, optimize=True, end_points="block2",
                           labels=str(folder / "labels.txt")) as folded:
         assert isinstance(folded.network, InferenceModel)
-        assert "; float32, folded; " in repr(folded)
+        assert f"; float32, folded, TensorFlow {tf.__version__}; " in repr(folded)
         ours, theirs = (one.features("block2", folder / "photos") for one in (folded, net))
         np.testing.assert_allclose(ours["block2"], theirs["block2"], rtol=2e-4, atol=1e-5)
         assert [one.classes for one in folded.classify(folder / "photos")] == [
@@ -176,6 +176,18 @@ def test_a_folded_network(net, written, folder):
         assert "MACs" not in folded._repr_html_() and "float32, folded" in folded._repr_html_()
     with pytest.raises(SlimResnetError, match="net.ckpt: the network is closed; load it again"):
         folded.classify(pictures.picture(1))
+
+
+def test_another_engine_runs_the_folded_network(net, written, folder):
+    onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    pytest.importorskip("onnx", reason="onnx is not installed")
+    with slim_resnet.load(written.path, image_size=32, engine="onnxruntime",
+                          end_points="block2") as other:
+        assert f"; float32, folded, ONNX Runtime {onnxruntime.__version__}; " in repr(other)
+        ours, theirs = (one.features("block2", folder / "photos") for one in (other, net))
+        np.testing.assert_allclose(ours["block2"], theirs["block2"], rtol=2e-4, atol=1e-5)
+        with pytest.raises(SlimResnetError, match="a folded network has no graph of slim's"):
+            other.session
 
 
 @pytest.mark.parametrize("use", [

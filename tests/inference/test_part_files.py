@@ -177,12 +177,14 @@ def test_arrays_come_back(suffix, tmp_path):
     if suffix == ".parquet":
         pytest.importorskip("pyarrow")
     path.write_bytes(part_formats.encode_arrays(
-        {"a/b": array}, ["x", "y", "z"], ["", "no image", ""], "float32", suffix))
+        {"a/b": array}, ["x", "y", "z"], ["", "no image", ""],
+        {"precision": "float32", "engine": "an engine 1.0"}, suffix))
     assert part_formats.unreadable(path.read_bytes(), suffix) == 1
     if suffix == ".npz":
         with np.load(path) as found:
             np.testing.assert_array_equal(found["a/b"], array)
             assert found["files"].tolist() == ["x", "y", "z"] and found["precision"] == "float32"
+            assert found["engine"] == "an engine 1.0"
             assert found["errors"].tolist() == ["", "no image", ""]
         return
     import pyarrow.parquet

@@ -31,7 +31,8 @@ def judged(monkeypatch):
     """Gives every checkpoint the top-1 of `TOP_1`; returns the steps that were judged."""
     steps = []
 
-    def evaluate_run(options, architecture, checkpoint, classes, paths, most, ways=None):
+    def evaluate_run(options, architecture, checkpoint, classes, paths, most, ways=None,
+                     progress=None):
         step = int(checkpoint.rpartition("-")[2])
         # What is judged is what is on the disk.
         with open_checkpoint(checkpoint) as opened:

@@ -12,9 +12,8 @@ import numpy as np
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.inference.engines import files
 from slim_resnet.inference.engines.loaded import Loaded
-from slim_resnet.inference.engines.table import Engine
+from slim_resnet.inference.engines.table import INT8, Engine
 
-INT8 = "int8"
 # Of 64 images 48 give the ranges and 16 judge. More than 400 make it slower and no better.
 LEAST_IMAGES, MOST_IMAGES = 64, 400
 # Share of the images that judge which have to keep their most probable class.

@@ -9,7 +9,7 @@ import types
 from slim_resnet.common import environment
 from slim_resnet.errors import SlimResnetError
 
-AUTO, TENSORFLOW = "auto", "tensorflow"
+AUTO, TENSORFLOW, INT8 = "auto", "tensorflow", "int8"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,17 +66,17 @@ def _imported(package):
 
 ENGINES = {engine.name: engine for engine in (
     Engine(TENSORFLOW, "TensorFlow", ("tensorflow",),
-           {"int8": "it has no kernels of int8 for these networks"}),
+           {INT8: "it has no kernels of int8 for these networks"}),
     Engine("onnxruntime", "ONNX Runtime", ("onnxruntime", "onnx"),
            {"bfloat16": "its CPU kernels of convolution are float32 only"}),
-    Engine("openvino", "OpenVINO", ("openvino", "onnx"), needs={"int8": "nncf"}),
+    Engine("openvino", "OpenVINO", ("openvino", "onnx"), needs={INT8: "nncf"}),
 )}
 CHOICES = (*ENGINES, AUTO)
 # The order in which `AUTO` looks for one that is installed: that of their times for one image,
 # see docs/timing.md. It does not depend on the machine, and so neither do the numbers.
 FASTEST = {"float32": ("onnxruntime", "openvino", TENSORFLOW),
            "bfloat16": ("openvino", TENSORFLOW),
-           "int8": ("openvino", "onnxruntime")}
+           INT8: ("openvino", "onnxruntime")}
 
 
 def choose(name: str, precision: str) -> Engine:

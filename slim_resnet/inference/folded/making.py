@@ -20,8 +20,7 @@ from slim_resnet.errors import SlimResnetError
 from slim_resnet.images.settings import MEAN
 from slim_resnet.inference.engines import cache, files, quantising
 from slim_resnet.inference.engines.loaded import Loaded, record_of
-from slim_resnet.inference.engines.quantising import INT8
-from slim_resnet.inference.engines.table import TENSORFLOW, Engine
+from slim_resnet.inference.engines.table import INT8, TENSORFLOW, Engine
 from slim_resnet.inference.engines.table import choose as choose_engine
 from slim_resnet.inference.folded.graph import IMAGES
 from slim_resnet.inference.folded.live import live_network

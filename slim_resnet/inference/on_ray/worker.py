@@ -155,5 +155,5 @@ class Worker:
             errors += causes
             found.append(rows)
         arrays = {key: np.concatenate([rows[key] for rows in found]) for key in found[0]}
-        return errors, encode_arrays(arrays, names, errors, self._network.precision,
-                                     self._job.suffix)
+        made_with = {"precision": self._network.precision, "engine": self._network.engine}
+        return errors, encode_arrays(arrays, names, errors, made_with, self._job.suffix)
