@@ -12,7 +12,19 @@ import types
 
 import pytest
 
-needs_ray = pytest.mark.skipif(not importlib.util.find_spec("ray"),
+
+def _has_pyarrow():
+    """Whether it can be imported: newer ones refuse the numpy of the oldest TensorFlow."""
+    try:
+        import pyarrow  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+needs_pyarrow = pytest.mark.skipif(not _has_pyarrow(),
+                                   reason="needs a pyarrow that takes this numpy (ray[data])")
+needs_ray = pytest.mark.skipif(not (importlib.util.find_spec("ray") and _has_pyarrow()),
                                reason="needs Ray (pip install 'slim-resnet[cluster]')")
 
 

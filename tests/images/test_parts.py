@@ -1,7 +1,6 @@
 """Images found anywhere and cut into parts: the same images as read in one piece."""
 
 import contextlib
-import importlib.util
 import pickle
 import re
 import shutil
@@ -17,9 +16,8 @@ from slim_resnet.images.labelled import find_data
 from slim_resnet.images.settings import MAX_PIXELS
 from slim_resnet.images.sources import ImageFiles, Records
 from tests.helpers import pictures
+from tests.helpers.ray_nodes import needs_pyarrow
 
-needs_pyarrow = pytest.mark.skipif(
-    not importlib.util.find_spec("pyarrow"), reason="needs pyarrow (ray[data])")
 NUM_IMAGES, PART, BATCH = 11, 4, 2
 
 

@@ -49,8 +49,8 @@ def error_of(capsys, *words):
 def test_without_ray(slim, folder, tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     assert error_of(capsys, "classify", slim, folder, "--output", tmp_path / "out", "--ray") == (
-        "slim-resnet classify: error: --ray needs Ray, which is not installed, or not whole; pip "
-        "install 'slim-resnet[cluster]'")
+        "slim-resnet classify: error: --ray needs Ray, which cannot be imported (import of ray "
+        "halted; None in sys.modules); pip install 'slim-resnet[cluster]'")
     assert not (tmp_path / "out").exists()
 
 

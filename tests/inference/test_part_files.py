@@ -10,10 +10,16 @@ import pytest
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.inference import part_formats
 from slim_resnet.inference.part_files import PartFiles
+from tests.helpers.ray_nodes import needs_pyarrow
 
 MADE_BY = {"format": "slim_resnet test parts 1", "checkpoint_sha256": "c", "data_sha256": "d",
            "times_sha256": "t", "options": {"image_size": 32, "part_images": 2}}
 CONTENTS = [b'{"path": "a", "cause": null}\n', b'{"path": "b", "cause": "no"}\n', b"third\n"]
+
+
+def marked(suffixes):
+    return [pytest.param(suffix, marks=[needs_pyarrow] * (suffix == ".parquet"))
+            for suffix in suffixes]
 
 
 def opened(path, resume=True, made_by=MADE_BY):
@@ -155,10 +161,8 @@ ROWS = [{"path": "ü\udcff.png", "classes": (3, 1), "names": ("rose", None),
         {"path": "b.png", "classes": (), "names": (), "probabilities": (), "cause": "no image"}]
 
 
-@pytest.mark.parametrize("suffix", part_formats.ROWS)
+@pytest.mark.parametrize("suffix", marked(part_formats.ROWS))
 def test_rows_come_back(suffix):
-    if suffix == ".parquet":
-        pytest.importorskip("pyarrow")
     content = part_formats.encode_rows(ROWS, suffix)
     wanted = json.loads(json.dumps(ROWS))
     if suffix == ".parquet":
@@ -169,13 +173,11 @@ def test_rows_come_back(suffix):
         assert content.decode() == "".join(json.dumps(row) + "\n" for row in ROWS)
 
 
-@pytest.mark.parametrize("suffix", part_formats.ARRAYS)
+@pytest.mark.parametrize("suffix", marked(part_formats.ARRAYS))
 def test_arrays_come_back(suffix, tmp_path):
     array = np.arange(12, dtype=np.float32).reshape(3, 2, 2)
     array[1] = np.nan
     path = tmp_path / f"part{suffix}"
-    if suffix == ".parquet":
-        pytest.importorskip("pyarrow")
     path.write_bytes(part_formats.encode_arrays(
         {"a/b": array}, ["x", "y", "z"], ["", "no image", ""],
         {"precision": "float32", "engine": "an engine 1.0"}, suffix))

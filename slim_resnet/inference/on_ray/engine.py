@@ -147,7 +147,7 @@ def started(address: str, cpus: int | None = None, verbose: bool = False) -> Ite
         import ray
         import ray.data
     except ImportError as error:
-        raise SlimResnetError("--ray needs Ray, which is not installed, or not whole; pip install "
+        raise SlimResnetError(f"--ray needs Ray, which cannot be imported ({error}); pip install "
                               "'slim-resnet[cluster]'") from error
     level = logging.INFO if verbose else logging.CRITICAL
     options = {"log_to_driver": verbose, "logging_level": level}
