@@ -212,8 +212,8 @@ def test_an_engine_that_is_not_installed(written, monkeypatch, name, there, mess
 def test_auto_takes_the_first_that_is_installed(monkeypatch):
     monkeypatch.setattr(environment, "has_bfloat16", lambda flags: True)
     for there, float32, bfloat16 in (
-            (["onnx", "onnxruntime", "openvino"], "onnxruntime", "openvino"),
-            (["onnx", "openvino"], "openvino", "openvino"),
+            (["onnx", "onnxruntime", "openvino"], "openvino", "openvino"),
+            (["onnx", "onnxruntime"], "onnxruntime", "tensorflow"),
             (["onnxruntime", "openvino"], "tensorflow", "tensorflow")):
         installed(monkeypatch, *there)
         assert table.choose("auto", "float32").name == float32

@@ -72,9 +72,9 @@ ENGINES = {engine.name: engine for engine in (
     Engine("openvino", "OpenVINO", ("openvino", "onnx"), needs={INT8: "nncf"}),
 )}
 CHOICES = (*ENGINES, AUTO)
-# The order in which `AUTO` looks for one that is installed: that of their times for one image,
-# see docs/timing.md. It does not depend on the machine, and so neither do the numbers.
-FASTEST = {"float32": ("onnxruntime", "openvino", TENSORFLOW),
+# The order in which `AUTO` looks for one that is installed: that of their times in
+# docs/timing.md. It does not depend on the machine, and so neither do the numbers.
+FASTEST = {"float32": ("openvino", "onnxruntime", TENSORFLOW),
            "bfloat16": ("openvino", TENSORFLOW),
            INT8: ("openvino", "onnxruntime")}
 
