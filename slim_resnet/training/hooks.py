@@ -25,6 +25,7 @@ tf1 = tf.compat.v1
 
 KEPT_CHECKPOINTS = 3
 _CHECKPOINT_FILE = re.compile(re.escape(CHECKPOINT) + r"-(\d+)\.index")
+_CHECKPOINT_PART = re.compile(re.escape(CHECKPOINT) + r"-(\d+)[._]")
 
 
 class Progress(typing.NamedTuple):
@@ -222,8 +223,13 @@ def save_checkpoint(saver: tf1.train.Saver, session: tf1.Session, folder: str | 
 
 
 def _remove_checkpoint(folder, step):
+    _remove_parts(folder, lambda of, name: of == step)
+
+
+def _remove_parts(folder, is_meant):
     for name in os.listdir(folder):
-        if re.match(rf"{re.escape(CHECKPOINT)}-{step}[._]", name):
+        match = _CHECKPOINT_PART.match(name)
+        if match and is_meant(int(match[1]), name):
             path = os.path.join(folder, name)
             shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
 
@@ -232,7 +238,8 @@ def last_good_step(folder: str | os.PathLike, on_warning: Callable[[str], None])
     """Returns the step of the newest whole checkpoint of a folder, None if there is none.
 
     All values are read and their checksums verified. The state file is made to name this
-    checkpoint, and those before it.
+    checkpoint, and those before it that are kept. What a killed process has left of others is
+    removed.
 
     Args:
       folder: Folder of the run.
@@ -243,6 +250,8 @@ def last_good_step(folder: str | os.PathLike, on_warning: Callable[[str], None])
     """
     steps = sorted((int(match[1]) for match in map(_CHECKPOINT_FILE.fullmatch, os.listdir(folder))
                     if match), reverse=True)
+    # Of a killed save: the index is written last.
+    _remove_parts(folder, lambda step, name: step not in steps or ".tempstate" in name)
     for place, step in enumerate(steps):
         try:
             with open_checkpoint(os.path.join(folder, f"{CHECKPOINT}-{step}")) as checkpoint:
@@ -251,10 +260,13 @@ def last_good_step(folder: str | os.PathLike, on_warning: Callable[[str], None])
         except SlimResnetError as error:
             on_warning(f"passed over: {error}")
             continue
+        kept = steps[place:place + KEPT_CHECKPOINTS]
+        for old in set(steps[place:]) - set(kept):
+            _remove_checkpoint(folder, old)
         # Names beside an absolute folder stay relative, so that the folder can be moved.
         tf1.train.update_checkpoint_state(
             os.path.abspath(folder), f"{CHECKPOINT}-{step}",
-            [f"{CHECKPOINT}-{k}" for k in reversed(steps[place:])])
+            [f"{CHECKPOINT}-{k}" for k in reversed(kept)])
         return step
     if steps:
         raise SlimResnetError(f"{folder}: no checkpoint in it is whole; remove the folder to "

@@ -66,6 +66,11 @@ def weights(output):
         return {name: checkpoint.tensor(name) for name in checkpoint.shapes}
 
 
+def training_steps(run):
+    return sorted((int(path.stem.partition("-")[2]) for path in run.glob("model.ckpt-*.index")),
+                  reverse=True)
+
+
 def assert_same_run(output, straight):
     ours, theirs = metrics(output), metrics(straight)
     assert [row["step"] for row in ours] == [row["step"] for row in theirs] \
@@ -146,6 +151,23 @@ def test_kill_leaves_a_run_that_goes_on(data, straight, tmp_path):
     assert child.wait() == -signal.SIGKILL
     train(data, tmp_path / "run")
     assert_same_run(tmp_path / "run", straight)
+
+
+@pytest.mark.slow
+def test_what_killed_saves_left_is_removed(straight, tmp_path):
+    run, (newest, *others) = tmp_path / "run", training_steps(straight)
+    shutil.copytree(straight, run)
+    for part in ("index", "data-00000-of-00001"):
+        # A killed process had saved, and not removed the oldest yet.
+        shutil.copy(run / f"model.ckpt-{newest}.{part}", run / f"model.ckpt-{newest + 1}.{part}")
+    for left in ("model.ckpt-99.data-00000-of-00001", f"model.ckpt-{newest}.data.tempstate17"):
+        (run / left).write_bytes(b"half")
+    (run / "model.ckpt-98_temp").mkdir()
+    assert training_hooks.last_good_step(run, pytest.fail) == newest + 1
+    assert training_steps(run) == [newest + 1, newest, *others[:-1]]
+    assert {*os.listdir(run)} ^ {*os.listdir(straight)} == {
+        f"model.ckpt-{step}.{part}" for step in (newest + 1, others[-1])
+        for part in ("index", "data-00000-of-00001")}
 
 
 @pytest.mark.slow
