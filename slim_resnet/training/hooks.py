@@ -25,6 +25,8 @@ tf1 = tf.compat.v1
 
 KEPT_CHECKPOINTS = 3
 _CHECKPOINT_FILE = re.compile(re.escape(CHECKPOINT) + r"-(\d+)\.index")
+# What TensorFlow writes the state file to, before it gets its name.
+_STATE_PART = re.compile(r"checkpoint\.tmp[0-9a-f]{32}")
 _CHECKPOINT_PART = re.compile(re.escape(CHECKPOINT) + r"-(\d+)[._]")
 
 
@@ -252,6 +254,8 @@ def last_good_step(folder: str | os.PathLike, on_warning: Callable[[str], None])
                     if match), reverse=True)
     # Of a killed save: the index is written last.
     _remove_parts(folder, lambda step, name: step not in steps or ".tempstate" in name)
+    for name in filter(_STATE_PART.fullmatch, os.listdir(folder)):
+        os.unlink(os.path.join(folder, name))
     for place, step in enumerate(steps):
         try:
             with open_checkpoint(os.path.join(folder, f"{CHECKPOINT}-{step}")) as checkpoint:

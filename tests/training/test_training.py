@@ -160,7 +160,8 @@ def test_what_killed_saves_left_is_removed(straight, tmp_path):
     for part in ("index", "data-00000-of-00001"):
         # A killed process had saved, and not removed the oldest yet.
         shutil.copy(run / f"model.ckpt-{newest}.{part}", run / f"model.ckpt-{newest + 1}.{part}")
-    for left in ("model.ckpt-99.data-00000-of-00001", f"model.ckpt-{newest}.data.tempstate17"):
+    for left in ("model.ckpt-99.data-00000-of-00001", f"model.ckpt-{newest}.data.tempstate17",
+                 f"checkpoint.tmp{'0f' * 16}"):
         (run / left).write_bytes(b"half")
     (run / "model.ckpt-98_temp").mkdir()
     assert training_hooks.last_good_step(run, pytest.fail) == newest + 1
