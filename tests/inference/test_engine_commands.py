@@ -10,7 +10,7 @@ import pytest
 
 from slim_resnet import cli
 from slim_resnet.common.environment import child_environment
-from slim_resnet.inference.engines import cache, quantising, table
+from slim_resnet.inference.engines import cache, judged, table
 from tests.helpers import checkpoints, pictures
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
@@ -199,7 +199,7 @@ def test_int8_is_said_recorded_and_kept(made, photos, tmp_path, capsys, home):
 def test_what_was_accepted_once_is_not_accepted_for_good(made, photos, capsys, monkeypatch):
     words = ["classify", made.path, photos / "00.png", *SMALL, "--engine", "onnxruntime",
              "--precision", "int8", "--calibrate", photos]
-    monkeypatch.setattr(quantising, "LEAST_AGREEMENT", 1.01)
+    monkeypatch.setattr(judged, "LEAST_AGREEMENT", 1.01)
     assert run(capsys, *words, "--accept")[0] == 0
     status, out, err = run(capsys, *words)
     assert (status, out, err.count("\n")) == (2, "", 1)
@@ -249,4 +249,4 @@ def test_cache_bound_is_what_help_says(capsys):
         cli.main(["classify", "--help"])
     assert "at most 2 GiB" in " ".join(capsys.readouterr().out.split())
     assert cache.MOST_BYTES == 2 * 2 ** 30
-    assert (quantising.LEAST_IMAGES, quantising.LEAST_AGREEMENT) == (64, 0.97)
+    assert (judged.LEAST_IMAGES, judged.LEAST_AGREEMENT) == (64, 0.97)
