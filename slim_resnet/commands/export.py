@@ -18,7 +18,8 @@ safetensors  weights in PyTorch's layout, and resnet_torch.py beside them, which
 
 Before an export gets its name its own runtime reads and runs it, in a process of its own, and
 its end points are compared with the session's: what is off by more than the format's bound is
-refused. Of v1, v2 and npz all variables are compared, bit for bit. OUTPUT.json records it.
+refused. Of v1, v2 and npz all variables are compared, bit for bit. OUTPUT.json records it, and
+which runtime it was; of onnx, --engine chooses.
 """
 
 import argparse

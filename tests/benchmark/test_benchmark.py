@@ -46,7 +46,7 @@ def test_record_holds_options_durations_and_machine(tmp_path, capsys):
         "input": "random", "images": None, "fetch": "output", "precision": "float32",
         "intra_op_threads": 2, "inter_op_threads": 1,
         "device": None, "target": "", "step_timeout": 600, "seed": 3, "optimize": False,
-        "engine": "tensorflow"}
+        "engine": "tensorflow", "calibrate": None, "accept": False}
     run, = record["runs"]
     assert len(run["durations_s"]) == 3 and len(run["burn_in_durations_s"]) == 1
     assert run["statistics"]["mean_s"] == pytest.approx(np.mean(run["durations_s"]))
