@@ -13,11 +13,6 @@ from tests.helpers import checkpoints, pictures
 from tests.helpers.family import v1_builder
 
 
-@pytest.fixture(scope="module")
-def slim(tmp_path_factory):
-    return checkpoints.write(tmp_path_factory.mktemp("slim") / "net.ckpt")
-
-
 def refused(capsys, *words):
     """Returns the one line that an export is refused with."""
     assert main(["export", *map(str, words)]) == 2

@@ -11,7 +11,6 @@ import tensorflow as tf
 
 from slim_resnet.cli import main
 from slim_resnet.export import export_checkpoint
-from tests.helpers import checkpoints
 
 tf1 = tf.compat.v1
 LOGITS = "resnet_v2_50/logits"
@@ -45,11 +44,6 @@ print(json.dumps({
     "onnx": shape(lambda: runtimes.onnx("net.onnx", "onnxruntime")(images)["predictions"]),
 }))
 """
-
-
-@pytest.fixture(scope="module")
-def slim(tmp_path_factory):
-    return checkpoints.write(tmp_path_factory.mktemp("slim") / "net.ckpt")
 
 
 def by_tflite(converter, images):
