@@ -60,6 +60,7 @@ def test_other_numbers(slim, tmp_path, capsys, monkeypatch, change, message):
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_a_folder_with_other_numbers(slim, tmp_path, capsys, monkeypatch):
     change_outputs(monkeypatch, "saved_model", scaled("global_pool", 1.1))
     err = refused(capsys, slim.path, tmp_path / "net", "--format", "saved_model")

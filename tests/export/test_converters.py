@@ -100,6 +100,7 @@ def test_no_graph_has_an_op_that_converters_lack(slim, tmp_path, optimize):
     assert "AddV2" in kinds and "AddN" not in kinds
 
 
+@pytest.mark.slow
 def test_without_decoding(slim, tmp_path):
     record = export_checkpoint(slim.path, tmp_path / "plain", "saved_model", no_decoding=True)
     signatures = tf.saved_model.load(str(tmp_path / "plain")).signatures

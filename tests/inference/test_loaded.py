@@ -154,6 +154,7 @@ def test_an_open_checkpoint_stays_open(written):
         slim_resnet.load(Selection(written.path), blocks="2,1")
 
 
+@pytest.mark.slow
 def test_a_folded_network(net, written, folder):
     with slim_resnet.load(written.path, image_size=32, optimize=True, end_points="block2",
                           labels=str(folder / "labels.txt")) as folded:
