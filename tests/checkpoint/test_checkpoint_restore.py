@@ -18,7 +18,7 @@ SENTINEL = -7
 
 @functools.cache
 def graph_of(build):
-    """Returns a network's graph, built once, and its variables by name."""
+    """Returns a network's graph, built once a builder, and its variables by name."""
     with tf.Graph().as_default() as graph:
         build(tf.zeros([1, 32, 32, 3]))
         return graph, {v.op.name: v for v in tf1.global_variables()}
@@ -283,7 +283,7 @@ def test_damage_that_shows_in_the_middle_of_reading(tmp_path):
 
 
 def test_a_finalized_graph(tiny):
-    with Restored() as graph:
+    with Restored(lambda images: tf1.get_variable("own", [2])) as graph:
         graph.session.graph.finalize()
         assert "the graph is finalized" in graph.refusal(tiny.path)
 
