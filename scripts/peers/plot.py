@@ -15,14 +15,18 @@ def plot(network: dict, path: str, theme: str = "light") -> None:
       path: File to write; its ending chooses the format.
       theme: A key of `themes.THEMES`.
     """
-    titles = list(dict.fromkeys(run["title"] for run in network["runs"]))
-    sizes, names = batch_sizes(network), precisions(network)
-    with themed_figure(theme, 3 + 3.2 * len(sizes),
-                       1.4 + len(names) * (1 + 0.35 * len(titles))) as (figure, colours):
+    sizes = batch_sizes(network)
+    # Those that a precision was timed in.
+    titles = {precision: list(dict.fromkeys(run["title"] for run in network["runs"]
+                                            if run["precision"] == precision))
+              for precision in precisions(network)}
+    heights = [1 + 0.35 * len(names) for names in titles.values()] or [1]
+    with themed_figure(theme, 3 + 3.2 * len(sizes), 1.4 + sum(heights)) as (figure, colours):
         title(figure, f"{os.path.basename(network['name'])}: images a second; dashed: what the "
               "rate of matrix products allows")
-        rows = figure.subplots(max(len(names), 1), max(len(sizes), 1), squeeze=False, sharey=True)
-        for precision, panels in zip(names, rows):
+        rows = figure.subplots(len(heights), max(len(sizes), 1), squeeze=False, sharey="row",
+                               height_ratios=heights)
+        for (precision, names), panels in zip(titles.items(), rows):
             # Of int8 no product was timed.
             gemm = network["gemm"].get(precision)
             limit = gemm and gemm["flops"] / (2 * network["network"]["multiply_adds_per_image"])
@@ -30,7 +34,7 @@ def plot(network: dict, path: str, theme: str = "light") -> None:
                 if limit:
                     axes.axvline(limit, color=colours.muted, linestyle="--", linewidth=1)
                 for run, batch in measured(network, precision, batch_size):
-                    place, rate = titles.index(run["title"]), batch["images_per_s"]
+                    place, rate = names.index(run["title"]), batch["images_per_s"]
                     ours = run["title"].startswith("slim_resnet")
                     axes.barh(place, rate, color=colours.main if ours else colours.second)
                     # On a ground of its own, as the limit's line may run through it.
@@ -41,10 +45,10 @@ def plot(network: dict, path: str, theme: str = "light") -> None:
                 dashed = f"; dashed: {limit:.1f}" if limit else ""
                 axes.set_title(f"{precision}, batch {batch_size}{dashed}", loc="left", fontsize=10)
                 axes.locator_params(axis="x", nbins=4)
-                axes.set_yticks(range(len(titles)), titles)
+                axes.set_yticks(range(len(names)), names)
                 axes.set_xlim(0, 1.2 * max([limit or 0, axes.dataLim.x1]))
-        # Once, for all panels share it; and last, for it ends their scaling.
-        rows[0, 0].invert_yaxis()
+            # Once, for the row shares it; and last, for it ends its scaling.
+            panels[0].invert_yaxis()
     save(figure, path)
 
 

@@ -474,7 +474,6 @@ def test_a_picture_of_several_networks_bears_the_name_of_its_own():
     (["--model", "resnet_v1_50", "vgg_16", "--image-size", "225"],
      "vgg_16 takes images of 224 x 224 pixels only, not 225"),
     (["--model", "vgg_a", "vgg_a"], "--model names one twice"),
-    (["--model", "vgg"], "'vgg'"),
     (["--checkpoint", "a/n.ckpt", "b/n.ckpt", "--plot", "{}/p.png"], "two of them have the same"),
 ])
 def test_bad_options_are_one_line(tmp_path, capsys, words, message):
