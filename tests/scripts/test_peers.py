@@ -61,6 +61,7 @@ def test_engines_give_tf_slim_s_logits(written, tmp_path, monkeypatch, engine):
     check_logits(written, engines.LOADERS[f"our_{engine}"](files, "float32", 2))
 
 
+@pytest.mark.slow
 def test_openvino_converts_a_network_without_residual_units(tmp_path, monkeypatch):
     """Its logits have another key and shape, and it is timed at a size of its own."""
     pytest.importorskip("openvino", reason="openvino is not installed")
@@ -76,15 +77,13 @@ def test_openvino_converts_a_network_without_residual_units(tmp_path, monkeypatc
                                atol=1e-4 * np.abs(logits[0]).max())
 
 
-@pytest.mark.parametrize("engine", ["session", "onnxruntime", "torch"])
-def test_resnet_v1(tmp_path, engine):
-    for package in {"session": (), "torch": ("onnx", "torch")}.get(engine, ("onnx", engine)):
+def test_resnet_v1(tmp_path):
+    for package in ("onnx", "onnxruntime"):
         pytest.importorskip(package, reason=f"{package} is not installed")
     written = checkpoints.write(tmp_path / "net.ckpt", v1_builder())
     files = files_of(written, tmp_path)
-    if engine != "session":
-        files["onnx"] = makers.make_onnx(str(tmp_path), files)
-    check_logits(written, engines.LOADERS[engine](files, "float32", 2))
+    files["onnx"] = makers.make_onnx(str(tmp_path), files)
+    check_logits(written, engines.LOADERS["onnxruntime"](files, "float32", 2))
 
 
 @pytest.mark.slow
