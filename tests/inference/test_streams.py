@@ -110,32 +110,42 @@ def test_values_are_those_of_the_batch_as_one(written, monkeypatch, engine):
                 assert np.abs(value[number] - wanted[0]).max() < 2e-5 * np.abs(wanted).max()
 
 
-def test_ctrl_c_while_weights_are_handed_over_loses_none(tmp_path, monkeypatch):
-    # Large enough for variables.
-    written = checkpoints.write(str(tmp_path / "slim.ckpt"),
-                                checkpoints.slim_builder(base_depth=16))
-    images = np.random.RandomState(2).uniform(-1, 1, [1, 32, 32, 3]).astype(np.float32)
-    with InferenceModel.from_checkpoint(written.path) as model:
-        loaded = model._loaded
-        assigns, before = loaded._assigns, set(loaded._values)
-        assert len(before) > 3
+@pytest.fixture
+def with_variables(tmp_path):
+    """A model whose weights are large enough for variables."""
+    made = checkpoints.write(str(tmp_path / "slim.ckpt"), checkpoints.slim_builder(base_depth=16))
+    with InferenceModel.from_checkpoint(made.path) as model:
+        assert len(model._loaded._assigns) > 3
+        yield model
 
-        class Interrupted(dict):
-            def items(self):
-                for number, item in enumerate(assigns.items()):
-                    if number == 2:
-                        raise KeyboardInterrupt
-                    yield item
 
-        monkeypatch.setattr(loaded, "_assigns", Interrupted(assigns))
-        with pytest.raises(KeyboardInterrupt):
-            model(images)
-        assert set(loaded._values) == before
-        monkeypatch.setattr(loaded, "_assigns", assigns)
-        got = model.logits(images)
-    with InferenceModel.from_checkpoint(written.path) as model:
-        expected = model.logits(images)
-    np.testing.assert_array_equal(got, expected)
+def test_ctrl_c_while_weights_are_handed_over_loses_none(with_variables, monkeypatch):
+    loaded, images = with_variables._loaded, np.ones([1, 32, 32, 3], np.float32)
+
+    def interrupted():
+        yield assigns[0]
+        raise KeyboardInterrupt
+
+    assigns = loaded._assigns
+    monkeypatch.setattr(loaded, "_assigns", interrupted())
+    with pytest.raises(KeyboardInterrupt):
+        with_variables(images)
+    monkeypatch.setattr(loaded, "_assigns", assigns)
+    got = with_variables.logits(images)
+    with InferenceModel.from_checkpoint(with_variables.path) as model:
+        np.testing.assert_array_equal(got, model.logits(images))
+
+
+def test_sessions_have_their_weights_in_the_same_memory(with_variables):
+    """What changes there, changes for all: TensorFlow has made no copy."""
+    loaded, seen = with_variables._loaded, []
+    sessions = [loaded._session(streams) for streams in (1, 2)]
+    for assign, feed in loaded._assigns:
+        value, = feed.values()
+        value.flat[0] = 7
+        name = assign.inputs[0].op.name.removesuffix("/handle")
+        seen += [session.run(f"{name}:0").flat[0] for session in sessions]
+    assert seen == [7] * 2 * len(loaded._assigns)
 
 
 def test_a_model_without_a_cache_keeps_its_files_until_it_is_closed(written, monkeypatch):

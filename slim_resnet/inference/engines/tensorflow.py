@@ -20,12 +20,15 @@ from slim_resnet.inference.folded.graph import IMAGES, RAW_IMAGES, SCALED_IMAGES
 
 tf1 = tf.compat.v1
 
+# Bytes; that of Eigen's widest vectors.
+_ALIGNMENT = 64
+
 
 class Loaded:
     """A folded network in sessions: one for batches that are split, one for others.
 
-    See `engines.loaded.Loaded`. Each session has a copy of the weights, and is made when it is
-    first needed.
+    See `engines.loaded.Loaded`. A session is made when it is first needed. All have the same
+    weights in the same memory; oneDNN keeps its own, reordered, for each.
     """
 
     errors = (tf.errors.OpError,)
@@ -43,15 +46,15 @@ class Loaded:
         graph_def = compat.fuse(folded.graph_def, [*nodes, SCALED_IMAGES])
         with tf.Graph().as_default() as self._graph:
             tf.import_graph_def(graph_def, name="")
-            self._assigns = {}
-            for name in folded.variables:
+            self._assigns = []
+            for name in list(folded.variables):
                 handle = self._tensor(f"{name}/handle")
                 value = tf1.placeholder(handle.op.get_attr("dtype"), handle.op.get_attr("shape"))
-                self._assigns[name] = (
-                    tf.raw_ops.AssignVariableOp(resource=handle, value=value), value)
+                assign = tf.raw_ops.AssignVariableOp(resource=handle, value=value)
+                self._assigns.append((assign, {value: _aligned(folded.variables.pop(name))}))
         self._fetches = list(map(self._tensor, nodes))
         self.end_points = dict(zip(record["end_points"], self._fetches[len(record["heads"]):]))
-        self._values, self._sessions, self._calls = folded.variables, {}, {}
+        self._sessions, self._calls = {}, {}
         self.streams = Streams(environment.threads() if environment.sessions_own_threads() else 1,
                                precision)
 
@@ -60,17 +63,11 @@ class Loaded:
 
     def _session(self, streams):
         if streams not in self._sessions:
-            other = next(iter(self._sessions.values()), None)
             session = tf1.Session(graph=self._graph, config=compat.unrewritten(streams))
             try:
-                for name, (assign, value) in self._assigns.items():
-                    session.run(assign, {value: other.run(self._tensor(name)) if other
-                                         else self._values[name]})
-                    self._values.pop(name, None)
+                for assign, feed in self._assigns:
+                    session.run(assign, feed)
             except BaseException:
-                # Ctrl-C: another call is to find what was handed over so far.
-                for name in () if other else set(self._assigns) - set(self._values):
-                    self._values[name] = session.run(self._tensor(name))
                 session.close()
                 raise
             self._sessions[streams] = session
@@ -98,3 +95,12 @@ class Loaded:
         self.streams.close()
         for session in self._sessions.values():
             session.close()
+
+
+def _aligned(values):
+    """Returns a copy that begins where TensorFlow takes an array for a tensor as it is."""
+    room = np.empty(values.nbytes + _ALIGNMENT, np.uint8)
+    start = -room.ctypes.data % _ALIGNMENT
+    copy = room[start:start + values.nbytes].view(values.dtype).reshape(values.shape)
+    copy[...] = values
+    return copy
