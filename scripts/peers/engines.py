@@ -1,10 +1,11 @@
 """The engines that `comparison` compares, each in a process of its own.
 
 An engine is a function ``load(files, precision, threads)`` that returns ``run(images)``:
-from prepared images ``[N, H, W, 3]`` to logits or, for Keras, probabilities. Packages are
-imported when an engine is loaded.
+from prepared images ``[N, H, W, 3]`` to logits ``[N, classes]`` or, for Keras, probabilities.
+``files`` is what `makers` made. Packages are imported when an engine is loaded.
 """
 
+import importlib
 import os
 
 import numpy as np
@@ -12,6 +13,12 @@ import numpy as np
 from slim_resnet.errors import SlimResnetError
 
 GEMM_SIZE = 4096
+# What Keras Applications calls its networks of the same layers, or nearly.
+_OF_KERAS = {
+    "blog_resnet_v2_152": "ResNet152V2", "vgg_16": "VGG16", "vgg_19": "VGG19",
+    "inception_v3": "InceptionV3",
+    **{f"resnet_v{version}_{depth}": f"ResNet{depth}{ending}"
+       for version, ending in ((1, ""), (2, "V2")) for depth in (50, 101, 152)}}
 
 
 def _config(precision):
@@ -47,22 +54,23 @@ def load_tf_slim(files, precision, threads):
     """tf_slim.nets' own network, restored by a Saver."""
     import tensorflow as tf
     import tf_slim as slim
-    from tf_slim.nets import resnet_v2
 
     import slim_resnet.compat  # noqa: F401 (mends tf_slim)
     from slim_resnet.checkpoint.reader import open_checkpoint
     from slim_resnet.checkpoint.recognition import recognise
     with tf.Graph().as_default() as graph, open_checkpoint(files["checkpoint"]) as opened:
         network = recognise(opened)
-        if network.variant != "slim" or network.depth is None:
-            raise SlimResnetError("tf_slim.nets has no such network")
+        module = {"slim": "resnet_v2", "slim_v1": "resnet_v1"}.get(network.variant)
+        if module is None or network.depth is None:
+            raise SlimResnetError("tf_slim.nets has no such network, or session.run's is it")
+        nets = importlib.import_module(f"tf_slim.nets.{module}")
         images = _placeholder(files)
-        with slim.arg_scope(resnet_v2.resnet_arg_scope()):
-            logits, _ = getattr(resnet_v2, f"resnet_v2_{network.depth}")(
+        with slim.arg_scope(nets.resnet_arg_scope()):
+            logits, _ = getattr(nets, f"{module}_{network.depth}")(
                 images, network.num_classes, is_training=False, scope=network.scope)
         session = tf.compat.v1.Session(graph=graph, config=_config(precision))
         tf.compat.v1.train.Saver().restore(session, opened.prefix)
-    return lambda batch: session.run(logits, {images: batch})[:, 0, 0]
+    return lambda batch: session.run(logits, {images: batch}).reshape(len(batch), -1)
 
 
 def load_optimised(files, precision, threads):
@@ -80,7 +88,7 @@ def _load_kept(files, precision, engine):
     kept = files["kept"][f"{engine} {precision}"]
     if kept is not True:
         raise SlimResnetError(kept)
-    model = InferenceModel.from_cache(files["checkpoint"], _made_from(files, engine, precision),
+    model = InferenceModel.from_cache(files["checkpoint"], made_from(files, engine, precision),
                                       precision, table.choose(engine, precision))
     return lambda batch: model(batch).logits
 
@@ -95,7 +103,8 @@ def load_our_openvino(files, precision, threads):
     return _load_kept(files, precision, "openvino")
 
 
-def _made_from(files, engine, precision):
+def made_from(files: dict, engine: str, precision: str) -> dict:
+    """Returns what a network of ours is kept under in the cache."""
     from slim_resnet.checkpoint.location import locate
     from slim_resnet.inference.engines import cache
     return {**cache.identity(files["checkpoint"], locate(files["checkpoint"]).files, None),
@@ -103,13 +112,13 @@ def _made_from(files, engine, precision):
 
 
 def load_keras(files, precision, threads):
-    """The ResNet V2 of Keras Applications of the same depth, with weights of its own."""
+    """The like of it in Keras Applications, with weights of its own."""
     import tensorflow as tf
-    if files["depth"] not in (50, 101, 152):
-        raise SlimResnetError("Keras Applications has no ResNet V2 of this depth")
+    if files["model"] not in _OF_KERAS:
+        raise SlimResnetError("Keras Applications has no such network")
     if precision == "bfloat16":
         tf.keras.mixed_precision.set_global_policy("mixed_bfloat16")
-    model = getattr(tf.keras.applications, f"ResNet{files['depth']}V2")(
+    model = getattr(tf.keras.applications, _OF_KERAS[files["model"]])(
         weights=None, classes=files["num_classes"],
         input_shape=(files["image_size"], files["image_size"], 3))
     return model.predict_on_batch
@@ -121,10 +130,10 @@ def load_onnxruntime(files, precision, threads):
     import onnxruntime
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    session = onnxruntime.InferenceSession(_made(files, "onnxruntime"), options,
+    session = onnxruntime.InferenceSession(_made(files, "onnx"), options,
                                            ["CPUExecutionProvider"])
     name, = (one.name for one in session.get_inputs())
-    return lambda batch: session.run(None, {name: batch})[0][:, 0, 0]
+    return lambda batch: session.run(None, {name: batch})[0].reshape(len(batch), -1)
 
 
 def load_openvino(files, precision, threads):
@@ -142,14 +151,15 @@ def load_openvino(files, precision, threads):
             compiled[len(batch)] = core.compile_model(model, "CPU", {
                 "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[precision],
                 "INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY"})
-        return compiled[len(batch)](batch)[0][:, 0, 0]
+        return compiled[len(batch)](batch)[0].reshape(len(batch), -1)
     return run
 
 
 def load_torch(files, precision, threads):
-    """The folded network as a PyTorch module."""
+    """PyTorch as it comes, on the ONNX file that we write."""
     from scripts.peers import pytorch
-    return pytorch.load(files["checkpoint"], precision, threads)
+    run = pytorch.load(_made(files, "onnx"), precision, threads)
+    return lambda batch: run(batch).reshape(len(batch), -1)
 
 
 def load_gemm(files, precision, threads):
@@ -176,99 +186,6 @@ LOADERS = {"session": load_session, "optimised": load_optimised,
            "our_onnxruntime": load_our_onnxruntime, "our_openvino": load_our_openvino,
            "tf_slim": load_tf_slim, "keras": load_keras, "onnxruntime": load_onnxruntime,
            "openvino": load_openvino, "torch": load_torch, "gemm": load_gemm}
-
-
-def make_files(folder: str, network: str, image_size: int, num_classes: int | None,
-               threads: int | None = None) -> dict:
-    """Writes a checkpoint, unless one is given, and its frozen graph.
-
-    Args:
-      folder: Where to write them.
-      network: Path of a checkpoint, or the name of one of `models.MODELS`, which is
-        given random weights.
-      image_size: Height and width, in pixels.
-      num_classes: Of the random network.
-      threads: Not used here; see `process.main`.
-
-    Returns:
-      ``files``, plain data.
-    """
-    import tensorflow as tf
-
-    from scripts.random_checkpoint import write
-    from slim_resnet import compat, models
-    from slim_resnet.checkpoint.reader import open_checkpoint
-    from slim_resnet.checkpoint.recognition import recognise
-    from slim_resnet.end_points.costs import forward_cost
-    from slim_resnet.inference.network import build_network, classes_of
-    tf1 = tf.compat.v1
-    checkpoint = network
-    if network in models.MODELS:
-        checkpoint = write(os.path.join(folder, "network.ckpt"), network, image_size, num_classes)
-    with open_checkpoint(checkpoint) as opened, tf.Graph().as_default() as graph, \
-         tf1.Session(graph=graph) as session:
-        found = recognise(opened)
-        images = tf1.placeholder(tf.float32, [None, image_size, image_size, 3], "images")
-        logits, _, _ = build_network(opened, images, session)
-        cost = forward_cost(logits)
-        return {
-            "checkpoint": checkpoint, "image_size": image_size, "depth": found.depth,
-            "variant": found.variant, "num_classes": classes_of(opened),
-            "logits": f"{found.scope}/logits".lstrip("/"), "parameters": cost.parameters,
-            "multiply_adds_per_image": cost.multiply_adds,
-            "onednn_by_default": compat.onednn_enabled()}
-
-
-def make_onnx(folder: str, files: dict, threads: int | None = None) -> str:
-    """Writes the network as an ONNX file; returns its path.
-
-    The file is ours: ONNX Runtime's own converter of TensorFlow's graphs is no more released.
-    """
-    import onnx
-
-    from slim_resnet.checkpoint.reader import open_checkpoint
-    from slim_resnet.checkpoint.recognition import recognise
-    from slim_resnet.inference.folded.network import checked_values, fold
-    from slim_resnet.inference.folded.onnx_model import onnx_model
-    with open_checkpoint(files["checkpoint"]) as opened:
-        read = checked_values(opened.path, opened.dtypes, opened.network_tensor)
-        folded = fold(opened.path, recognise(opened), read, "float32", onednn=False,
-                      image_size=files["image_size"], with_variables=True)
-    path = os.path.join(folder, "network.onnx")
-    onnx.save_model(onnx_model(folded, [folded.logits]), path)
-    return path
-
-
-def make_openvino(folder: str, files: dict, threads: int | None = None) -> str:
-    """Has OpenVINO convert the frozen graph, which is not folded; returns the path."""
-    # The converter tells its makers of each use, unless it is told that nobody is there.
-    os.environ["CI"] = "true"
-    import openvino
-
-    from slim_resnet.export import export_checkpoint
-    frozen, path = (os.path.join(folder, name) for name in ("frozen.pb", "network.xml"))
-    export_checkpoint(files["checkpoint"], frozen, "frozen", end_points=[files["logits"]],
-                      image_size=files["image_size"])
-    openvino.save_model(openvino.convert_model(frozen), path, compress_to_fp16=False)
-    return path
-
-
-def make_kept(files: dict, engine: str, precision: str, threads: int | None = None) -> bool:
-    """Has our network kept in the cache; int8 is calibrated with random pixels, for its speed."""
-    from slim_resnet.inference.engines import judged, table
-    from slim_resnet.inference.folded.model import InferenceModel
-    calibration = images_for(judged.LEAST_IMAGES, files["image_size"]) \
-        if precision == table.INT8 else None
-    with InferenceModel.from_checkpoint(
-            files["checkpoint"], precision, image_size=files["image_size"], engine=engine,
-            calibration=calibration, accept=True,
-            made_from=_made_from(files, engine, precision)):
-        return True
-
-
-# What writes files, each in a process of its own.
-MAKERS = {"make_files": make_files, "make_onnxruntime": make_onnx,
-          "make_openvino": make_openvino, "make_kept": make_kept}
 
 
 def missing(error: ImportError) -> str:

@@ -11,7 +11,8 @@ import time
 
 import numpy as np
 
-from scripts.peers import engines
+from scripts.peers import engines, makers
+from scripts.peers.counters import Counters
 from slim_resnet.common.environment import memory_bytes
 from slim_resnet.errors import SlimResnetError
 
@@ -20,16 +21,17 @@ def serve(engine, arguments, commands, answer):
     """Loads an engine and does what it is told until ``commands`` end.
 
     Args:
-      engine: A key of `engines.LOADERS`, or of `engines.MAKERS`.
+      engine: A key of `engines.LOADERS`, or of `makers.MAKERS`.
       arguments: For its function, by name; for a loader also ``batch_sizes``.
       commands: Yields ``{"batch_size": N, "steps": M}``, or with ``"save"`` the file that
         the outputs go to.
       answer: Called with plain data once the engine has given its first outputs, and
-        after every command, with the seconds of each step but a first, untimed one.
+        after every command, with the seconds of each step but a first, untimed one, and
+        with what the threads did in these, see `counters.Counters`.
     """
-    if engine in engines.MAKERS:
+    if engine in makers.MAKERS:
         try:
-            answer({"made": engines.MAKERS[engine](**arguments),
+            answer({"made": makers.MAKERS[engine](**arguments),
                     "peak_bytes": memory_bytes("VmHWM")})
         except ImportError as error:
             answer({"unavailable": engines.missing(error)})
@@ -53,13 +55,15 @@ def serve(engine, arguments, commands, answer):
     for command in commands:
         batch, durations = images[:command["batch_size"]], []
         outputs = run(batch)
+        counters = Counters()
         for _ in range(command["steps"]):
             started = time.perf_counter()
             outputs = run(batch)
             durations.append(time.perf_counter() - started)
+        done = counters.per_step(command["steps"])
         if "save" in command:
             np.save(command["save"], np.asarray(outputs, np.float32))
-        answer({"peak_bytes": memory_bytes("VmHWM"), "durations_s": durations})
+        answer({"peak_bytes": memory_bytes("VmHWM"), "durations_s": durations, **done})
 
 
 def main():

@@ -1,28 +1,44 @@
-"""Tables of what `comparison` measured: pure functions of its record."""
+"""Tables of what `comparison` measured: pure functions of its record.
 
+Most are of one network, ``network``: an element of the record's ``networks``.
+"""
+
+import itertools
+import statistics
 from collections.abc import Container, Iterable
 
-from scripts.peers.comparison import OURS, PLAIN, TENSORFLOW
+from scripts.peers.table import OURS, PEERS, TENSORFLOW
 from slim_resnet.common.spread import median_ratio
 from slim_resnet.common.tables import format_table
 
+# Threads that a table names one by one, at most.
+_THREADS = 4
 
-def heading(record: dict) -> list[str]:
-    """Returns lines on the network, the machine and the limits that were measured."""
-    network, options, machine = (record[key] for key in ("network", "options", "environment"))
-    versions = machine["versions"]
-    lines = [
-        f"{options['network']}: {network['parameters'] / 1e6:.1f} M parameters, "
-        f"{network['multiply_adds_per_image'] / 1e9:.2f} GMAC an image of "
-        f"{options['image_size']} x {options['image_size']}",
-        f"{machine['cpu']['model']}, {options['threads']} threads, "
-        f"TensorFlow {versions['tensorflow']}, whose default here is oneDNN "
-        f"{'on' if network['onednn_by_default'] else 'off'}"]
-    for precision, gemm in record["gemm"].items():
-        lines.append(f"{precision} matrix product: " + "; ".join(
+
+def lines(record: dict) -> list[str]:
+    """Returns all that there is to say: of the machine once, then of one network after the other.
+    """
+    machine, options = record["environment"], record["options"]
+    said = [f"{machine['cpu']['model']}, {options['threads']} threads, TensorFlow "
+            f"{machine['versions']['tensorflow']}"]
+    for network in record["networks"]:
+        for part in (heading, table, profile, conclusions):
+            said += ["", *part(network)]
+    return said
+
+
+def heading(network: dict) -> list[str]:
+    """Returns lines on a network and the limits that were measured beside it."""
+    files = network["network"]
+    size = files["image_size"]
+    said = [f"{network['name']}: {files['parameters'] / 1e6:.1f} M parameters, "
+            f"{files['multiply_adds_per_image'] / 1e9:.2f} GMAC an image of {size} x {size}; "
+            f"oneDNN is {'on' if files['onednn_by_default'] else 'off'} by default here"]
+    for precision, gemm in network["gemm"].items():
+        said.append(f"{precision} matrix product: " + "; ".join(
             f"{title.removeprefix('matrix product, ')}: {flops / 1e9:.0f} GFLOP/s"
             for title, flops in gemm["flops_by_setting"].items()))
-    return lines
+    return said
 
 
 def ratio(ours: dict, theirs: dict) -> float:
@@ -30,9 +46,19 @@ def ratio(ours: dict, theirs: dict) -> float:
     return median_ratio(ours["durations_s"], theirs["durations_s"])
 
 
-def measured(record: dict, precision: str, batch_size: int) -> list[tuple[dict, dict]]:
+def batch_sizes(network: dict) -> list[int]:
+    """Returns those that were measured, the smallest first."""
+    return sorted({batch["batch_size"] for run in network["runs"] for batch in run["batches"]})
+
+
+def precisions(network: dict) -> list[str]:
+    """Returns those that were measured, in their order."""
+    return list(dict.fromkeys(run["precision"] for run in network["runs"]))
+
+
+def measured(network: dict, precision: str, batch_size: int) -> list[tuple[dict, dict]]:
     """Returns ``[(run, its batch)]`` of one precision and batch size."""
-    return [(run, batch) for run in record["runs"] if run["precision"] == precision
+    return [(run, batch) for run in network["runs"] if run["precision"] == precision
             for batch in run["batches"] if batch["batch_size"] == batch_size]
 
 
@@ -43,14 +69,14 @@ def fastest(pairs: Iterable[tuple[dict, dict]], engines: Container[str]
                key=lambda pair: pair[1]["median_s"], default=None)
 
 
-def table(record: dict) -> list[str]:
+def table(network: dict) -> list[str]:
     """Returns lines: a row for every engine, precision and batch size, and what is missing.
 
     "time / ours" is over the fastest of our engines in the same precision.
     """
     rows = []
-    for precision, batch_size in _settings(record):
-        pairs = measured(record, precision, batch_size)
+    for precision, batch_size in _settings(network):
+        pairs = measured(network, precision, batch_size)
         ours = fastest(pairs, OURS)
         for run, batch in pairs:
             agreement = run.get("agreement")
@@ -63,63 +89,107 @@ def table(record: dict) -> list[str]:
                 f"{batch['peak_bytes'] / 2 ** 20:.0f}", f"{run['startup_s']:.1f}",
                 f"{agreement['relative_error']:.1e}" if agreement else None,
                 f"{100 * agreement['top_1']:.0f}" if agreement else None])
-    lines = format_table(["engine", "precision", "batch", "median s", "min", "max", "images/s",
-                          "time / ours", "of GEMM", "peak MiB", "start s", "rel. error",
-                          "top-1 %"], rows)
-    lines += ["ONNX Runtime reads the ONNX file that we write, as its own converter is no more "
-              "released; OpenVINO has converted the frozen graph itself."]
-    titles = [run["title"] for run in record["runs"] if not run["same_weights"]]
+    said = format_table(["engine", "precision", "batch", "median s", "min", "max", "images/s",
+                         "time / ours", "of GEMM", "peak MiB", "start s", "rel. error",
+                         "top-1 %"], rows)
+    engines = {run["engine"] for run in network["runs"]}
+    if not engines.isdisjoint(("onnxruntime", "torch")):
+        said.append("ONNX Runtime and PyTorch run the ONNX file that we write.")
+    if "openvino" in engines:
+        said.append("OpenVINO has converted the frozen graph itself.")
+    titles = [run["title"] for run in network["runs"] if not run["same_weights"]]
     if titles:
-        lines.append("With weights and a count of multiply-adds of its own: "
-                     + ", ".join(sorted(set(titles))) + ".")
-    return lines + [f"Not measured: {one['title']}, {one['precision']}: {one['why']}"
-                    for one in record["unavailable"]]
+        said.append("With weights and a count of multiply-adds of its own: "
+                    + ", ".join(sorted(set(titles))) + ".")
+    return said + [f"Not measured: {one['title']}, {one['precision']}: {one['why']}"
+                   for one in network["unavailable"]]
 
 
-def conclusions(record: dict) -> list[str]:
-    """Returns lines: ours against the best peer, by setting, and what it takes to start."""
-    lines = []
-    for precision, batch_size in _settings(record):
-        pairs = measured(record, precision, batch_size)
+def profile(network: dict) -> list[str]:
+    """Returns lines: where the time of a step of the smallest batch goes, by engine.
+
+    Threads are not named: the first number is of the thread that slept most.
+    """
+    rows = []
+    smallest = batch_sizes(network)[:1]
+    for precision, batch_size in itertools.product(precisions(network), smallest):
+        for run, batch in measured(network, precision, batch_size):
+            wall, cpu = batch["median_s"], statistics.median(batch["cpu_s"])
+            rows.append([run["title"], precision, f"{1e3 * wall:.1f}", f"{1e3 * cpu:.1f}",
+                         f"{cpu / wall:.2f}", _in_words(sleeps(batch))])
+    return [*(f"One step of batch {size}: time, CPU time of all threads, and how often each "
+              "thread went to sleep of itself" for size in smallest),
+            *format_table(["engine", "precision", "ms", "CPU ms", "cores busy",
+                           "sleeps of each thread"], rows)]
+
+
+def sleeps(batch: dict) -> list[float] | None:
+    """Returns the median over rounds of how often each thread slept a step, most first.
+
+    Those that never did are left out; None where it could not be counted.
+    """
+    if None in batch["sleeps"]:
+        return None
+    medians = map(statistics.median, itertools.zip_longest(*batch["sleeps"], fillvalue=0.0))
+    return [median for median in medians if median]
+
+
+def _in_words(counts):
+    if counts is None:
+        return None
+    more = len(counts) - _THREADS
+    return ", ".join(f"{count:.1f}" for count in counts[:_THREADS]) + (
+        f" and {more} more" if more > 0 else "") or "0"
+
+
+def conclusions(network: dict) -> list[str]:
+    """Returns lines: ours against the best peer, by setting; starting up; memory."""
+    said = []
+    for precision, batch_size in _settings(network):
+        pairs = measured(network, precision, batch_size)
         ours, tensorflow = fastest(pairs, OURS), fastest(pairs, {TENSORFLOW})
         # Without int8, a peer's best is in another precision.
-        peers = pairs if precision != "int8" else [
+        peer = fastest(pairs if precision != "int8" else [
             pair for other in ("float32", "bfloat16")
-            for pair in measured(record, other, batch_size)]
-        peer = fastest(peers, {run["engine"] for run, _ in peers} - {*OURS, PLAIN, "keras"})
+            for pair in measured(network, other, batch_size)], PEERS)
         if ours is None:
             continue
-        parts = [f"{_named(*ours)}"]
+        parts = [f"{ours[0]['title']} {ours[1]['median_s']:.4f} s"]
         if ours[1]["share_of_gemm"] is not None:
             parts.append(f"{ours[1]['share_of_gemm']:.2f} of the GEMM limit")
         if peer:
             parts.append(f"best of ours / best peer {ratio(ours[1], peer[1]):.3f} "
                          f"({peer[0]['title']}, {peer[0]['precision']})")
             if tensorflow:
-                parts.append(f"TensorFlow / best peer {ratio(tensorflow[1], peer[1]):.3f}")
-        lines.append(f"{precision}, batch {batch_size}: {'; '.join(parts)}")
-    for precision in dict.fromkeys(run["precision"] for run in record["runs"]):
-        runs = [run for run in record["runs"] if run["precision"] == precision]
-        for who, chosen in (("ours", [run for run in runs if run["engine"] in OURS]),
-                            ("peers", [run for run in runs if run["engine"] not in (
-                                *OURS, PLAIN, "keras")])):
-            if chosen:
-                first = min(chosen, key=lambda run: run["startup_s"])
-                least = min(chosen, key=lambda run: run["batches"][0]["peak_bytes"])
-                lines.append(
-                    f"{precision}, {who}: first result {first['startup_s']:.2f} s "
-                    f"({first['title']}); peak memory, batch {least['batches'][0]['batch_size']}, "
-                    f"{least['batches'][0]['peak_bytes'] / 2 ** 20:.0f} MiB ({least['title']})")
-    return lines
+                parts.append(f"our TensorFlow / best peer {ratio(tensorflow[1], peer[1]):.3f}")
+        said.append(f"{precision}, batch {batch_size}: {'; '.join(parts)}")
+    for precision in precisions(network):
+        for who, engines in (("ours", OURS), ("peers", PEERS)):
+            said += _starting(who, [pair for size in batch_sizes(network)[:1]
+                                    for pair in measured(network, precision, size)
+                                    if pair[0]["engine"] in engines])
+    peaks = [(peak, f"making {name}") for name, peak in network["making_peak_bytes"].items()
+             if peak] + [(batch["peak_bytes"], f"{run['title']}, {run['precision']}, batch "
+                          f"{batch['batch_size']}")
+                         for run in network["runs"] for batch in run["batches"]]
+    peak, where = max(peaks)
+    return [*said, f"largest peak of a process: {peak / 2 ** 20:.0f} MiB ({where})"]
 
 
-def _named(run, batch):
-    return f"{run['title']} {batch['median_s']:.4f} s"
+def _starting(who, pairs):
+    """Returns a line on the fastest of some engines, and on who needs least; none for none."""
+    if not pairs:
+        return []
+    run, batch = min(pairs, key=lambda pair: pair[1]["median_s"])
+    first, _ = min(pairs, key=lambda pair: pair[0]["startup_s"])
+    least, its = min(pairs, key=lambda pair: pair[1]["peak_bytes"])
+    return [f"{run['precision']}, {who}, batch {batch['batch_size']}: the fastest, {run['title']}, "
+            f"has its first result after {run['startup_s']:.2f} s and a peak of "
+            f"{batch['peak_bytes'] / 2 ** 20:.0f} MiB; least are {first['startup_s']:.2f} s "
+            f"({first['title']}) and {its['peak_bytes'] / 2 ** 20:.0f} MiB ({least['title']})"]
 
 
-def _settings(record):
+def _settings(network):
     """Returns the pairs of precision and batch size that were measured, in order."""
-    return list(dict.fromkeys((run["precision"], batch["batch_size"])
-                              for batch_size in sorted(record["options"]["batch_sizes"])
-                              for run in record["runs"] for batch in run["batches"]
-                              if batch["batch_size"] == batch_size))
+    return [(precision, size) for size in batch_sizes(network)
+            for precision in precisions(network) if measured(network, precision, size)]

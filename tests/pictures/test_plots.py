@@ -99,7 +99,7 @@ def test_peers(figure_of):
                                   ("bfloat16", ("slim_resnet", "a", "b", "c")))
         for title in titles]
     figure = figure_of(peers_plot, "plot", {
-        "runs": runs, "options": {"batch_sizes": [8, 1]},
+        "name": "runs/net.ckpt", "runs": runs,
         "gemm": {"float32": {"flops": 1e12}, "bfloat16": {"flops": 2e12}},
         "network": {"multiply_adds_per_image": 10 ** 10}})
     # The first is on top.

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from scripts import compare_peers
-from scripts.peers import comparison, engines, plot, records
+from scripts.peers import child, comparison, counters, engines, makers, plot, records, table
 from scripts.peers import process as peer_process
 from slim_resnet import cli
 from slim_resnet.errors import SlimResnetError
 from tests.helpers import checkpoints
+from tests.helpers.family import v1_builder
 
 CPU = {"model": "a CPU", "flags": [], "cores": 2}
 
@@ -21,18 +22,23 @@ def written(tmp_path_factory):
 
 
 def files_of(written, folder):
-    return engines.make_files(str(folder), written.path, 32, None)
+    return makers.make_files(str(folder), written.path, 32, None)
 
 
 def check_logits(written, run):
-    np.testing.assert_allclose(run(written.images), written.net[:, 0, 0], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(run(written.images), written.net.reshape(1, -1), rtol=1e-4,
+                               atol=1e-5)
 
 
 def test_files_of_a_checkpoint(written, tmp_path):
     files = files_of(written, tmp_path)
     assert files["checkpoint"] == written.path and files["logits"] == "resnet_v2_50/logits"
-    assert (files["num_classes"], files["depth"], files["variant"]) == (10, None, "slim")
+    assert (files["num_classes"], files["model"], files["image_size"]) == (10, None, 32)
     assert files["parameters"] == sum(value.size for value in written.values.values())
+    # What a table of blocks is timed at.
+    assert makers.make_files(str(tmp_path), written.path, None, None)["image_size"] == 224
+    with pytest.raises(SlimResnetError, match="at least 32 x 32 pixels, not 31"):
+        makers.make_files(str(tmp_path), written.path, 31, None)
 
 
 @pytest.mark.parametrize("engine", ["session", "optimised"])
@@ -48,16 +54,42 @@ def test_engines_give_tf_slim_s_logits(written, tmp_path, monkeypatch, engine):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("CI", "true")
     files = files_of(written, tmp_path)
-    files[engine] = engines.MAKERS[f"make_{engine}"](str(tmp_path), files)
+    form = "onnx" if engine == "onnxruntime" else engine
+    files[form] = makers.MAKERS[f"make_{form}"](str(tmp_path), files)
     check_logits(written, engines.LOADERS[engine](files, "float32", 2))
-    files["kept"] = {f"{engine} float32": engines.make_kept(files, engine, "float32")}
+    files["kept"] = {f"{engine} float32": makers.make_kept(files, engine, "float32")}
     check_logits(written, engines.LOADERS[f"our_{engine}"](files, "float32", 2))
 
 
 @pytest.mark.slow
+def test_openvino_converts_a_network_without_residual_units(tmp_path, monkeypatch):
+    """Its logits have another key and shape, and it is timed at a size of its own."""
+    pytest.importorskip("openvino", reason="openvino is not installed")
+    monkeypatch.setenv("CI", "true")
+    files = makers.make_files(str(tmp_path), "inception_v1", 193, 7)
+    assert (files["model"], files["logits"]) == ("inception_v1", "Logits")
+    files["openvino"] = makers.make_openvino(str(tmp_path), files)
+    images = engines.images_for(2, 193)
+    logits = [engines.LOADERS[engine](files, "float32", 2)(images)
+              for engine in ("session", "openvino")]
+    assert logits[1].shape == (2, 7) and np.ptp(logits[0]) > 0
+    np.testing.assert_allclose(logits[1], logits[0], rtol=0,
+                               atol=1e-4 * np.abs(logits[0]).max())
+
+
+def test_resnet_v1(tmp_path):
+    for package in ("onnx", "onnxruntime"):
+        pytest.importorskip(package, reason=f"{package} is not installed")
+    written = checkpoints.write(tmp_path / "net.ckpt", v1_builder())
+    files = files_of(written, tmp_path)
+    files["onnx"] = makers.make_onnx(str(tmp_path), files)
+    check_logits(written, engines.LOADERS["onnxruntime"](files, "float32", 2))
+
+
+@pytest.mark.slow
 def test_a_random_network_is_restored_by_tf_slim(tmp_path):
-    files = engines.make_files(str(tmp_path), "resnet_v2_50", 32, 11)
-    assert (files["depth"], files["num_classes"]) == (50, 11)
+    files = makers.make_files(str(tmp_path), "resnet_v2_50", 32, 11)
+    assert (files["model"], files["num_classes"]) == ("resnet_v2_50", 11)
     images = engines.images_for(2, 32)
     logits = [engines.LOADERS[engine](files, "float32", 2)(images)
               for engine in ("session", "tf_slim")]
@@ -68,13 +100,14 @@ def test_a_random_network_is_restored_by_tf_slim(tmp_path):
 def test_networks_that_an_engine_lacks(written, tmp_path):
     files = files_of(written, tmp_path)
     for engine, message in (("tf_slim", "tf_slim.nets has no such network"),
-                            ("keras", "Keras Applications has no ResNet V2 of this depth")):
+                            ("keras", "Keras Applications has no such network")):
         with pytest.raises(SlimResnetError, match=message):
             engines.LOADERS[engine](files, "float32", 2)
 
 
 def test_every_engine_has_a_loader():
-    assert set(engines.LOADERS) == {*comparison.ENGINES, comparison.GEMM}
+    assert set(engines.LOADERS) == {*table.ENGINES, table.GEMM}
+    assert table.PEERS == ("tf_slim", "onnxruntime", "openvino", "torch")
 
 
 def served(monkeypatch, loader, commands=()):
@@ -99,6 +132,7 @@ def test_a_process_does_what_it_is_told(monkeypatch, tmp_path):
     assert [answer["peak_bytes"] > 2 ** 20 for answer in answers] == [True] * 3
     assert [len(answer["durations_s"]) for answer in answers[1:]] == [2, 1]
     assert all(duration > 0 for answer in answers[1:] for duration in answer["durations_s"])
+    assert all(answer["cpu_s"] > 0 for answer in answers[1:])
     expected = engines.images_for(3, 2)[:2].sum((1, 2))
     np.testing.assert_array_equal(np.load(path), expected)
 
@@ -118,10 +152,10 @@ def test_what_cannot_be_loaded_is_a_line(monkeypatch, error, why):
 
 
 def test_a_real_process_says_what_is_missing_and_how_it_died():
-    arguments = {"files": {"onnxruntime": None, "onnxruntime_missing": "needs onnx",
+    arguments = {"files": {"onnx": None, "onnx_missing": "needs onnx",
                            "image_size": 2},
                  "precision": "float32", "threads": 1, "batch_sizes": [1]}
-    started = comparison.EngineProcess("onnxruntime", arguments)
+    started = child.EngineProcess("onnxruntime", arguments)
     assert started.first["unavailable"] in (
         "needs onnx", "needs onnxruntime: pip install 'slim-resnet[peers]'")
     assert started.startup_s > 0
@@ -130,7 +164,26 @@ def test_a_real_process_says_what_is_missing_and_how_it_died():
         started.run({"batch_size": 1, "steps": 1})
     started.close()
     with pytest.raises(SlimResnetError, match="status 1: TypeError: .*missing 4"):
-        comparison.EngineProcess("make_files", {})
+        child.EngineProcess("make_files", {})
+
+
+def test_what_threads_did_in_the_meantime(tmp_path, monkeypatch):
+    """Of two threads, one new; a third never sleeps; elsewhere than on Linux nothing is counted."""
+    def say(**threads):
+        for name, count in threads.items():
+            (tmp_path / name).mkdir(exist_ok=True)
+            (tmp_path / name / "status").write_text(
+                f"Name:\ta\nvoluntary_ctxt_switches:\t{count}\nnonvoluntary_ctxt_switches:\t99\n")
+
+    monkeypatch.setattr(counters, "_TASKS", str(tmp_path))
+    seconds = iter((1.0, 3.0, 4.0, 6.0))
+    monkeypatch.setattr(counters.time, "process_time", lambda: next(seconds))
+    say(a=5, b=7)
+    started = counters.Counters()
+    say(a=9, b=7, c=6)
+    assert started.per_step(4) == {"cpu_s": 0.5, "sleeps": [1.5, 1.0]}
+    monkeypatch.setattr(counters, "_TASKS", str(tmp_path / "no"))
+    assert counters.Counters().per_step(2) == {"cpu_s": 1.0, "sleeps": None}
 
 
 SECONDS = {"gemm": 2, "session": 4, "optimised": 6, "keras": 8, "onnxruntime": 9,
@@ -140,7 +193,7 @@ SECONDS = {"gemm": 2, "session": 4, "optimised": 6, "keras": 8, "onnxruntime": 9
 class FakeProcess:
     """Answers as an engine would; each start of one takes a second longer for a step."""
 
-    started = []
+    started, dies_in = [], None
 
     def __init__(self, engine, arguments, **variables):
         self.engine, self.arguments, self.variables = engine, arguments, variables
@@ -148,13 +201,14 @@ class FakeProcess:
         self.first = {"peak_bytes": 2 ** 20, "made": engine}
         if engine == "make_files":
             self.first["made"] = {"multiply_adds_per_image": 1000, "parameters": 10 ** 6,
-                                  "onednn_by_default": False}
+                                  "onednn_by_default": False, "image_size": 224}
+        if engine == "make_onnx" and "dies" in FakeProcess.started[0].arguments["network"]:
+            raise SlimResnetError("the process of make_onnx ended with status -9: it said nothing")
         if engine == "openvino":
             self.first = {"unavailable": "needs openvino"}
-        self.before = sum(process.of == (engine, arguments.get("precision"),
-                                         variables.get("TF_ENABLE_ONEDNN_OPTS"))
-                          for process in FakeProcess.started)
-        self.of = (engine, arguments.get("precision"), variables.get("TF_ENABLE_ONEDNN_OPTS"))
+        self.of = (engine, arguments.get("precision"), variables.get("TF_ENABLE_ONEDNN_OPTS"),
+                   variables["XDG_CACHE_HOME"])
+        self.before = sum(process.of == self.of for process in FakeProcess.started)
         FakeProcess.started.append(self)
 
     def __enter__(self):
@@ -168,15 +222,18 @@ class FakeProcess:
         if "save" in command:
             outputs = np.eye(command["batch_size"], 4, dtype=np.float32)
             np.save(command["save"], -outputs if self.engine == "onnxruntime" else outputs)
+        if (self.engine, command["batch_size"], self.before) == ("keras", 4, self.dies_in):
+            raise SlimResnetError("the process of keras ended with status -11: it said nothing")
         seconds = SECONDS[self.engine] + self.before
-        return {"peak_bytes": 2 ** 20 * (1 + self.before),
+        return {"cpu_s": 2 * seconds, "sleeps": [10.0 + self.before, 0.25][:1 + self.before],
+                "peak_bytes": 2 ** 20 * (1 + self.before),
                 "durations_s": [seconds] * command["steps"]}
 
 
 def compared(monkeypatch, **options):
     monkeypatch.setattr(comparison, "EngineProcess", FakeProcess)
     # Whether bfloat16 is there is asked of `environment`, whose tests hide it.
-    FakeProcess.started = []
+    monkeypatch.setattr(FakeProcess, "started", [])
     return comparison.compare(comparison.Comparison(
         engines=("session", "optimised", "our_onnxruntime", "keras", "onnxruntime", "openvino"),
         batch_sizes=(4, 1), rounds=3, threads=2, **options))
@@ -184,13 +241,17 @@ def compared(monkeypatch, **options):
 
 @pytest.fixture
 def record(monkeypatch):
-    return compared(monkeypatch)
+    record = compared(monkeypatch)
+    network, = record["networks"]
+    assert not record["partial"]
+    json.dumps(record)
+    return network
 
 
 def test_every_measurement_is_a_process_of_its_own(record):
     assert all(process.closed for process in FakeProcess.started)
     made = [process.engine for process in FakeProcess.started if process.engine.startswith("make")]
-    assert made == ["make_files", "make_onnxruntime", "make_openvino", "make_kept", "make_kept"]
+    assert made == ["make_files", "make_onnx", "make_openvino", "make_kept", "make_kept"]
     measured = [(process.engine, process.arguments["precision"], process.of[2])
                 for process in FakeProcess.started if not process.engine.startswith("make")]
     engines = [("session", "float32", "0"), ("session", "float32", "1"),
@@ -230,55 +291,154 @@ def test_record(record):
     assert first["batches"][1]["share_of_gemm"] == pytest.approx(2 * 1000 * 4 / 5 / 4096 ** 3)
     assert record["runs"][5]["batches"][1]["share_of_gemm"] is None
     assert record["runs"][7]["batches"][1]["share_of_gemm"] is None
+    assert first["batches"][0]["cpu_s"] == [8, 10, 12]
+    assert first["batches"][0]["sleeps"] == [[10], [11, 0.25], [12, 0.25]]
     assert record["runs"][6]["agreement"] == {"relative_error": 2.0, "top_1": 0.0}
     assert record["runs"][3]["agreement"] == {"relative_error": 0.0, "top_1": 1.0}
     assert "agreement" not in record["runs"][5]
     assert [(one["title"], one["precision"]) for one in record["unavailable"]] == [
         ("all engines", "bfloat16"), ("OpenVINO", "float32")]
     assert record["making_peak_bytes"]["onnxruntime int8"] == 2 ** 20
-    json.dumps(record)
 
 
-def test_a_stop_leaves_whole_rounds(monkeypatch):
-    measure, done = comparison._measure, []
+@pytest.mark.parametrize("networks, whole, expected", [
+    # A round of one network has 7 runs in float32, one that fails, and one in int8.
+    (("a",), 11, {"a": 1}), (("a", "b"), 11, {"a": 1}), (("a", "b"), 32, {"a": 3}),
+    (("a", "b"), 36, {"a": 3, "b": 1})])
+def test_a_stop_leaves_whole_rounds(monkeypatch, networks, whole, expected):
+    measure, done = comparison._Network._measure_run, []
 
     def stopped(*arguments):
-        if len(done) == 11:
+        if len(done) == whole:
             raise KeyboardInterrupt
         done.append(measure(*arguments))
         return done[-1]
 
-    monkeypatch.setattr(comparison, "_measure", stopped)
-    record = compared(monkeypatch)
+    monkeypatch.setattr(comparison._Network, "_measure_run", stopped)
+    record = compared(monkeypatch, networks=networks)
     assert record["partial"]
-    assert {len(batch["durations_s"]) for run in record["runs"] for batch in run["batches"]} == {1}
+    assert {network["name"]: {len(durations) for run in network["runs"]
+                              for durations in (run["startups_s"], *(
+                                  batch[name] for batch in run["batches"]
+                                  for name in ("durations_s", "cpu_s", "sleeps")))}
+            for network in record["networks"]} == {
+        name: {rounds} for name, rounds in expected.items()}
+
+
+def test_a_stop_before_the_first_round_is_over_leaves_nothing(monkeypatch):
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(comparison._Network, "_measure_run", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        compared(monkeypatch)
+
+
+def test_networks_are_looked_at_first_and_timed_one_after_the_other(monkeypatch):
+    record = compared(monkeypatch, networks=("a", "b"))
+    order = [(process.engine, process.arguments.get("network")) for process in FakeProcess.started]
+    assert order[:3] == [("make_files", "a"), ("make_files", "b"), ("make_onnx", None)]
+    folders = [process.variables["XDG_CACHE_HOME"] for process in FakeProcess.started[2:]]
+    half = len(folders) // 2
+    assert set(folders[:half]).isdisjoint(folders[half:]) and len(set(folders)) == 2
+    first, second = record["networks"]
+    assert (first.pop("name"), second.pop("name")) == ("a", "b") and first == second
+
+
+def test_what_ends_of_itself_is_a_line(monkeypatch):
+    monkeypatch.setattr(FakeProcess, "dies_in", 1)
+    network, = compared(monkeypatch, networks=("dies",))["networks"]
+    assert "keras" not in [run["engine"] for run in network["runs"]]
+    assert [(one["title"], one["why"]) for one in network["unavailable"][1:]] == [
+        ("OpenVINO", "needs openvino"),
+        ("Keras Applications, oneDNN off",
+         "the process of keras ended with status -11: it said nothing")]
+    assert network["network"]["onnx"] is None
+    assert network["network"]["onnx_missing"].startswith("the process of make_onnx ended")
+    assert network["making_peak_bytes"]["onnx"] is None
 
 
 def test_tables(record):
     lines = records.table(record)
-    assert len(lines) == 2 + 2 * 8 + 1 + 1 + 2
+    assert len(lines) == 2 + 2 * 8 + 2 + 2
     plain, tensorflow = (next(line for line in lines if line.startswith(f"slim_resnet, {name}"))
                          for name in ("session.run, oneDNN off", "TensorFlow, oneDNN off"))
     # Time over that of our fastest, which takes 5, 6 and 7 s.
     assert plain.split()[5:11] == ["1", "5.0000", "4.0000", "6.0000", "0.20", "0.833"]
     assert tensorflow.split()[10] == "1.167"
+    assert lines[-4:-2] == [
+        "ONNX Runtime and PyTorch run the ONNX file that we write.",
+        "With weights and a count of multiply-adds of its own: Keras Applications, oneDNN off."]
     assert lines[-2].startswith("Not measured: all engines, bfloat16: precision bfloat16: this CPU")
     assert lines[-2].endswith("has neither avx512_bf16 nor amx_bf16; use float32")
     assert lines[-1] == "Not measured: OpenVINO, float32: needs openvino"
     assert records.conclusions(record) == [
         *(line.format(n) for n in (1, 4) for line in (
             "float32, batch {}: slim_resnet, ONNX Runtime 6.0000 s; 0.00 of the GEMM limit; best "
-            "of ours / best peer 0.600 (ONNX Runtime, float32); TensorFlow / best peer 0.700",
+            "of ours / best peer 0.600 (ONNX Runtime, float32); our TensorFlow / best peer 0.700",
             "int8, batch {}: slim_resnet, ONNX Runtime 6.0000 s; best of ours / best peer 0.600 "
             "(ONNX Runtime, float32)")),
-        "float32, ours: first result 1.50 s (slim_resnet, TensorFlow, oneDNN off); peak memory, "
-        "batch 1, 3 MiB (slim_resnet, TensorFlow, oneDNN off)",
-        "float32, peers: first result 1.50 s (ONNX Runtime); peak memory, batch 1, 3 MiB (ONNX "
-        "Runtime)",
-        "int8, ours: first result 1.50 s (slim_resnet, ONNX Runtime); peak memory, batch 1, 3 MiB "
-        "(slim_resnet, ONNX Runtime)"]
-    assert records.heading(record)[-1] == (
-        "float32 matrix product: oneDNN off: 69 GFLOP/s; oneDNN on: 69 GFLOP/s")
+        "float32, ours, batch 1: the fastest, slim_resnet, ONNX Runtime, has its first result "
+        "after 1.50 s and a peak of 3 MiB; least are 1.50 s (slim_resnet, TensorFlow, oneDNN off) "
+        "and 3 MiB (slim_resnet, TensorFlow, oneDNN off)",
+        "float32, peers, batch 1: the fastest, ONNX Runtime, has its first result after 1.50 s "
+        "and a peak of 3 MiB; least are 1.50 s (ONNX Runtime) and 3 MiB (ONNX Runtime)",
+        "int8, ours, batch 1: the fastest, slim_resnet, ONNX Runtime, has its first result after "
+        "1.50 s and a peak of 3 MiB; least are 1.50 s (slim_resnet, ONNX Runtime) and 3 MiB "
+        "(slim_resnet, ONNX Runtime)",
+        "largest peak of a process: 3 MiB (slim_resnet, session.run, oneDNN on, float32, batch 4)"]
+    assert records.heading(record) == [
+        "resnet_v2_152: 1.0 M parameters, 0.00 GMAC an image of 224 x 224; oneDNN is off by "
+        "default here",
+        "float32 matrix product: oneDNN off: 69 GFLOP/s; oneDNN on: 69 GFLOP/s"]
+
+
+def run_of(engine, precision, batches, startup=1.0):
+    """Returns a run; ``batches`` maps sizes to seconds, round by round."""
+    return {"engine": engine, "title": engine, "precision": precision, "startup_s": startup,
+            "same_weights": True, "batches": [
+                {"batch_size": size, "durations_s": durations, "median_s": np.median(durations),
+                 "share_of_gemm": None, "peak_bytes": size * 2 ** 20, "images_per_s": 1.0,
+                 "cpu_s": durations, "sleeps": [None]}
+                for size, durations in batches.items()]}
+
+
+def test_int8_is_held_against_the_best_peer_of_any_precision():
+    network = {"making_peak_bytes": {"openvino int8": 5 * 2 ** 30, "onnx": None}, "runs": [
+        run_of("our_openvino", "float32", {1: [8, 8]}), run_of("openvino", "float32", {1: [9, 9]}),
+        run_of("optimised", "bfloat16", {1: [6, 6]}, 4), run_of("torch", "bfloat16", {1: [4, 5]}),
+        run_of("our_openvino", "int8", {1: [1, 2]}), run_of("session", "int8", {1: [.1, .1]})]}
+    assert [line for line in records.conclusions(network) if "best peer" in line] == [
+        "float32, batch 1: our_openvino 8.0000 s; best of ours / best peer 0.889 (openvino, "
+        "float32)",
+        "bfloat16, batch 1: optimised 6.0000 s; best of ours / best peer 1.350 (torch, bfloat16); "
+        "our TensorFlow / best peer 1.350",
+        "int8, batch 1: our_openvino 1.5000 s; best of ours / best peer 0.325 (torch, bfloat16)"]
+    assert records.conclusions(network)[-1] == (
+        "largest peak of a process: 5120 MiB (making openvino int8)")
+    assert records.profile(network)[-1].split() == ["session", "int8", "100.0", "100.0", "1.00"]
+
+
+def test_profile(record):
+    lines = records.profile(record)
+    assert len(lines) == 1 + 2 + 8 and lines[0].startswith("One step of batch 1: ")
+    # 6 s of our ONNX Runtime, 12 of CPU; one thread slept 10, 11 and 12 times, one 0, 1/4, 1/4.
+    assert lines[-1].split()[-6:] == ["int8", "6000.0", "12000.0", "2.00", "11.0,", "0.2"]
+    assert records.sleeps({"sleeps": [[], []]}) == []
+    assert records.sleeps({"sleeps": [[3.0] * 6, [2.0] * 6, [4.0]]}) == [3.0] + [2.0] * 5
+    row = dict(record, runs=[dict(record["runs"][0], batches=[dict(
+        record["runs"][0]["batches"][0], sleeps=[sleeps])]) for sleeps in ([5.0] * 6, [], None)])
+    assert [" ".join(line.split()[7:]) for line in records.profile(row)[3:]] == [
+        "2.00 5.0, 5.0, 5.0, 5.0 and 2 more", "2.00 0", "2.00"]
+
+
+def test_nothing_measured_is_still_told():
+    network = {"name": "a", "network": {"multiply_adds_per_image": 1}, "gemm": {}, "runs": [],
+               "making_peak_bytes": {"files": 2 ** 20},
+               "unavailable": [{"title": "b", "precision": "c", "why": "d"}]}
+    assert records.table(network)[-1] == "Not measured: b, c: d"
+    assert records.conclusions(network) == ["largest peak of a process: 1 MiB (making files)"]
+    assert records.profile(network) == []
 
 
 def test_ratio_is_taken_round_by_round():
@@ -294,6 +454,13 @@ def test_plot(record, tmp_path):
     plot.plot(record, str(path))
     text = path.read_text()
     assert "ONNX Runtime" in text and "float32, batch 4" in text and "int8, batch 1" in text
+    assert "resnet_v2_152: images a second" in text
+
+
+def test_a_picture_of_several_networks_bears_the_name_of_its_own():
+    assert plot.path_of("out/p.png", "vgg_16", 1) == "out/p.png"
+    assert plot.path_of("out/p.png", "vgg_16", 2) == "out/p_vgg_16.png"
+    assert plot.path_of("out/p.png", "in/net.ckpt", 2) == "out/p_net.ckpt.png"
 
 
 @pytest.mark.parametrize("words, message", [
@@ -303,6 +470,10 @@ def test_plot(record, tmp_path):
     (["--json", "{}/no/f.json"], "no does not exist"),
     (["--plot", "{}/f.txt"], "a plot's name ends in .png, .svg or .pdf"),
     (["--image-size", "8"], "needs images of at least 32 x 32 pixels, not 8"),
+    (["--model", "resnet_v1_50", "vgg_16", "--image-size", "225"],
+     "vgg_16 takes images of 224 x 224 pixels only, not 225"),
+    (["--model", "vgg_a", "vgg_a"], "--model names one twice"),
+    (["--checkpoint", "a/n.ckpt", "b/n.ckpt", "--plot", "{}/p.png"], "two of them have the same"),
 ])
 def test_bad_options_are_one_line(tmp_path, capsys, words, message):
     assert cli.run(compare_peers.build_parser(), [*(word.format(tmp_path) for word in words)]) == 2
