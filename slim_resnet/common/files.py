@@ -183,10 +183,10 @@ def made_folder(path: str | os.PathLike) -> Iterator[None]:
     Raises:
       SlimResnetError: It cannot be made.
     """
-    path = pathlib.Path(os.path.abspath(path))
-    made = [folder for folder in (path, *path.parents) if not folder.exists()]
+    whole = pathlib.Path(os.path.abspath(path))
+    made = [folder for folder in (whole, *whole.parents) if not folder.exists()]
     with writing_errors(path):
-        path.mkdir(parents=True, exist_ok=True)
+        whole.mkdir(parents=True, exist_ok=True)
     try:
         yield
     finally:
