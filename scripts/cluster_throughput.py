@@ -22,20 +22,19 @@ from collections.abc import Callable
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
+from scripts import held
 from slim_resnet import cli
 from slim_resnet.commands.options import positive_int
 from slim_resnet.common.environment import child_environment
 from slim_resnet.common.spread import median_ratio, spread
 from slim_resnet.common.tables import format_table
 from slim_resnet.common.temporary import temporary_folder
-from slim_resnet.errors import SlimResnetError
 
 BLOCKS, IMAGE_SIZE, BATCH_SIZE = "16x1,32x1,64x1", 32, 32
 # Steps before the timed ones, and from one summary to the next.
 WARM_UP, LOG_STEPS = 20, 10
 
-_RUN = ("import os, sys; os.sched_setaffinity(0, map(int, sys.argv[1].split(','))); "
-        "from slim_resnet.cli import main; sys.exit(main(sys.argv[2:]))")
+_RUN = held.HOLD + "from slim_resnet.cli import main; sys.exit(main())"
 
 
 class Setting(typing.NamedTuple):
@@ -68,7 +67,7 @@ SETTINGS = (
 def build_parser() -> cli.Parser:
     parser = cli.Parser(prog="cluster_throughput.py", description=__doc__)
     parser.add_argument("--rounds", type=positive_int, default=3, metavar="N",
-                        help="runs of each setting, in turn (default: 3)")
+                        help="runs of each setting, in turn (default: %(default)s)")
     parser.add_argument("--steps", type=positive_int, default=200, metavar="N",
                         help="timed, of each run (default: 200)")
     parser.set_defaults(run=run)
@@ -108,9 +107,7 @@ def measure(rounds: int, steps: int, on_row: Callable[[str, float], None] = lamb
     Raises:
       SlimResnetError: There are no two cores to hold processes to, or a run failed.
     """
-    if not hasattr(os, "sched_setaffinity") or len(os.sched_getaffinity(0)) < 2:
-        raise SlimResnetError("this measurement needs two cores and a system that holds processes "
-                              "to cores, like Linux")
+    held.cores()
     import numpy as np
     results = {setting.name: [] for setting in SETTINGS}
     with temporary_folder() as folder:
@@ -140,7 +137,7 @@ def num_parameters(folder: str) -> int:
 
 
 def _train(setting, data, output, steps):
-    available = sorted(os.sched_getaffinity(0))
+    available = held.cores()
     command = ["train", data, "--output", output, "--model", "resnet_v2", "--blocks", BLOCKS,
                "--image-size", str(IMAGE_SIZE), "--augmentation", "none", "--batch-size",
                str(BATCH_SIZE), "--steps", str(WARM_UP + steps), "--log-steps", str(LOG_STEPS),
@@ -161,9 +158,7 @@ def _train(setting, data, output, steps):
                 stdout=subprocess.DEVNULL, stderr=subprocess.PIPE))
         for process in processes:
             _, said = process.communicate()
-            if process.returncode:
-                raise SlimResnetError(f"{setting.name}: a run failed: "
-                                      + (said.strip() or "silently").splitlines()[-1])
+            held.check(setting.name, process.returncode, said)
     finally:
         for process in processes:
             process.kill()

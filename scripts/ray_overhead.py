@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from scripts import random_checkpoint
+from scripts import held, random_checkpoint
 from slim_resnet import cli
 from slim_resnet.commands.options import positive_int
 from slim_resnet.common.environment import child_environment
@@ -36,11 +36,11 @@ NETWORK, IMAGE_SIZE = "resnet_v2_50", 32
 FEW = 1024
 _POLL_SECONDS = 0.2
 
-_RUN = ("import os, sys; os.sched_setaffinity(0, map(int, sys.argv[1].split(','))); "
-        "from slim_resnet.common.environment import memory_bytes; "
-        "from slim_resnet.cli import main; status = main(sys.argv[3:]); "
-        "open(sys.argv[2], 'w').write(f'{memory_bytes(\"VmHWM\")} {sum(os.times()[:2])}'); "
-        "sys.exit(status)")
+_RUN = held.HOLD + (
+    "from slim_resnet.common.environment import memory_bytes; "
+    "from slim_resnet.cli import main; status = main(sys.argv[2:]); "
+    "open(sys.argv[1], 'w').write(f'{memory_bytes(\"VmHWM\")} {sum(os.times()[:2])}'); "
+    "sys.exit(status)")
 # How the command lines of Ray's processes begin, or what is in them.
 _WORKER, _OTHERS = b"ray::MapWorker", (b"ray::", b"raylet", b"gcs_server")
 
@@ -84,10 +84,10 @@ class Run(typing.NamedTuple):
 
 def build_parser() -> cli.Parser:
     parser = cli.Parser(prog="ray_overhead.py", description=__doc__)
-    parser.add_argument("--images", type=positive_int, default=10_000, metavar="N",
-                        help="(default: %(default)s)")
     parser.add_argument("--rounds", type=positive_int, default=3, metavar="N",
                         help="runs of each setting, in turn (default: %(default)s)")
+    parser.add_argument("--images", type=positive_int, default=10_000, metavar="N",
+                        help="(default: %(default)s)")
     parser.add_argument("--growth", type=positive_int, default=1, metavar="TIMES",
                         help="measure memory with so many times the images too")
     parser.set_defaults(run=run)
@@ -149,9 +149,7 @@ def measure(images: int, rounds: int, growth: int = 1,
             on_run: Callable[[str, Run], None] = lambda *row: None
             ) -> dict[str, dict[str, list[Run]]]:
     """Classifies in each setting in turn, several times over; see `table_lines`."""
-    if not hasattr(os, "sched_setaffinity") or len(os.sched_getaffinity(0)) < 2:
-        raise SlimResnetError("this measurement needs two cores and a system that holds processes "
-                              "to cores, like Linux")
+    held.cores()
     if images <= FEW:
         raise SlimResnetError(f"--images {images}: give more than {FEW}, the images of the start")
     runs = {setting.name: {"few": [], "all": []} for setting in SETTINGS}
@@ -188,7 +186,7 @@ def _write_images(folder, number):
 
 
 def _classify(setting, checkpoint, images, folder):
-    cores = ",".join(map(str, sorted(os.sched_getaffinity(0))[:setting.cores]))
+    cores = ",".join(map(str, held.cores()[:setting.cores]))
     is_on_ray = setting.nodes or "--ray" in setting.arguments
     output = os.path.join(folder, "output" if is_on_ray else "output.jsonl")
     said = os.path.join(folder, "memory")
@@ -203,9 +201,7 @@ def _classify(setting, checkpoint, images, folder):
              "--image-size", str(IMAGE_SIZE), "--output", output, *more],
             env=child_environment(TF_ENABLE_ONEDNN_OPTS="0"), capture_output=True, text=True)
         seconds = time.perf_counter() - started
-    if done.returncode:
-        raise SlimResnetError(f"{setting.name}: a run failed: "
-                              + (done.stderr.strip() or "silently").splitlines()[-1])
+    held.check(setting.name, done.returncode, done.stderr)
     for path in glob.glob(output + "*"):
         shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
     with open(said, encoding="ascii") as file:

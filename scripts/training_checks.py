@@ -32,6 +32,8 @@ from slim_resnet.errors import SlimResnetError
 BLOCKS = ((16, 1), (32, 1), (64, 1))
 # Losses of the same step that differ by less, relatively, are the same.
 SAME_LOSS = 1e-3
+# Of the runs that make the checkpoints of fine-tuning.
+PRETRAINING_STEPS = 300
 
 
 def build_parser() -> cli.Parser:
@@ -103,12 +105,12 @@ def _say(row):
         print("  ".join(f"{name} {value:.4g}" for name, value in row.items()), file=sys.stderr)
 
 
-def _random_arrays(path, num_images, num_classes=10, seed=0):
-    """Writes images of noise, each class of its own brightness, as .npz."""
+def _random_arrays(path, num_images):
+    """Writes images of noise, each of ten classes of its own brightness, as .npz."""
     import numpy as np
-    rng = np.random.RandomState(seed)
-    labels = np.arange(num_images) % num_classes
-    shades = labels[:, np.newaxis, np.newaxis, np.newaxis] * (200 // num_classes)
+    rng = np.random.RandomState(0)
+    labels = np.arange(num_images) % 10
+    shades = labels[:, np.newaxis, np.newaxis, np.newaxis] * 20
     images = (rng.randint(0, 56, (num_images, 32, 32, 3)) + shades).astype(np.uint8)
     np.savez(path, images=images, labels=labels)
     return path
@@ -220,14 +222,12 @@ def _difference(output, alone, steps):
 
 
 def check_fine_tuning(lengths: Sequence[int] = (5, 10, 20), seeds: Sequence[int] = (0, 1, 2),
-                      pretraining_steps: int = 300,
                       on_row: Callable[[dict], None] = lambda row: None) -> list[dict]:
     """Learns the digits 7 to 9 from nothing, and from a checkpoint of the digits 0 to 6.
 
     Args:
       lengths: Steps of the runs that are compared.
       seeds: Of the runs; each has a checkpoint of its own.
-      pretraining_steps: Steps of the runs that make the checkpoints.
       on_row: Called with each row.
 
     Returns:
@@ -243,7 +243,7 @@ def check_fine_tuning(lengths: Sequence[int] = (5, 10, 20), seeds: Sequence[int]
             common = dict(image_size=32, augmentation="none", seed=seed)
             network = dict(model="resnet_v2", blocks=BLOCKS)
             before = os.path.join(folder, f"before-{seed}")
-            training.train(TrainingOptions(steps=pretraining_steps, **network, **common),
+            training.train(TrainingOptions(steps=PRETRAINING_STEPS, **network, **common),
                            [files["old"]["train"]], before, evaluate=False)
             for steps in lengths:
                 row = {"seed": seed, "steps": steps}

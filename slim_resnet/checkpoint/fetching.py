@@ -8,7 +8,7 @@ from slim_resnet.checkpoint.reader import open_checkpoint
 from slim_resnet.checkpoint.recognition import recognise
 from slim_resnet.common import archives
 from slim_resnet.common.download import download
-from slim_resnet.common.files import writing_errors
+from slim_resnet.common.files import made_folder, writing_errors
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.released import PLACE, find_released
 
@@ -43,22 +43,21 @@ def fetch(name: str, folder: str | os.PathLike, place: str = PLACE, *,
     if os.path.lexists(path):
         _verify(path, one, verifying)
         return path
-    with writing_errors(folder):
-        os.makedirs(folder, exist_ok=True)
     archive = os.path.join(folder, one.archive)
-    if not os.path.exists(archive):
-        download(f"{place.rstrip('/')}/{one.archive}", archive, progress=progress)
-    with writing_errors(folder), \
-         tempfile.TemporaryDirectory(dir=folder, prefix=f".{name}.") as made:
-        archives.extract(archive, made)
-        _verify(made, one, verifying, shown=archive)
-        with open_checkpoint(made) as opened:
-            files, prefix = opened.files, opened.prefix
-        if files != [prefix]:
-            raise SlimResnetError(f"{archive}: holds no single file of the V1 format; open it as "
-                                  "it is")
-        os.replace(prefix, path)
-    os.remove(archive)
+    with made_folder(folder):
+        if not os.path.exists(archive):
+            download(f"{place.rstrip('/')}/{one.archive}", archive, progress=progress)
+        with writing_errors(folder), \
+             tempfile.TemporaryDirectory(dir=folder, prefix=f".{name}.") as made:
+            archives.extract(archive, made)
+            _verify(made, one, verifying, shown=archive)
+            with open_checkpoint(made) as opened:
+                files, prefix = opened.files, opened.prefix
+            if files != [prefix]:
+                raise SlimResnetError(f"{archive}: holds no single file of the V1 format; open it "
+                                      "as it is")
+            os.replace(prefix, path)
+        os.remove(archive)
     return path
 
 

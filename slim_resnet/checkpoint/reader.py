@@ -264,13 +264,6 @@ def _checked(found):
     return ()
 
 
-def files_of(checkpoint: CheckpointLike) -> list[str]:
-    """Returns the files that `open_checkpoint` would read, without reading them."""
-    if isinstance(checkpoint, Checkpoint):
-        return checkpoint.files
-    return location.locate(os.fsdecode(checkpoint)).files
-
-
 def _cause(error):
     """Returns the first line of TensorFlow's message, without its advice."""
     text = (str(error) or type(error).__name__).splitlines()[0]

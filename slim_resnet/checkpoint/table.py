@@ -18,7 +18,7 @@ _FOOTER = 48
 # Behind each block: how it is compressed, and a checksum.
 _TRAILER = 5
 
-_VARINT, FIXED64, _BYTES, FIXED32 = 0, 1, 2, 5
+_VARINT, _BYTES, FIXED32 = 0, 2, 5
 
 
 class Damage(Exception):

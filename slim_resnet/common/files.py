@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import pathlib
 import stat
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -170,6 +171,28 @@ def check_folder(path: str | os.PathLike) -> None:
         parent = os.path.dirname(parent)
     with writing_errors(path), tempfile.TemporaryFile(dir=parent):
         pass
+
+
+@contextlib.contextmanager
+def made_folder(path: str | os.PathLike) -> Iterator[None]:
+    """Makes a folder and those above it; made ones that end the block empty go again.
+
+    Args:
+      path: The folder; it may be there, and then it stays.
+
+    Raises:
+      SlimResnetError: It cannot be made.
+    """
+    whole = pathlib.Path(os.path.abspath(path))
+    made = [folder for folder in (whole, *whole.parents) if not folder.exists()]
+    with writing_errors(path):
+        whole.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    finally:
+        for folder in made:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
 
 
 @contextlib.contextmanager

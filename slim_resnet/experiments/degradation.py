@@ -32,8 +32,7 @@ _LAST_STEPS = 20
 # Images an evaluation holds at a time.
 _EVALUATED = 2000
 
-_BUILDERS = {"plain": (plain.plain_v2, plain.plain_v2_block),
-             "residual": (resnet_v2.resnet_v2, resnet_v2.resnet_v2_block)}
+_BLOCKS = {"plain": plain.plain_v2_block, "residual": resnet_v2.resnet_v2_block}
 
 # tf-slim keeps its stack of arg scopes in one list for all threads.
 _building = threading.Lock()
@@ -119,12 +118,11 @@ def build_network(kind: str, images: tf.Tensor, num_classes: int, layers: int, w
     Returns:
       Logits ``[N, num_classes]``.
     """
-    network, block = _BUILDERS[kind]
-    units = block_units(layers, images.shape.as_list()[1])
+    block, units = _BLOCKS[kind], block_units(layers, images.shape.as_list()[1])
     blocks = [block(f"block{i + 1}", width * 2 ** i, num_units, 1 if i == len(units) - 1 else 2)
               for i, num_units in enumerate(units)]
-    logits, _ = network(images, blocks, num_classes, is_training=is_training,
-                        include_root_block=False, reuse=reuse, scope=kind)
+    logits, _ = resnet_v2.resnet_v2(images, blocks, num_classes, is_training=is_training,
+                                    include_root_block=False, reuse=reuse, scope=kind)
     return tf.squeeze(logits, [1, 2])
 
 

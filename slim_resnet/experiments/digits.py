@@ -3,10 +3,14 @@
 1797 images of 8 x 8 pixels, ten classes: real, and small enough for a CPU.
 """
 
+import contextlib
 import os
+import tempfile
+from collections.abc import Iterator
 
 import numpy as np
 
+from slim_resnet.common.files import made_folder, writing_errors
 from slim_resnet.errors import SlimResnetError
 
 # A fifth is set apart for testing, by a fixed seed.
@@ -50,17 +54,31 @@ def write_digits(folder: str | os.PathLike) -> dict[str, int]:
     """
     images, labels = load_digits()
     counts = {}
-    try:
+    with whole(folder, "train", "test", "train.npz", "test.npz") as made:
         for name, chosen in zip(("train", "test"), split(len(images))):
-            os.makedirs(os.path.join(folder, name))
-            np.savez_compressed(os.path.join(folder, f"{name}.npz"), images=images[chosen],
+            np.savez_compressed(os.path.join(made, f"{name}.npz"), images=images[chosen],
                                 labels=labels[chosen], classes=list(map(str, range(10))))
-            write_pngs(folder, {os.path.join(name, str(labels[k]), f"{k:04}.png"):
-                                images[k][..., np.newaxis] for k in chosen})
+            write_pngs(made, {os.path.join(name, str(labels[k]), f"{k:04}.png"):
+                              images[k][..., np.newaxis] for k in chosen})
             counts[name] = len(chosen)
-    except OSError as error:
-        raise SlimResnetError(f"{folder}: cannot be written: {error.strerror}") from error
     return counts
+
+
+@contextlib.contextmanager
+def whole(folder: str | os.PathLike, *names: str) -> Iterator[str]:
+    """Yields a folder to write files and folders of ``names`` to; a whole set goes to ``folder``.
+
+    Raises:
+      SlimResnetError: One of the names is there, or the folder cannot be written to.
+    """
+    for name in names:
+        if os.path.lexists(os.path.join(folder, name)):
+            raise SlimResnetError(f"{folder}: has {name} already; name another folder")
+    with made_folder(folder), writing_errors(folder), \
+         tempfile.TemporaryDirectory(dir=folder, prefix=".data.") as made:
+        yield made
+        for name in names:
+            os.replace(os.path.join(made, name), os.path.join(folder, name))
 
 
 def write_pngs(folder: str | os.PathLike, images: dict[str, np.ndarray]) -> None:

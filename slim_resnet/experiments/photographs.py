@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.experiments.digits import write_pngs
+from slim_resnet.experiments.digits import whole, write_pngs
 
 # Names of skimage.data's functions.
 PHOTOGRAPHS = ("astronaut", "brick", "chelsea", "coffee", "coins", "grass", "gravel",
@@ -78,8 +78,6 @@ def write_photographs(folder: str | os.PathLike) -> dict[str, int]:
         for part, pixels in (("train", image[:, :split]), ("test", image[:, split:])):
             for number, crop in enumerate(crops(pixels, NUM_CROPS[part], random)):
                 files[os.path.join(part, name, f"{number:03}.png")] = crop
-    try:
-        write_pngs(folder, files)
-    except OSError as error:
-        raise SlimResnetError(f"{folder}: cannot be written: {error.strerror}") from error
+    with whole(folder, "train", "test", "photographs") as made:
+        write_pngs(made, files)
     return {part: count * len(photographs) for part, count in NUM_CROPS.items()}

@@ -32,8 +32,7 @@ def faultless(fault: Callable[[bytes], str | None], file: tf.Tensor) -> tf.Tenso
     """Returns the path that it is given; running it fails where ``fault(path)`` is a text."""
     # By Python, as TensorFlow cannot look at a file without opening it, which may hang.
     said = tf.numpy_function(lambda path: (fault(path) or "").encode(), [file], tf.string)
-    checked = tf.debugging.Assert(tf.equal(said, ""), [said])
-    with tf.control_dependencies([checked] if checked is not None else []):
+    with tf.control_dependencies([tf.debugging.Assert(tf.equal(said, ""), [said])]):
         return tf.identity(file)
 
 

@@ -81,8 +81,8 @@ def draw(values: np.ndarray, key: str, image: str | None = None, *,
     return _grid(scaled, title, "; ".join(notes), "channel", theme, colour_scale=True, image=name)
 
 
-def draw_filters(weights: np.ndarray, *, max_filters: int = 256, theme: str = "light") -> "Figure":
-    """Draws the filters of the first convolution as the network holds them.
+def draw_filters(weights: np.ndarray, *, theme: str = "light") -> "Figure":
+    """Draws the filters of the first convolution as the network holds them, 256 at most.
 
     Filters of images with three channels are drawn in colour: grey is 0, and the
     largest weight of a filter, of either sign, is full intensity. Others are drawn as
@@ -90,7 +90,6 @@ def draw_filters(weights: np.ndarray, *, max_filters: int = 256, theme: str = "l
 
     Args:
       weights: ``[height, width, input channels, filters]``.
-      max_filters: Filters to draw at most, and never more than `MOST_CHANNELS`.
       theme: ``light`` or ``dark``.
 
     Returns:
@@ -101,7 +100,7 @@ def draw_filters(weights: np.ndarray, *, max_filters: int = 256, theme: str = "l
     """
     weights = np.asarray(weights, np.float64)
     height, width, inputs, filters = weights.shape
-    shown = min(filters, max_filters, MOST_CHANNELS)
+    shown = min(filters, 256)
     tiles = np.moveaxis(weights[..., :shown], -1, 0)
     if inputs != 3:
         tiles = tiles.mean(-1, keepdims=True).repeat(3, -1)

@@ -172,8 +172,8 @@ def train(cluster: Cluster, options: TrainingOptions, data: Paths,
             return work(control)
         step = 0
         try:
-            step, *what = work(control)
-            return step, *what
+            step, judge = work(control)
+            return step, judge
         finally:
             control.end(num_tasks - 1, finished=step >= options.steps)
 
@@ -182,7 +182,12 @@ def train(cluster: Cluster, options: TrainingOptions, data: Paths,
         architecture = training.find_architecture(options)
         run = {**dataclasses.asdict(options), "synchronous": synchronous,
                "classes": source.classes, "number_of_images": source.num_images}
-        folder = training_folder.locked(output) if task == 0 else contextlib.nullcontext()
+        judge = Judge(options, architecture, output, source.classes, data, validation,
+                      evaluate_steps, on_message, progress)
+        folder = contextlib.nullcontext()
+        if task == 0:
+            judge.check()
+            folder = training_folder.locked(output)
         config = session_config(cluster, training.session_config(options))
         with folder, tf.Graph().as_default(), _placement(cluster):
             if task == 0:
@@ -207,21 +212,16 @@ def train(cluster: Cluster, options: TrainingOptions, data: Paths,
                 step, _ = training.run_session(
                     graph, batches, saver, dataclasses.replace(options, batch_size=step_images),
                     output, step, hooks=hooks, is_chief=task == 0, target=server.target,
-                    config=config, judge=judge_of(source.classes, architecture),
-                    stop_grace_seconds=_GRACE_SECONDS, **how)
+                    config=config, judge=judge, stop_grace_seconds=_GRACE_SECONDS, **how)
         if task > 0 and not hook.interrupted:
             # The chief may have made the last step, or ended, while this task was in one.
             if step < options.steps and control.is_finished():
                 step = options.steps
             control.leave()
-        return step, architecture, source.classes
-
-    def judge_of(classes, architecture):
-        return Judge(options, architecture, output, classes, data, validation, evaluate_steps,
-                     on_message, progress)
+        return step, judge
 
     try:
-        step, architecture, classes = watched(take_part, cluster, hook, on_message)
+        step, judge = watched(take_part, cluster, hook, on_message)
     finally:
         if hook.claim:
             hook.claim.release()
@@ -229,7 +229,7 @@ def train(cluster: Cluster, options: TrainingOptions, data: Paths,
         return training.Outcome(step, True)
     if task > 0:
         return training.Outcome(step, False)
-    return training.Outcome(step, False, judge_of(classes, architecture).at_the_end())
+    return training.Outcome(step, False, judge.at_the_end())
 
 
 def _workers(num_tasks, synchronous):

@@ -5,9 +5,9 @@ import json
 import os
 from collections.abc import Iterator
 
-from slim_resnet.checkpoint.runs import FORMAT, LABELS, RECORD
+from slim_resnet.checkpoint.runs import CHECKPOINT, FORMAT, LABELS, RECORD
 from slim_resnet.common import locks
-from slim_resnet.common.files import atomic_write, misfit
+from slim_resnet.common.files import atomic_write, made_folder, misfit
 from slim_resnet.errors import SlimResnetError
 
 
@@ -78,15 +78,26 @@ def check_same(folder: str | os.PathLike, record: dict, options: dict, classes: 
 def locked(folder: str | os.PathLike) -> Iterator[None]:
     """Makes a folder, if need be, and keeps other processes from training in it meanwhile.
 
+    Of a run that ends before its first checkpoint nothing stays.
+
     Raises:
       SlimResnetError: One does already, or the folder cannot be made or written.
     """
-    try:
-        os.makedirs(folder, exist_ok=True)
-    except OSError as error:
-        raise SlimResnetError(f"{folder}: cannot be made: {error.strerror}") from error
-    with locks.locked(os.path.join(folder, RECORD), "is training in it", folder):
-        yield
+    with made_folder(folder), \
+         locks.locked(os.path.join(folder, RECORD), "is training in it", folder):
+        before = os.listdir(folder)
+        try:
+            yield
+        finally:
+            if not has_begun(folder):
+                for name in {RECORD, LABELS}.difference(before):
+                    with contextlib.suppress(FileNotFoundError):
+                        os.unlink(os.path.join(folder, name))
+
+
+def has_begun(folder: str | os.PathLike) -> bool:
+    """Returns whether a run's folder holds a checkpoint."""
+    return any(name.startswith(CHECKPOINT) for name in os.listdir(folder))
 
 
 def _difference(name, before, value):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 import tensorflow as tf
 
 from slim_resnet.checkpoint.runs import CHECKPOINT
+from slim_resnet.images.labelled import find_data
 from slim_resnet.training import records
 from slim_resnet.training.evaluation import (
     AVERAGED,
@@ -57,6 +58,12 @@ class Judge:
     def measured_on(self) -> str:
         """`records.VALIDATION` or `records.TRAINING`."""
         return records.measured_on(self.data, self.validation)
+
+    def check(self) -> None:
+        """Raises `SlimResnetError` unless the run can be evaluated on its validation data."""
+        if self.validation:
+            find_data(self.validation, len(self.classes), self.classes,
+                      self.options.labels_offset, self.options.max_pixels)
 
     def judge(self, step: int, ways: Sequence[str] | None = None) -> tuple[Evaluated, ...]:
         """Evaluates the checkpoint of a step, see `evaluation.evaluate_run`."""

@@ -109,14 +109,16 @@ def train(options: TrainingOptions, data: Paths, output: str | os.PathLike, *,
     options = completed(options)
     source = open_data(data, options.labels_offset, options.max_pixels)
     architecture, config = find_architecture(options), session_config(options)
+    judge = Judge(options, architecture, output, source.classes, data, validation,
+                  evaluate_steps, on_message, progress)
+    if evaluate:
+        judge.check()
     with folder.locked(output), tf.Graph().as_default():
         prepare_folder(output, options, source, on_message)
         tf1.set_random_seed(options.seed)
         batches = Input(source, options)
         graph = build_graph(batches, len(source.classes), architecture, options)
         saver = make_saver()
-        judge = Judge(options, architecture, output, source.classes, data, validation,
-                      evaluate_steps, on_message, progress)
         step = first_step(graph, options, saver, output, on_message)
         interrupted = False
         if step < options.steps:
@@ -190,10 +192,9 @@ def prepare_folder(output: str | os.PathLike, options: TrainingOptions,
     recorded = json.loads(json.dumps({**dataclasses.asdict(options), "workers": workers}))
     # No number follows from it, and a run that met a larger image is to go on.
     del recorded["max_pixels"]
-    names = os.listdir(output)
     record = runs.read_record(output)
     made_with = environment.made_with(tf.__version__, compat.onednn_enabled(), options.precision)
-    begun = any(name.startswith(runs.CHECKPOINT) for name in names)
+    begun = folder.has_begun(output)
     if begun and record is None:
         raise SlimResnetError(f"{output}: holds checkpoints and no {runs.RECORD}; name "
                               "another folder")

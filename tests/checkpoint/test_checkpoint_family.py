@@ -15,7 +15,7 @@ from slim_resnet.checkpoint import Selection, build_from_checkpoint, recognise
 from slim_resnet.checkpoint.plain import aux_kernel_of
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.models import MODELS
-from tests.helpers import checkpoints
+from tests.helpers import checkpoints, networks
 from tests.helpers.family import MODULES, plain_builder, v1_blocks, v1_builder
 
 tf1 = tf.compat.v1
@@ -43,14 +43,6 @@ def built(path, images, size=None, **options):
         return session.run(build_from_checkpoint(path, images, **options))
 
 
-def assert_close(actual, expected):
-    assert actual.keys() == expected.keys()
-    for name, value in expected.items():
-        assert actual[name].shape == value.shape, name
-        np.testing.assert_allclose(actual[name], value, err_msg=name,
-                                   atol=1e-5 * np.abs(value).max(), rtol=1e-5)
-
-
 @pytest.mark.parametrize("options", [
     {}, {"num_classes": None, "scope": "FirstStageFeatureExtractor/resnet_v1_101"},
     {"num_classes": 1000, "include_root_block": False}], ids=str)
@@ -61,7 +53,7 @@ def test_resnet_v1_to_every_end_point(tmp_path, options):
     for folder in ("V1", "V2"):
         net, end_points = built(tmp_path / folder, written.images)
         np.testing.assert_allclose(net, written.net, rtol=1e-5)
-        assert_close(end_points, written.end_points)
+        networks.assert_close(end_points, written.end_points)
         if "predictions" in end_points:
             assert len(set(end_points["predictions"].ravel())) > 2
 
@@ -95,7 +87,7 @@ def test_deeplabs_root(tmp_path):
     assert (result.variant, result.input_channels) == ("deeplab_v1", 3)
     assert (result.row.name, result.row.preprocessing) == ("resnet_v1_beta", "inception")
     net, end_points = built(written.path, written.images)
-    assert_close(end_points, written.end_points)
+    networks.assert_close(end_points, written.end_points)
     assert "resnet_v1_50/conv1_3" in end_points
 
 
@@ -159,7 +151,7 @@ def test_every_end_point(tmp_path, name):
                                 checkpoints.V1)
     net, end_points = built(written.path, written.images, MODELS[name].image_size)
     np.testing.assert_allclose(net, written.net, rtol=1e-5, atol=1e-5 * np.abs(written.net).max())
-    assert_close(end_points, written.end_points)
+    networks.assert_close(end_points, written.end_points)
     assert np.ptp(net) > 1e-3
 
 
@@ -177,7 +169,7 @@ def test_dense_layers_are_the_convolutions_that_they_equal(tmp_path):
 
     checkpoints.write(tmp_path / "dense.ckpt", build, change=lambda all: all.update(values))
     net, end_points = built(tmp_path / "dense.ckpt", written.images, 224)
-    assert_close(end_points, written.end_points)
+    networks.assert_close(end_points, written.end_points)
     # Without the squeeze it is fully convolutional: 288 pixels have a map of 3 x 3.
     net, _ = built(tmp_path / "dense.ckpt", written.images, 288, spatial_squeeze=False)
     assert net.shape == (1, 3, 3, 3)
@@ -202,6 +194,6 @@ def test_kernel_of_the_auxiliary_head(size, kernel):
 def test_auxiliary_logits_of_another_size_are_left_out(tmp_path):
     written = checkpoints.write(tmp_path / "net.ckpt", plain_builder("inception_v3", 3, size=203))
     _, end_points = built(written.path, written.images, 203)
-    assert_close(end_points, written.end_points)
+    networks.assert_close(end_points, written.end_points)
     _, end_points = built(written.path, written.images, 155)
     assert "AuxLogits" not in end_points and "Predictions" in end_points

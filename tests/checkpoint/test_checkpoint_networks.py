@@ -12,7 +12,7 @@ from tf_slim.nets import resnet_v2 as slim_resnet_v2
 from slim_resnet import resnet_v2
 from slim_resnet.checkpoint import build_from_checkpoint, open_checkpoint, recognise, restore
 from slim_resnet.errors import SlimResnetError
-from tests.helpers import checkpoints
+from tests.helpers import checkpoints, networks
 
 tf1 = tf.compat.v1
 
@@ -25,14 +25,6 @@ def built(path, images, **options):
     with tf.Graph().as_default(), tf1.Session() as session:
         net, end_points = build_from_checkpoint(path, tf.constant(images), **options)
         return session.run([net, end_points])
-
-
-def assert_close(actual, expected):
-    assert actual.keys() == expected.keys()
-    for name, value in expected.items():
-        assert actual[name].shape == value.shape, name
-        np.testing.assert_allclose(actual[name], value, err_msg=name,
-                                   atol=1e-5 * np.abs(value).max(), rtol=1e-5)
 
 
 @pytest.mark.slow
@@ -50,7 +42,7 @@ def test_every_end_point(tmp_path, depth, num_classes):
     for net, end_points in (from_v1, from_v2):
         np.testing.assert_allclose(net, written.net, rtol=1e-5,
                                    atol=1e-5 * np.abs(written.net).max())
-        assert_close(end_points, written.end_points)
+        networks.assert_close(end_points, written.end_points)
 
 
 @pytest.mark.slow
@@ -67,7 +59,7 @@ def test_the_full_resnet_v2_50(tmp_path):
         assert sum(map(np.prod, checkpoint.shapes.values())) == 25_615_849
     net, end_points = built(written.path, written.images)
     np.testing.assert_array_equal(net, end_points["resnet_v2_50/logits"])
-    assert_close(end_points, written.end_points)
+    networks.assert_close(end_points, written.end_points)
 
 
 @pytest.mark.parametrize("format", ["V1", "V2"])
@@ -123,7 +115,7 @@ def test_options_reach_the_network(tiny):
     net, end_points = built(tiny.path, tiny.images, output_stride=4)
     expected, expected_end_points = slims(output_stride=4)
     np.testing.assert_array_equal(net, expected)
-    assert_close(end_points, expected_end_points)
+    networks.assert_close(end_points, expected_end_points)
     assert end_points["resnet_v2_50/block1"].shape != tiny.end_points["resnet_v2_50/block1"].shape
 
     net, _ = built(tiny.path, tiny.images, global_pool=False)

@@ -180,9 +180,6 @@ def test_logits_too_many_or_too_few(tmp_path, tiny):
 
 
 def test_shape_and_dtype(tmp_path, tiny):
-    def wrong_shape(values):
-        values["resnet_v2_50/postnorm/beta"] = np.zeros(7, np.float32)
-
     def build(images):
         checkpoints.slim_builder(scope="a")(images)
         tf1.get_variable("b/half", [2], tf.float16)

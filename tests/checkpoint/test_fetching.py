@@ -69,6 +69,12 @@ def test_another_network_is_refused(tmp_path, archive, monkeypatch, capsys):
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
+def test_a_folder_that_nothing_came_to_goes_again(tmp_path):
+    with serving(b"") as server, pytest.raises(SlimResnetError, match="the server answers 404"):
+        fetching.fetch("resnet_v2_50", tmp_path / "a" / "b", f"{place(server)}/nowhere")
+    assert not list(tmp_path.iterdir())
+
+
 def test_damage_is_found(tmp_path, archive, tiny_is_released):
     damaged = bytearray(archive)
     damaged[len(damaged) // 2] ^= 0xFF

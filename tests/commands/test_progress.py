@@ -9,8 +9,6 @@ from slim_resnet import cli
 from slim_resnet.commands import progress, progress_line
 from slim_resnet.errors import SlimResnetError
 
-ERASE = "\r\x1b[K"
-
 
 class Screen:
     """A terminal that stdout and stderr share: the lines that a person sees."""

@@ -17,7 +17,7 @@ from slim_resnet.end_points import activations
 from slim_resnet.images import reading as images
 from slim_resnet.inference import features
 from slim_resnet.inference.network import Network
-from tests.helpers import checkpoints, command_line, networks, pictures
+from tests.helpers import checkpoints, command_line, interrupts, networks, pictures
 
 tf1 = tf.compat.v1
 
@@ -191,15 +191,7 @@ def test_saved_pool_of_a_network_without_logits(folder, tmp_path, capsys):
 
 
 def test_interrupt_keeps_saved_values(written, folder, tmp_path, capsys, monkeypatch):
-    original, calls = Network.features, []
-
-    def interrupted(*arguments):
-        calls.append(arguments)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        return original(*arguments)
-
-    monkeypatch.setattr(Network, "features", interrupted)
+    interrupts.at_call(monkeypatch, Network, "features", 2)
     assert run(written.path, "--images", *(folder / f"{name}.png" for name in "acd"),
                "--image-size", 32, "--batch-size", 1, "--save", tmp_path / "f.npz",
                "--end-points", "global_pool") == 130

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from slim_resnet.cli import main
+from slim_resnet.experiments import digits
 from slim_resnet.images.npz import read_arrays
 
 NUM_IMAGES = 50
@@ -40,7 +41,22 @@ def test_digits_are_written_alike_in_both_forms(scikit_learn, tmp_path, capsys):
         numbers |= set(files)
     assert numbers == set(range(NUM_IMAGES))
     assert main(["data", "digits", str(tmp_path / "digits")]) == 2
-    assert "cannot be written: File exists" in capsys.readouterr().err
+    assert capsys.readouterr().err.endswith("digits: has train already; name another folder\n")
+
+
+@pytest.mark.parametrize("before", [[], ["test"]])
+def test_what_is_not_whole_is_not_there(before, scikit_learn, tmp_path, monkeypatch):
+    folder = tmp_path / "new" / "digits"
+    for name in before:
+        (folder / name).mkdir(parents=True)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(digits, "write_pngs", full)
+    assert main(["data", "digits", str(folder)]) == 2
+    assert [path.name for path in tmp_path.rglob("*")] == (["new", "digits", "test"] if before
+                                                           else [])
 
 
 def test_digits_without_scikit_learn(monkeypatch, tmp_path, capsys):

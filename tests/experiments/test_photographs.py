@@ -43,10 +43,14 @@ def test_bad_input(tmp_path, monkeypatch, capsys):
     assert "need scikit-image: pip install 'slim-resnet[experiments]'" in err
     assert err.count("\n") == 1 and not (tmp_path / "out").exists()
     (tmp_path / "file").write_text("")
+    (tmp_path / "photographs").mkdir()
     monkeypatch.setattr(photographs, "load_photographs",
                         lambda: {"a": np.zeros([100, 300, 3], np.uint8)})
     assert cli.main(["data", "photographs", str(tmp_path / "file")]) == 2
     assert "cannot be written" in capsys.readouterr().err
+    assert cli.main(["data", "photographs", str(tmp_path)]) == 2
+    assert "has photographs already; name another folder" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "photographs"]
 
 
 def test_the_photographs_themselves():

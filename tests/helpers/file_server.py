@@ -36,10 +36,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def serving(content, tag='"1"'):
+def serving(content):
     """Yields a server; ``most`` bytes an answer, then it breaks off."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    server.content, server.tag, server.most, server.shift, server.asked = content, tag, None, 0, []
+    server.content, server.tag = content, '"1"'
+    server.most, server.shift, server.asked = None, 0, []
     server.url = f"http://127.0.0.1:{server.server_port}/file"
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()

@@ -77,3 +77,12 @@ def run_network(module, images, values=None, blocks=None, fetch_updates=False, *
 
 def images_of(height, width, batch=2, seed=1):
     return np.random.default_rng(seed).random([batch, height, width, 3], np.float32)
+
+
+def assert_close(actual, expected):
+    """Compares arrays by name, their shapes too."""
+    assert actual.keys() == expected.keys()
+    for name, value in expected.items():
+        assert actual[name].shape == value.shape, name
+        np.testing.assert_allclose(actual[name], value, err_msg=name,
+                                   atol=1e-5 * np.abs(value).max(), rtol=1e-5)

@@ -16,7 +16,7 @@ from slim_resnet.errors import SlimResnetError
 from slim_resnet.images import reading
 from slim_resnet.images.labels import read_labels
 from slim_resnet.inference import classification, network
-from tests.helpers import checkpoints, command_line, pictures
+from tests.helpers import checkpoints, command_line, interrupts, pictures
 
 STRIDES = command_line.strides("classify")
 ASSUMED = command_line.assumed_images("classify")
@@ -235,20 +235,8 @@ def test_missing_paths_are_one_line(slim, tmp_path, capsys):
     assert "no.ckpt: no such checkpoint" in capsys.readouterr().err
 
 
-def interrupt_second(monkeypatch, method):
-    original, calls = getattr(network.Network, method), []
-
-    def interrupted(*args):
-        calls.append(args)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        return original(*args)
-
-    monkeypatch.setattr(network.Network, method, interrupted)
-
-
 def test_interrupt_keeps_what_there_is(slim, readable, capsys, monkeypatch):
-    interrupt_second(monkeypatch, "probabilities")
+    interrupts.at_call(monkeypatch, network.Network, "probabilities", 2)
     assert run(slim.path, *readable, "--json", "--batch-size", 1) == 130
     out, err = capsys.readouterr()
     document = json.loads(out)

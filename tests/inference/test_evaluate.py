@@ -10,7 +10,7 @@ from slim_resnet.cli import main
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.images import find_data
 from slim_resnet.inference import evaluation, fit, network
-from tests.helpers import checkpoints, pictures
+from tests.helpers import checkpoints, interrupts, pictures
 
 NUM_IMAGES = 12
 # Place of each image's label in the network's ranking: 7 of 12 right, 10 in the top five.
@@ -225,15 +225,7 @@ def test_most_confused():
 
 
 def test_interrupt_keeps_what_there_is(slim, labelled, tmp_path, capsys, monkeypatch):
-    original, calls = network.Network.logits, []
-
-    def interrupted(*args):
-        calls.append(args)
-        if len(calls) == 3:
-            raise KeyboardInterrupt
-        return original(*args)
-
-    monkeypatch.setattr(network.Network, "logits", interrupted)
+    interrupts.at_call(monkeypatch, network.Network, "logits", 3)
     monkeypatch.setattr(fit, "better_fit", lambda *_: None)
     path = pictures.write_records(tmp_path / "a.tfrecord", records_of(labelled))
     assert run(slim.path, path, "--json", "--batch-size", 2) == 130

@@ -77,14 +77,14 @@ def test_both_forms_of_the_graph_give_the_same(written, name, onednn):
         assert largest_error(expected, outputs[key]) < 2e-5, key
 
 
-def run_folded(made, fed=None, **options):
+def run_folded(made, **options):
     with open_checkpoint(made.path) as opened:
         folded = inference_graph.folded_graph(recognise(opened), opened.tensor, **options)
     with tf.Graph().as_default() as graph, tf1.Session() as session:
         tf.import_graph_def(folded.graph_def, name="")
         fetches = {key: graph.get_tensor_by_name(f"{node}:0")
                    for key, node in folded.end_points.items()}
-        return session.run(fetches, {"images:0": made.images if fed is None else fed})
+        return session.run(fetches, {"images:0": made.images})
 
 
 def test_negative_and_zero_scales_are_not_folded_through_the_relu(tmp_path):

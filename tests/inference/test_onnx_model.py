@@ -48,12 +48,12 @@ def by_session(checkpoint, images):
         return session.run(end_points, {placeholder: images})
 
 
-def assert_same(outputs, expected, tolerance=2e-5):
+def assert_same(outputs, expected):
     assert outputs.keys() == expected.keys()
     for key, value in expected.items():
         assert outputs[key].shape == value.shape, key
         np.testing.assert_allclose(outputs[key], value, rtol=0, err_msg=key,
-                                   atol=tolerance * max(np.abs(value).max(), 1e-30))
+                                   atol=2e-5 * max(np.abs(value).max(), 1e-30))
 
 
 def pads(model, kind):

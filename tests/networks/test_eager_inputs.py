@@ -7,7 +7,6 @@ import tensorflow as tf
 from slim_resnet import blog, resnet_utils, resnet_v2
 from slim_resnet.checkpoint import build_from_checkpoint
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.experiments import plain
 from tests.helpers import checkpoints, networks
 
 tf1 = tf.compat.v1
@@ -26,7 +25,6 @@ BUILDERS = {
     "blog.conv2d_same": lambda images: blog.conv2d_same(images, 4, 3, 2),
     "blog.stack_block_dense": lambda images: blog.stack_block_dense(
         images, networks.tiny_blog_blocks()),
-    "plain_v2": lambda images: plain.plain_v2(images, networks.tiny_blocks(resnet_v2), 10),
 }
 ADVICE = r"build within 'with tf.Graph\(\).as_default\(\):' and make the inputs there too"
 

@@ -78,9 +78,9 @@ def test_large_maps_are_thinned():
     assert figure.axes[0].images[0].get_array().nbytes < 100e6
 
 
-def tile(figure, row, column, side, gap=1):
+def tile(figure, row, column, side):
     array = figure.axes[0].images[0].get_array()
-    y, x = row * (side + gap), column * (side + gap)
+    y, x = row * (side + 1), column * (side + 1)
     return np.asarray(array[y:y + side, x:x + side])
 
 

@@ -8,7 +8,7 @@ from matplotlib.image import imread
 
 from slim_resnet.cli import main
 from slim_resnet.inference import network
-from tests.helpers import checkpoints, command_line, pictures
+from tests.helpers import checkpoints, command_line, interrupts, pictures
 
 STRIDES = command_line.strides("pictures")
 ASSUMED = command_line.assumed_images("pictures")
@@ -119,15 +119,7 @@ def test_missing_matplotlib_is_one_line(written, photo, tmp_path, capsys, monkey
 
 
 def test_interrupt_keeps_what_there_is(written, photo, tmp_path, capsys, monkeypatch):
-    original, calls = network.Network.evidence_inputs, []
-
-    def interrupted(*args):
-        calls.append(args)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        return original(*args)
-
-    monkeypatch.setattr(network.Network, "evidence_inputs", interrupted)
+    interrupts.at_call(monkeypatch, network.Network, "evidence_inputs", 2)
     assert run(written.path, photo, photo, photo, "--output", tmp_path, "--kinds", "evidence",
                "depth") == 130
     out, err = capsys.readouterr()

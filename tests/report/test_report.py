@@ -18,7 +18,7 @@ from slim_resnet.errors import SlimResnetError
 from slim_resnet.inference import classification, network
 from slim_resnet.pictures import feature_maps
 from slim_resnet.report import making as report
-from tests.helpers import checkpoints, command_line, pictures
+from tests.helpers import checkpoints, command_line, interrupts, pictures
 from tests.helpers.reports import CLASS, record, write_report
 
 SAID = [command_line.strides("report"), command_line.assumed_images("report")]
@@ -243,15 +243,7 @@ def test_maps_beyond_the_most_are_counted(made, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_interrupt_keeps_what_there_is(made, tmp_path, capsys, monkeypatch):
-    original, calls = network.Network.evidence_inputs, []
-
-    def interrupted(*args):
-        calls.append(args)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        return original(*args)
-
-    monkeypatch.setattr(network.Network, "evidence_inputs", interrupted)
+    interrupts.at_call(monkeypatch, network.Network, "evidence_inputs", 2)
     output = tmp_path / "r.html"
     assert main(["report", made.checkpoint, *made.images[:2], "--output", str(output),
                  "--image-size", "32"]) == 130

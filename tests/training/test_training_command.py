@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 from matplotlib.image import imread
 
+from slim_resnet import compat
 from slim_resnet.checkpoint import open_checkpoint, recognise
 from slim_resnet.cli import main
 from slim_resnet.commands import progress_line
@@ -185,10 +186,27 @@ def test_an_unfit_checkpoint_leaves_nothing_begun(run, data, folder, capsys):
     assert main(words(four, folder / "unfit", "--checkpoint", run, "--steps", "2")) == 2
     line, = capsys.readouterr().err.splitlines()
     assert "the file has 3 classes and the graph 4" in line
-    assert not list((folder / "unfit").glob("model.ckpt-*"))
+    assert not (folder / "unfit").exists()
     assert main(words(four, folder / "unfit", "--checkpoint", run, "--steps", "2", "--exclude",
                       "logit")) == 2
     assert "--exclude 'logit' fits no variable" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("more, said", [
+    (["--train-only", "nothing"], "fits no variable"),
+    (["--validation", "nowhere"], "nowhere: no such file or folder"),
+    (["--no-root-block"], "set TF_ENABLE_ONEDNN_OPTS=0"),
+])
+def test_a_refused_run_leaves_nothing(more, said, data, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(compat, "onednn_enabled", lambda: True)
+    # A file that is there stays, and so does its folder.
+    for output, left in ((tmp_path / "a" / "b", []), (tmp_path / "c", ["notes"])):
+        for name in left:
+            output.mkdir()
+            (output / name).write_text("")
+        assert main(words(data[0], output, *NETWORK, "--steps", "2", *more)) == 2
+        assert said in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["c", "notes"]
 
 
 def test_changed_data_is_told(run, folder, data, capsys):
@@ -264,7 +282,7 @@ def test_blocks():
 def test_unwritable_output(data, tmp_path, capsys):
     (tmp_path / "file").write_text("")
     assert main(words(data[0], tmp_path / "file" / "run", *NETWORK, "--steps", "2")) == 2
-    assert f"{tmp_path / 'file' / 'run'}: cannot be made: " in capsys.readouterr().err
+    assert f"{tmp_path / 'file' / 'run'}: cannot be written: " in capsys.readouterr().err
 
 
 def test_no_root_block_is_recognised(data, tmp_path):

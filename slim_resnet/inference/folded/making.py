@@ -109,6 +109,7 @@ def _load(path: str, network: Any, folded: Any, end_points: list[str], row: Engi
 
     def write(folder):
         files.write(folder, path, record, folded)
+        folded.variables.clear()  # as large as the files
         if calibration is not None:
             quantising.quantise(path, row, folder, record, calibration, accept)
         return record
