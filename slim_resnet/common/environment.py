@@ -12,14 +12,16 @@ from slim_resnet.errors import SlimResnetError
 # the machine, and so would the numbers.
 PRECISIONS = ("float32", "bfloat16")
 PACKAGES = ("tensorflow", "tf_slim", "numpy")
+_ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
+# Has each session own its threads. Without it that of the process's first has those of all.
+_OWN_THREADS = "TF_OVERRIDE_GLOBAL_THREADPOOL"
 # What an optimised network is fastest with; TensorFlow reads it when it is imported. The
 # second has the thread that starts an op of oneDNN do a share of it, and not only wait.
-_ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
+FASTEST = {_ONEDNN: "1", "TF_ONEDNN_THREADPOOL_USE_CALLER_THREAD": "1", _OWN_THREADS: "1"}
 # Environment variables that choose kernels or what they compute in, such as
 # TF_SET_ONEDNN_FPMATH_MODE; and those of their like that change no number.
 _KERNEL_SETTING = re.compile("ONEDNN|DNNL|MKL|XLA|TF32")
 _NO_KERNEL_SETTING = re.compile(f"^{_ONEDNN}$|VERBOSE")
-FASTEST = {"TF_ENABLE_ONEDNN_OPTS": "1", "TF_ONEDNN_THREADPOOL_USE_CALLER_THREAD": "1"}
 
 
 def cpu() -> dict:
@@ -41,6 +43,17 @@ def cpu() -> dict:
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity")
         else os.cpu_count(),
     }
+
+
+def threads() -> int:
+    """Returns how many threads an engine is to use: ``TF_NUM_INTRAOP_THREADS``, or all cores."""
+    given = os.environ.get("TF_NUM_INTRAOP_THREADS", "")
+    return int(given) if given.isdecimal() and int(given) else cpu()["cores"]
+
+
+def sessions_own_threads() -> bool:
+    """Whether each session of TensorFlow has threads of its own, as many as it asks for."""
+    return os.environ.get(_OWN_THREADS, "").lower() in ("1", "true")
 
 
 def has_bfloat16(flags: list[str]) -> bool:

@@ -22,13 +22,17 @@ _ONEDNN_OPS = {"_FusedConv2D": "_MklNativeFusedConv2D",
 _OFF = rewriter_config_pb2.RewriterConfig.OFF
 
 
-def unrewritten():
+def unrewritten(streams=1):
     """Returns a ``ConfigProto`` for a graph that is not to be rewritten any more.
 
     Its ops run one after the other, each on all threads: two at a time would each wait for
     the threads of the other.
+
+    Args:
+      streams: Calls that run at a time; of several, each is on one thread.
     """
-    config = tf1.ConfigProto(inter_op_parallelism_threads=1, use_per_session_threads=True)
+    config = tf1.ConfigProto(inter_op_parallelism_threads=streams, use_per_session_threads=True,
+                             intra_op_parallelism_threads=int(streams > 1))
     config.graph_options.rewrite_options.disable_meta_optimizer = True
     config.graph_options.optimizer_options.opt_level = tf1.OptimizerOptions.L0
     return config

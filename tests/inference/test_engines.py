@@ -158,10 +158,10 @@ def test_end_points_that_are_not_there_and_calls_after_close(written, engine):
 
 
 def test_what_an_engine_says_is_one_line(model, written, monkeypatch):
-    def fail(images):
+    def fail(streams, shape):
         raise RuntimeError("bad thing\nand more")
 
-    monkeypatch.setattr(model._loaded, "outputs", fail)
+    monkeypatch.setattr(model._loaded, "ready", fail)
     title = model.engine.rpartition(" ")[0]
     with pytest.raises(SlimResnetError, match=f"{title} could not run the network: bad thing$"):
         model(written["slim"].images)

@@ -129,9 +129,11 @@ def test_what_is_fastest_is_set_unless_the_user_has_set_it(monkeypatch, capsys):
     monkeypatch.setattr(os, "environ", {"TF_ENABLE_ONEDNN_OPTS": "0"})
     optimize.turn_onednn_on(verbose=True, command="classify")
     assert os.environ == {"TF_ENABLE_ONEDNN_OPTS": "0",
-                          "TF_ONEDNN_THREADPOOL_USE_CALLER_THREAD": "1"}
+                          "TF_ONEDNN_THREADPOOL_USE_CALLER_THREAD": "1",
+                          "TF_OVERRIDE_GLOBAL_THREADPOOL": "1"}
     assert capsys.readouterr().err == (
-        "slim-resnet classify: TF_ONEDNN_THREADPOOL_USE_CALLER_THREAD=1 is set\n")
+        "slim-resnet classify: TF_ONEDNN_THREADPOOL_USE_CALLER_THREAD=1 is set\n"
+        "slim-resnet classify: TF_OVERRIDE_GLOBAL_THREADPOOL=1 is set\n")
 
 
 @pytest.mark.parametrize("command, extra", [

@@ -4,14 +4,17 @@ The weights are in a file of their own, which an engine maps into memory: a prot
 with all of them in it would be held twice meanwhile.
 """
 
+import contextlib
 import os
-import threading
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from slim_resnet.common import environment
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.images import plain
+from slim_resnet.inference.engines.streams import Streams
 
 MODEL, WEIGHTS = "model.onnx", "model.bin"
 # What is smaller stays in the model.
@@ -59,28 +62,32 @@ def write(folder: str, path: str, record: dict[str, Any], folded: Any) -> None:
 
 
 class FromFiles:
-    """What engines that read files have in common: a `loaded.Loaded` but for `outputs`.
+    """What engines that read files have in common: a `loaded.Loaded` but for `ready`.
 
     Args:
       record: See `loaded.record_of`.
+      precision: What to compute in.
+      uneven: See `streams.Streams`.
     """
 
     errors = (Exception,)
 
-    def __init__(self, record: dict[str, Any]) -> None:
+    def __init__(self, record: dict[str, Any], precision: str, uneven: bool = True) -> None:
         self.record = record
         self.names = list(dict.fromkeys([*record["heads"], *record["end_points"]]))
         self.end_points = {key: EndPoint(tuple(record["shapes"][key]))
                            for key in record["end_points"]}
-        self._turn = threading.Lock()
+        self.streams = Streams(environment.threads(), precision, uneven)
+        # What goes with it: the folder of its files, unless they are kept in the cache.
+        self.belongings = contextlib.ExitStack()
 
-    def outputs(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        """Returns all outputs by name; one call at a time."""
+    def ready(self, streams: int, shape: tuple[int, ...]
+              ) -> Callable[[int, np.ndarray], list[np.ndarray]]:
+        """Returns what makes all outputs, in the order of ``names``; see `streams.Streams.run`."""
         raise NotImplementedError
 
     def run(self, images: np.ndarray) -> list[np.ndarray]:
-        with self._turn:
-            outputs = self.outputs(images)
+        outputs = dict(zip(self.names, self.streams.run(self.ready, images)))
         return [outputs[name] for name in (*self.record["heads"], *self.record["end_points"])]
 
     def prepare(self, pixels: np.ndarray) -> np.ndarray:
@@ -88,6 +95,10 @@ class FromFiles:
 
     def cause(self, error: Exception) -> str:
         return first_line(error)
+
+    def close(self) -> None:
+        self.streams.close()
+        self.belongings.close()
 
 
 def loaded(path: str, row: Any, folder: str, record: dict[str, Any], precision: str) -> Any:

@@ -1,6 +1,7 @@
 """ONNX Runtime as an engine, on its CPU provider."""
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,22 +15,30 @@ class Loaded(files.FromFiles):
     """A folded network in ONNX Runtime; see `loaded.Loaded`."""
 
     def __init__(self, record: dict[str, Any], folder: str, precision: str) -> None:
-        super().__init__(record)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = cpu()["cores"]
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        # Threads that spin while they wait take the core from whoever else has work for it.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session = onnxruntime.InferenceSession(
-            os.path.join(folder, record["model"]), options, ["CPUExecutionProvider"])
-        self._input, = (one.name for one in self._session.get_inputs())
+        super().__init__(record, precision)
+        self._path = os.path.join(folder, record["model"])
+        self._sessions = {}
 
-    def outputs(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        return dict(zip(self.names, self._session.run(self.names, {self._input: images})))
+    def ready(self, streams: int, shape: tuple[int, ...]
+              ) -> Callable[[int, np.ndarray], list[np.ndarray]]:
+        threads = self.streams.threads // streams
+        if threads not in self._sessions:
+            self._sessions[threads] = _session(self._path, threads)
+        return lambda _, images: self._sessions[threads].run(
+            self.names, {self.record["input"]: images})
 
     def close(self) -> None:
-        self._session = None
+        super().close()
+        self._sessions.clear()
+
+
+def _session(path, threads):
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.log_severity_level = 3
+    # Threads that spin while they wait take the core from whoever else has work for it.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return onnxruntime.InferenceSession(path, options, ["CPUExecutionProvider"])
 
 
 def quantise(folder: str, record: dict[str, Any], images: np.ndarray) -> None:

@@ -5,6 +5,7 @@ It computes in bfloat16 by itself where the CPU can, and is always told what to.
 
 import collections
 import os
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,26 +24,35 @@ class Loaded(files.FromFiles):
     """A folded network in OpenVINO, compiled anew for each shape; see `loaded.Loaded`."""
 
     def __init__(self, record: dict[str, Any], folder: str, precision: str) -> None:
-        super().__init__(record)
-        self._core, self._compiled = openvino.Core(), collections.OrderedDict()
+        # Parts of two shapes would be compiled twice.
+        super().__init__(record, precision, uneven=False)
+        self._core, self._requests = openvino.Core(), collections.OrderedDict()
         self._model = self._core.read_model(os.path.join(folder, record["model"]))
         self._settings = {"INFERENCE_PRECISION_HINT": _HINTS[precision],
-                          "INFERENCE_NUM_THREADS": cpu()["cores"], "NUM_STREAMS": 1,
+                          "INFERENCE_NUM_THREADS": self.streams.threads,
                           "PERFORMANCE_HINT": "LATENCY"}
 
-    def outputs(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        compiled = self._compiled.pop(images.shape, None)
-        if compiled is None:
-            while len(self._compiled) >= _MOST_COMPILED:
-                self._compiled.popitem(last=False)
-            self._model.reshape(list(images.shape))
-            compiled = self._core.compile_model(self._model, "CPU", self._settings)
-        self._compiled[images.shape] = compiled
-        outputs = compiled(images)
-        return {name: outputs[name] for name in self.names}
+    def ready(self, streams: int, shape: tuple[int, ...]
+              ) -> Callable[[int, np.ndarray], list[np.ndarray]]:
+        requests = self._requests.pop((streams, shape), None)
+        if requests is None:
+            while len(self._requests) >= _MOST_COMPILED:
+                self._requests.popitem(last=False)
+            self._model.reshape(list(shape))
+            compiled = self._core.compile_model(
+                self._model, "CPU", {**self._settings, "NUM_STREAMS": streams})
+            requests = [compiled.create_infer_request() for _ in range(streams)]
+        self._requests[streams, shape] = requests
+
+        def one(stream, images):
+            outputs = requests[stream].infer(images)
+            return [outputs[name] for name in self.names]
+
+        return one
 
     def close(self) -> None:
-        self._compiled.clear()
+        super().close()
+        self._requests.clear()
         self._model = self._core = None
 
 

@@ -103,7 +103,7 @@ def _load(path: str, network: Any, folded: Any, end_points: list[str], row: Engi
     sizes = [None if dim.size < 0 else dim.size for dim in images.attr["shape"].shape.dim]
     record = record_of(network, folded.logits, own, choose(end_points, own), sizes[1:3], prepared)
     if row.name == TENSORFLOW:
-        return row.module.Loaded(record, folded), None
+        return row.module.Loaded(record, folded, precision), None
 
     def write(folder):
         files.write(folder, path, record, folded)
@@ -118,10 +118,12 @@ def _load(path: str, network: Any, folded: Any, end_points: list[str], row: Engi
             LOGGER.warning("%s", error)
         else:
             return files.loaded(path, row, entry.folder, record, precision), entry.folder
-    with temporary_folder() as folder:
+    with contextlib.ExitStack() as belongings:
+        folder = belongings.enter_context(temporary_folder())
         write(folder)
-        # What is mapped of its files stays, though their names go.
-        return files.loaded(path, row, folder, record, precision), None
+        loaded = files.loaded(path, row, folder, record, precision)
+        loaded.belongings = belongings.pop_all()
+        return loaded, None
 
 
 @contextlib.contextmanager
