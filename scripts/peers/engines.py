@@ -255,10 +255,10 @@ def make_openvino(folder: str, files: dict, threads: int | None = None) -> str:
 
 def make_kept(files: dict, engine: str, precision: str, threads: int | None = None) -> bool:
     """Has our network kept in the cache; int8 is calibrated with random pixels, for its speed."""
-    from slim_resnet.inference.engines import quantising
+    from slim_resnet.inference.engines import judged, table
     from slim_resnet.inference.folded.model import InferenceModel
-    calibration = images_for(quantising.LEAST_IMAGES, files["image_size"]) \
-        if precision == quantising.INT8 else None
+    calibration = images_for(judged.LEAST_IMAGES, files["image_size"]) \
+        if precision == table.INT8 else None
     with InferenceModel.from_checkpoint(
             files["checkpoint"], precision, image_size=files["image_size"], engine=engine,
             calibration=calibration, accept=True,

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from slim_resnet.benchmark.records import engine_of, precision_of
 from slim_resnet.common.tables import Column, Table
 from slim_resnet.errors import SlimResnetError
 
@@ -108,19 +109,29 @@ def compare(a: dict, b: dict) -> dict[str, Any]:
             "ratio": ratio.ratio, "interval": None if ratio.low is None else [ratio.low,
                                                                               ratio.high],
             "differs": ratio.differs})
-    made = [_made_with(record) for record in (a, b)]
     return {"format": FORMAT, "confidence_percent": CONFIDENCE_PERCENT, "resamples": RESAMPLES,
             "seed": SEED, "networks": networks,
             "only_in_a": [name for name in of_a if name not in of_b],
             "only_in_b": [name for name in of_b if name not in of_a],
-            "differences": {what: [value, made[1][what]] for what, value in made[0].items()
-                            if value != made[1][what]}}
+            "differences": _differences((a, b), (of_a, of_b), shared)}
+
+
+def _differences(both, runs, names):
+    """Returns what was timed otherwise, ``{what: [A's, B's]}``; of one network if not of all."""
+    made = [_made_with(record) for record in both]
+    pairs = {what: [value, made[1][what]] for what, value in made[0].items()}
+    for what, of in (("precision", precision_of), ("engine", lambda _, run: engine_of(run))):
+        of_each = {f"{what} of {name}": [of(record, by_name[name])
+                                         for record, by_name in zip(both, runs)] for name in names}
+        first, *others = of_each.values()
+        pairs.update({what: first} if all(one == first for one in others) else of_each)
+    return {what: pair for what, pair in pairs.items() if pair[0] != pair[1]}
 
 
 def _made_with(record):
     options, environment = record["options"], record["environment"]
     return {**{name.replace("_", " "): options[name] for name in (
-                "precision", "input", "fetch", "intra_op_threads", "inter_op_threads")},
+                "input", "fetch", "intra_op_threads", "inter_op_threads")},
             "networks in turn": options["compare"],
             "TensorFlow": environment["versions"]["tensorflow"],
             "oneDNN": "on" if environment["onednn"] else "off",

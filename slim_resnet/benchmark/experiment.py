@@ -16,19 +16,18 @@ import tensorflow as tf
 
 from slim_resnet import compat, models, timing
 from slim_resnet.benchmark import records
+from slim_resnet.benchmark.optimized import prepare_optimized
 from slim_resnet.benchmark.servers import RemoteSession, check_device
 from slim_resnet.checkpoint.building import build_recognised, restore_recognised
 from slim_resnet.checkpoint.reader import open_checkpoint
 from slim_resnet.checkpoint.recognition import recognise
-from slim_resnet.common.environment import check_bfloat16, environment
+from slim_resnet.common.environment import PRECISIONS, check_bfloat16, environment
 from slim_resnet.end_points.costs import forward_cost
 from slim_resnet.errors import SlimResnetError, cause_of
-from slim_resnet.inference.engines.table import TENSORFLOW
-from slim_resnet.inference.folded.model import InferenceModel
+from slim_resnet.inference.engines.table import INT8, TENSORFLOW
 
 tf1 = tf.compat.v1
 
-IMAGES = "images"
 STEP_TIMEOUT_S = 600
 INFO_STRINGS = {"forward": "Forward", "forward-backward": "Forward-backward"}
 
@@ -56,7 +55,8 @@ class BenchmarkOptions:
       images: Folder that the images were read from, for the record; None for
         random numbers.
       fetch: ``output`` (copied to the host, as in the blog) or ``none``.
-      precision: ``float32``, or ``bfloat16`` by TensorFlow's own graph rewrite.
+      precision: ``float32``, or ``bfloat16`` by TensorFlow's own graph rewrite; or
+        ``int8`` of the optimised form, beside the network as it is in float32.
       intra_op_threads: Threads within an op; 0 leaves it to TensorFlow.
       inter_op_threads: Ops at a time; 0 leaves it to TensorFlow.
       device: Where to place everything, like ``/CPU:0``; None leaves it open.
@@ -66,6 +66,9 @@ class BenchmarkOptions:
       optimize: Whether each network is timed in turn with the
         `inference.InferenceModel` of the same weights.
       engine: What runs that one, see `engines.table.CHOICES`.
+      calibrate: Folder of images that int8 is calibrated with and judged by; None takes
+        random numbers, for networks of ``models`` only.
+      accept: Whether int8 that agrees too little with a checkpoint's classes is timed.
     """
 
     models: tuple = ("blog_resnet_v2_152",)
@@ -89,6 +92,8 @@ class BenchmarkOptions:
     seed: int | None = None
     optimize: bool = False
     engine: str = TENSORFLOW
+    calibrate: str | None = None
+    accept: bool = False
 
 
 def session_config(options):
@@ -112,6 +117,8 @@ class Prepared:
       cost: Its `graph_cost.Cost`.
       build_s: Seconds that building the graph took.
       engine: Title and version of what runs it.
+      precision: What it computes in.
+      quantised: Of int8, see `engines.quantising.quantise`, and ``calibrated_with``.
     """
 
     name: str
@@ -120,6 +127,8 @@ class Prepared:
     cost: object
     build_s: float
     engine: str = f"TensorFlow {tf.__version__}"
+    precision: str = PRECISIONS[0]
+    quantised: dict | None = None
 
 
 def prepare(name, options, images=None, checkpoint=None):
@@ -186,35 +195,12 @@ def prepare(name, options, images=None, checkpoint=None):
     if len(options.models) > 1 or options.optimize:
         info_string = f"{name} {info_string}"
     return Prepared(name, timing.Run(session, target, info_string, feed_dict, options.batch_size),
-                    image_size, cost, build_s)
+                    image_size, cost, build_s,
+                    precision=PRECISIONS[0] if options.precision == INT8 else options.precision)
 
 
 def _row(name, checkpoint):
     return recognise(checkpoint).row if checkpoint else models.find_model(name)
-
-
-class _ModelSession:
-    """An `inference.InferenceModel` as something that a `timing.Run` can run."""
-
-    def __init__(self, model):
-        self.close = model.close
-        self._model = model
-
-    def run(self, target, feed_dict):
-        return self._model(feed_dict[target])
-
-
-def prepare_optimized(plain, options):
-    """Folds the network of a `Prepared`, whose images are fed; returns another `Prepared`."""
-    started = time.perf_counter()
-    model = InferenceModel.from_session(plain.run.session, options.precision,
-                                        image_size=plain.image_size, engine=options.engine)
-    build_s = time.perf_counter() - started
-    images, = plain.run.feed_dict.values()
-    name = plain.name + records.OPTIMIZED
-    run = timing.Run(_ModelSession(model), IMAGES, f"{name} {INFO_STRINGS['forward']}",
-                     {IMAGES: images}, options.batch_size)
-    return Prepared(name, run, plain.image_size, plain.cost, build_s, model.engine)
 
 
 def check(options):
@@ -288,8 +274,8 @@ def _run_groups(options, checkpoints, images_of_size, announce, trace, on_step):
                 prepared.append(prepare(name, options, images, checkpoint))
                 stack.callback(prepared[-1].run.session.close)
                 if options.optimize:
-                    announce(f"folding {name}, {options.precision}, {options.engine}")
-                    prepared.append(prepare_optimized(prepared[-1], options))
+                    prepared.append(prepare_optimized(prepared[-1], options, checkpoint,
+                                                      announce))
                     stack.callback(prepared[-1].run.session.close)
             announce(f"{options.burn_in} steps of burn-in, then {options.num_batches} timed ones")
             try:
@@ -319,6 +305,8 @@ def _run_record(prepared, result):
     return {
         "model": prepared.name,
         "engine": prepared.engine,
+        "precision": prepared.precision,
+        "quantised": prepared.quantised,
         "info_string": result.info_string,
         "batch_size": result.batch_size,
         "image_size_px": prepared.image_size,

@@ -26,7 +26,8 @@ def plot_benchmark(record: dict, path: str, theme: str = "light") -> None:
             steps.plot(range(-len(burn_in), 0), burn_in, "x", color=colours.muted)
             steps.plot(range(len(durations)), durations, ".-", color=colour, linewidth=0.8)
             steps.axhline(stats["p50_s"], color=colours.text, linestyle="--", linewidth=1)
-            name = shortened(f"{run['model']}: {run['info_string'].split()[-1]}, batch "
+            in_int8 = " int8" * bool(run.get("quantised"))
+            name = shortened(f"{run['model']}{in_int8}: {run['info_string'].split()[-1]}, batch "
                              f"{run['batch_size']}, {run['image_size_px']} px", 42)
             steps.set_title(name, loc="left", fontsize=10)
             steps.set(xlabel=f"step; dashed: the median, {stats['p50_s']:.3f} s"

@@ -11,9 +11,13 @@ from slim_resnet.common.spread import median_ratio, ratios, spread, spread_text
 from slim_resnet.common.tables import Column, Table
 from slim_resnet.common.units import short_count
 from slim_resnet.errors import SlimResnetError
+from slim_resnet.inference.engines.judged import described
+from slim_resnet.inference.engines.table import INT8
 
 FORMAT = "slim_resnet benchmark 1"
 
+# What runs networks of which nothing else is recorded.
+_TENSORFLOW = "TensorFlow"
 # Ends the name of a network's optimised form.
 OPTIMIZED = " optimized"
 
@@ -30,14 +34,17 @@ def _durations(value):
     return isinstance(value, list) and value != [] and all(map(positive, value))
 
 
+_QUANTISED = {"quantiser": str, "calibrated_with": str, "calibration_images": int,
+              "judged_images": int, "top_1_agreement_percent": float,
+              "top_5_agreement_percent": float, "logits": {"largest": float, "mean": float}}
 _SHAPE = {
     "date": str,
-    "options": {"compare": bool, "mode": str, "precision": str, "input": str, "fetch": str,
-                "intra_op_threads": int, "inter_op_threads": int},
+    "options": {"checkpoints?": [str], "compare": bool, "mode": str, "precision": str,
+                "input": str, "fetch": str, "intra_op_threads": int, "inter_op_threads": int},
     "environment": {"versions": {"tensorflow": str}, "onednn": bool,
                     "cpu": {"model": str, "cores": int}},
-    "runs": [{"model": str, "engine?": str, "batch_size": int, "image_size_px": int,
-              "parameters": int,
+    "runs": [{"model": str, "engine?": str, "precision?": str, "quantised?": (_QUANTISED, None),
+              "batch_size": int, "image_size_px": int, "parameters": int,
               "multiply_adds_per_image": positive, "partial": bool, "durations_s": _durations,
               "statistics": dict.fromkeys(
                   ("mean_s", "sd_s", "jitter_s", "p50_s", "p90_s", "p95_s", "p99_s", "min_s",
@@ -60,14 +67,20 @@ def heading(record: dict) -> str:
     """Returns one line: date, CPU, threads, versions and options of a record."""
     environment, options = record["environment"], record["options"]
     versions = environment["versions"]
+    precisions = dict.fromkeys(precision_of(record, run) for run in record["runs"])
     threads = " ".join(f"{kind} {options[kind + '_op_threads'] or 'default'}"
                        for kind in ("intra", "inter"))
     return (f"{record['date']}  {environment['cpu']['model']}, "
             f"{environment['cpu']['cores']} cores (threads: {threads}), "
             f"TensorFlow {versions['tensorflow']}, "
             f"oneDNN {'on' if environment['onednn'] else 'off'}; "
-            f"{options['mode']}, {options['precision']}, input {options['input']}, "
+            f"{options['mode']}, {' and '.join(precisions)}, input {options['input']}, "
             f"fetch {options['fetch']}")
+
+
+def precision_of(record: dict, run: dict) -> str:
+    """Returns what one run of a record computed in."""
+    return run.get("precision", record["options"]["precision"])
 
 
 def run_table(record: dict) -> Table:
@@ -79,7 +92,7 @@ def run_table(record: dict) -> Table:
 
     return Table([
         Column("seconds a batch", [_named(run) for run in runs]),
-        Column("precision", [record["options"]["precision"]] * len(runs)),
+        Column("precision", [precision_of(record, run) for run in runs]),
         Column("batch", [run["batch_size"] for run in runs]),
         Column("px", [run["image_size_px"] for run in runs]),
         *_costs(runs),
@@ -90,10 +103,16 @@ def run_table(record: dict) -> Table:
                 "GMAC", "params M", "sd"))
 
 
+def engine_of(run: dict) -> str:
+    """Returns what ran one run, without the version of TensorFlow, which the heading has."""
+    engine = run.get("engine", _TENSORFLOW)
+    return _TENSORFLOW if engine.startswith(_TENSORFLOW) else engine
+
+
 def _named(run):
-    # TensorFlow, whose version is in the heading, runs all but what says otherwise.
-    engine = run.get("engine", "TensorFlow")
-    other = "" if engine.startswith("TensorFlow") else f", {engine}"
+    other = "" if engine_of(run) == _TENSORFLOW else f", {engine_of(run)}"
+    # The column of precisions may be left out, and others beside it are of float32.
+    other += f", {INT8}" * bool(run.get("quantised"))
     return f"{run['model']}{other}{' (partial)' * run['partial']}"
 
 
@@ -106,15 +125,28 @@ def _costs(runs):
 
 def optimized_lines(record: dict) -> list[str]:
     """Returns a line for every network that was timed in turn with its optimised form."""
-    durations = {run["model"]: run["durations_s"] for run in record["runs"]}
+    runs = {run["model"]: run for run in record["runs"]}
     lines = []
-    for name, plain in durations.items():
-        optimized = durations.get(name + OPTIMIZED)
+    for name, plain in runs.items():
+        optimized = runs.get(name + OPTIMIZED)
         if optimized:
-            low, middle, high = spread(ratios(plain, optimized))
-            lines.append(f"{name}: plain / optimized = {middle:.3f} (median step by step; "
+            low, middle, high = spread(ratios(plain["durations_s"], optimized["durations_s"]))
+            kinds = ["plain", "optimized"]
+            if precision_of(record, plain) != precision_of(record, optimized):
+                kinds = [f"{kind} in {precision_of(record, run)}"
+                         for kind, run in zip(kinds, (plain, optimized))]
+            lines.append(f"{name}: {' / '.join(kinds)} = {middle:.3f} (median step by step; "
                          f"{low:.3f} to {high:.3f})")
     return lines
+
+
+def int8_lines(record: dict) -> list[str]:
+    """Returns a line for every network in int8: how it was calibrated and judged."""
+    random = "" if record["options"].get("checkpoints") else (
+        "; of random weights, whose classes mean nothing")
+    return ["{model}: {}; calibrated with {quantised[calibration_images]} images of "
+            "{quantised[calibrated_with]}{}".format(described(run["quantised"]), random, **run)
+            for run in record["runs"] if run.get("quantised")]
 
 
 def claim_ratios(record: dict) -> dict[str, float]:

@@ -14,6 +14,11 @@ records, A and B, whether their times differ: the ratio of the medians, B's over
 interval by bootstrap over steps; where that holds 1, no difference is shown. Records of
 other networks, batch or image sizes, or modes are refused.
 
+With --precision int8 the optimised form is of int8 and the network beside it of float32. A line
+says how far the two agree on images that it was not calibrated with; below 97 % of the same most
+probable classes it is refused, as in classify. Random weights need no --calibrate and are not
+refused: they are calibrated with 64 images of random numbers, and their classes mean nothing.
+
 A table that is wider than the terminal leaves columns out, first jitter, then p95, p99, p90,
 max, min, precision, steps, px, batch, MACs, params and sd; a last line says which.
 """
@@ -25,10 +30,10 @@ from slim_resnet.commands import optimize, options, progress
 from slim_resnet.commands.options import non_negative_int, positive_int
 from slim_resnet.commands.progress_line import counted_steps
 from slim_resnet.common import terminal
-from slim_resnet.common.environment import check_bfloat16
+from slim_resnet.common.environment import PRECISIONS, check_bfloat16
 from slim_resnet.common.files import atomic_write
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.inference.engines.table import CHOICES, TENSORFLOW, choose
+from slim_resnet.inference.engines.table import CHOICES, INT8, TENSORFLOW, choose
 from slim_resnet.models import MODELS
 
 HELP = "time the forward pass of one or several networks"
@@ -68,7 +73,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                       help="none: the op is run, nothing is copied back")
     what.add_argument("--seed", type=int, metavar="N", help="graph-level random seed")
     how = parser.add_argument_group("how it is run")
-    options.add_trained_precision(how, default="float32")
+    how.add_argument("--precision", choices=(*PRECISIONS, INT8), default=PRECISIONS[0],
+                     help="bfloat16: by TensorFlow's own mixed-precision rewrite; int8: of the "
+                     "optimised form, in another engine, beside the network in float32")
     how.add_argument("--intra-op-threads", type=positive_int, default=0, metavar="N",
                      help="threads within an op")
     how.add_argument("--inter-op-threads", type=positive_int, default=0, metavar="N",
@@ -85,6 +92,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--engine", choices=CHOICES,
                      help="what runs the optimised form: tensorflow (default), or another, which "
                           "implies --optimize; auto: the fastest that is installed")
+    options.add_int8(how, "; without a CHECKPOINT random numbers will do")
     out = parser.add_argument_group("what is written")
     options.add_record(out, "the record", "steps and histogram")
     out.add_argument("--trace", metavar="FILE",
@@ -118,8 +126,8 @@ def _measure(arguments, timed, images_of_size, trace):
     if len(record["runs"]) > 1:
         terminal.show(["", *terminal.table_lines(records.run_table(record), arguments.wide)])
     if arguments.optimize:
-        terminal.show(["", *(line for text in records.optimized_lines(record)
-                             for line in terminal.prose(text, arguments.wide))])
+        said = [*records.optimized_lines(record), *records.int8_lines(record)]
+        terminal.show(["", *_prose(said, arguments.wide)])
     claim = records.claim([record]) if arguments.compare is not None else None
     if claim:
         terminal.show(["", *_claim_lines(claim, arguments.wide)])
@@ -154,6 +162,7 @@ def _check(arguments):
         check_bfloat16()
     arguments.optimize |= arguments.engine not in (None, TENSORFLOW)
     engine = choose(arguments.engine or TENSORFLOW, arguments.precision).name
+    _check_int8(arguments)
     if arguments.trace and len(arguments.checkpoint or names) > 1:
         raise SlimResnetError("--trace takes one model")
     if arguments.optimize:
@@ -165,7 +174,7 @@ def _check(arguments):
     fields = {name: getattr(arguments, name) for name in (
         "batch_size", "image_size", "num_classes", "num_batches", "burn_in", "mode",
         "images", "fetch", "precision", "intra_op_threads", "inter_op_threads", "device", "target",
-        "seed", "optimize")}
+        "seed", "optimize", "calibrate", "accept")}
     if arguments.step_timeout is not None:
         if not arguments.target:
             raise SlimResnetError("--step-timeout goes with --target; this process's own steps "
@@ -176,6 +185,15 @@ def _check(arguments):
              "checkpoints": tuple(arguments.checkpoint or ()), "compare": compare,
              "input": arguments.input or default_input},
             images_of_size)
+
+
+def _check_int8(arguments):
+    optimize.check_int8(arguments, is_needed=bool(arguments.checkpoint))
+    if not arguments.checkpoint:
+        options.refuse(arguments, ("accept",), "goes with --checkpoint; of random weights int8 is "
+                       "timed however few classes agree")
+    if arguments.calibrate:
+        optimize.calibration_files(arguments)
 
 
 def _check_optimize(arguments):
@@ -220,7 +238,8 @@ def _show(arguments):
         return _compare_records(arguments, shown)
     for path, record in zip(paths, shown):
         terminal.show([*terminal.prose(f"{path}: {records.heading(record)}", arguments.wide),
-                       *terminal.table_lines(records.run_table(record), arguments.wide), ""])
+                       *terminal.table_lines(records.run_table(record), arguments.wide),
+                       *_prose(records.int8_lines(record), arguments.wide), ""])
     claim = records.claim(shown)
     if claim:
         terminal.show(_claim_lines(claim, arguments.wide))
@@ -231,19 +250,21 @@ def _compare_records(arguments, shown):
     found = comparison.compare(*shown)
     headings = [f"{side} = {path}: {records.heading(record)}"
                 for side, path, record in zip("AB", arguments.show, shown)]
-    lines = [line for text in headings for line in terminal.prose(text, arguments.wide)]
-    terminal.show([*lines, "", *terminal.table_lines(comparison.comparison_table(found),
-                                                     arguments.wide),
-                   *(line for sentence in comparison.sentences(found)
-                     for line in terminal.prose(sentence, arguments.wide))])
+    table = comparison.comparison_table(found)
+    terminal.show([*_prose(headings, arguments.wide), "",
+                   *terminal.table_lines(table, arguments.wide),
+                   *_prose(comparison.sentences(found), arguments.wide)])
     progress.write_record({**found, "a": arguments.show[0], "b": arguments.show[1]},
                           arguments.json)
 
 
+def _prose(sentences, wide):
+    return [line for sentence in sentences for line in terminal.prose(sentence, wide)]
+
+
 def _claim_lines(claim, wide):
     sentences, table = claim
-    return [*(line for sentence in sentences for line in terminal.prose(sentence, wide)),
-            *terminal.table_lines(table, wide)]
+    return [*_prose(sentences, wide), *terminal.table_lines(table, wide)]
 
 
 def _announce(message):

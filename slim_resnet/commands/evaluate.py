@@ -21,7 +21,9 @@ With --compare, DATA is image files or folders to search for them; labels are no
 It prints how often the optimised network and the network as it is see the same class and
 the same five classes, and the relative error of the logits over all images; and that of
 every layer, over the first batch. Errors are the largest (largest difference over largest
-value, by image) and the mean (mean difference over mean magnitude).
+value, by image) and the mean (mean difference over mean magnitude). int8 is compared with
+float32 however little they agree, on other images than those of --calibrate; the layers are those
+of a network that gives all of them, which is calibrated by itself.
 """
 
 import argparse
@@ -43,6 +45,7 @@ from slim_resnet.common.text import printable
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.images.settings import BATCH_SIZE
 from slim_resnet.inference import part_formats
+from slim_resnet.inference.engines import judged
 from slim_resnet.inference.engines.table import ENGINES, TENSORFLOW
 from slim_resnet.inference.results import read_rows
 
@@ -252,27 +255,32 @@ def _compare(arguments):
     options.refuse(arguments, ("output", "resume", "ray", "ray-cpus"),
                    "keeps what images are taken for, and --compare keeps nothing; leave one out")
     options.refuse(arguments, ("labels-offset",), "is of labels, and --compare needs none")
+    options.refuse(arguments, ("accept",), "takes int8 that agrees too little, and --compare only "
+                   "says how little; leave one out")
     options.check_files(arguments)
-    if arguments.precision == "int8":
-        raise SlimResnetError("--compare goes layer by layer, and int8 has layers of its own; "
-                              "leave it out: int8 is compared when it is calibrated")
     row = optimize.resolve(arguments)
     # The network that is compared with is TensorFlow's in any case.
     optimize.turn_onednn_on(arguments.verbose, "evaluate")
     from slim_resnet.images import finding
     from slim_resnet.inference import accuracy
-    paths = finding.find_images(arguments.data)
+    paths, calibration = finding.find_images(arguments.data), None
+    if arguments.calibrate:
+        _check_others(paths, arguments)
     with options.opened_checkpoint(arguments, "evaluate") as opened:
         moving_averages = opened.use_moving_averages
+        if arguments.calibrate:
+            calibration = optimize.calibration_images(arguments, opened, "evaluate")
         result = accuracy.measure(
             arguments.checkpoint, paths, use_moving_averages=moving_averages,
             precision=arguments.precision or PRECISIONS[0], engine=row.name,
             image_size=arguments.image_size, preprocessing=arguments.preprocessing,
-            batch_size=arguments.batch_size or COMPARED_BATCH_SIZE,
+            batch_size=arguments.batch_size or COMPARED_BATCH_SIZE, calibration=calibration,
             progress=lambda batches: progress.saying(progress.with_progress(
                 batches, len(paths), size=lambda batch: len(batch.names)), "evaluate",
                 arguments.prepared))
     record = accuracy.as_record(result)
+    if result.quantised:
+        progress.say("evaluate", judged.described(result.quantised))
     if arguments.json:
         print(json.dumps(dict(record, **options.checkpoint_record(arguments), data=arguments.data,
                               image_size_pixels=arguments.image_size,
@@ -287,10 +295,20 @@ def _compare(arguments):
     return progress.report_unreadable("evaluate", result.unreadable)
 
 
+def _check_others(paths, arguments):
+    """Raises `SlimResnetError` if int8 would be compared on what it was calibrated with."""
+    known = set(map(os.path.realpath, optimize.calibration_files(arguments)))
+    same = [path for path in paths if os.path.realpath(path) in known]
+    if same:
+        raise SlimResnetError(f"{same[0]}: is in DATA and in --calibrate ({len(same)} in all); "
+                              "int8 is to be compared on images that it was not calibrated with")
+
+
 def comparison_lines(record: dict) -> list[str]:
     """Returns what is printed for an `accuracy.as_record`, but for its layers."""
-    logits = record["logits"]
-    return [f"precision        {record['precision']}",
+    logits, quantised = record["logits"], record["quantised"]
+    by = f", by {quantised['quantiser']}" if quantised else ""
+    return [f"precision        {record['precision']}{by}",
             f"engine           {record['engine']}",
             f"images           {record['num_images']}",
             f"top-1 agreement  {record['top_1_agreement_percent']:.2f} %",

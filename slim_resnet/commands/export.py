@@ -18,7 +18,8 @@ safetensors  weights in PyTorch's layout, and resnet_torch.py beside them, which
 
 Before an export gets its name its own runtime reads and runs it, in a process of its own, and
 its end points are compared with the session's: what is off by more than the format's bound is
-refused. Of v1, v2 and npz all variables are compared, bit for bit. OUTPUT.json records it.
+refused. Of v1, v2 and npz all variables are compared, bit for bit. OUTPUT.json records it, and
+which runtime it was; of onnx, --engine chooses.
 """
 
 import argparse
@@ -29,11 +30,12 @@ from slim_resnet.commands.progress import say
 from slim_resnet.commands.written import print_written
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.export.formats import FORMATS, export_checkpoint, format_of
+from slim_resnet.inference.engines.table import CHOICES
 
 HELP = "write a checkpoint as SavedModel, frozen GraphDef, ONNX, Keras, safetensors, V1, V2, .npz"
 
 # The options that only some formats have.
-_OPTIONS = sorted({option for row in FORMATS.values() for option in row.options})
+_OPTIONS = sorted({option for row in FORMATS.values() for option in row.options} - {"engine"})
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,6 +48,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--verify", metavar="IMAGES",
                         help="image or folder to check the export on, beside images that are "
                         "made up; 64 at most")
+    # Not what runs a network, as --engine is elsewhere, which stands for --optimize there.
+    parser.add_argument("--engine", dest="checker", choices=CHOICES,
+                        help="onnx: what checks it, onnxruntime or openvino (default: "
+                        "onnxruntime, or else openvino, if it is installed); auto: the fastest "
+                        "that is installed")
     options.add_end_points(parser, "outputs of a network (default: pooled features, logits and "
                            "predictions)")
     preparation.add_preparation(parser, note="; frozen: any size")
@@ -90,6 +97,7 @@ def run(arguments: argparse.Namespace) -> None:
             option = name.removeprefix("use_").replace("_", "-")
             raise SlimResnetError(f"--{option} has no effect on --format "
                                   f"{arguments.format}; leave it out")
+    given["engine"] = arguments.checker
     if (arguments.open_size or arguments.no_decoding) and arguments.asked_size is None:
         given.pop("image_size")
     given.update(optimize.prepare(arguments, "export"))

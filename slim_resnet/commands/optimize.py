@@ -14,7 +14,7 @@ from slim_resnet.commands.progress import say
 from slim_resnet.common.environment import FASTEST, PRECISIONS
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.images import finding
-from slim_resnet.inference.engines import cache, table
+from slim_resnet.inference.engines import cache, judged, table
 from slim_resnet.inference.engines.table import INT8
 from slim_resnet.inference.identity import data_identity
 
@@ -31,19 +31,33 @@ def resolve(arguments: argparse.Namespace) -> table.Engine | None:
     precision = arguments.precision or PRECISIONS[0]
     if asked not in (None, table.TENSORFLOW):
         arguments.optimize = True
-    for name in ("calibrate", "accept"):
-        if precision != INT8 and getattr(arguments, name, None):
-            raise SlimResnetError(f"--{name} goes with --precision int8")
-    if not (arguments.optimize or getattr(arguments, "compare", False)):
-        if arguments.precision is not None:
-            other = " or another engine" if hasattr(arguments, "engine") else ""
-            raise SlimResnetError(f"--precision goes with --optimize{other}; give both or neither")
-        return None
-    row = table.choose(asked or table.TENSORFLOW, precision)
-    if precision == INT8 and not arguments.calibrate:
+    row = None
+    if arguments.optimize or getattr(arguments, "compare", False):
+        row = table.choose(asked or table.TENSORFLOW, precision)
+    elif arguments.precision is not None:
+        other = " or another engine" if hasattr(arguments, "engine") else ""
+        raise SlimResnetError(f"--precision goes with --optimize{other}; give both or neither")
+    check_int8(arguments)
+    return row
+
+
+def check_int8(arguments: argparse.Namespace, is_needed: bool = True) -> None:
+    """Checks ``--calibrate`` and ``--accept``.
+
+    Args:
+      arguments: The command line.
+      is_needed: Whether int8 cannot do without ``--calibrate``.
+
+    Raises:
+      SlimResnetError: They are not of int8, or int8 lacks images.
+    """
+    if arguments.precision != INT8:
+        for name in ("calibrate", "accept"):
+            if getattr(arguments, name, None):
+                raise SlimResnetError(f"--{name} goes with --precision int8")
+    elif is_needed and not arguments.calibrate:
         raise SlimResnetError("--precision int8 needs --calibrate FOLDER, images to find the "
                               "ranges of values with and to judge it by")
-    return row
 
 
 def prepare(arguments: argparse.Namespace, command: str) -> dict:
@@ -84,12 +98,16 @@ def calibration_of(arguments: argparse.Namespace) -> dict[str, str] | None:
     """Returns what tells the images of ``--calibrate`` from others, or None."""
     if not getattr(arguments, "calibrate", None):
         return None
-    return data_identity(_calibration_files(arguments))
+    return data_identity(calibration_files(arguments))
 
 
-def _calibration_files(arguments):
-    from slim_resnet.inference.engines import quantising
-    return quantising.chosen(finding.find_images(arguments.calibrate), arguments.calibrate)
+def calibration_files(arguments: argparse.Namespace) -> list[str]:
+    """Returns the images of ``--calibrate`` that are used.
+
+    Raises:
+      SlimResnetError: There are too few.
+    """
+    return judged.chosen(finding.find_images(arguments.calibrate), arguments.calibrate)
 
 
 def is_cached(arguments: argparse.Namespace) -> bool:
@@ -119,9 +137,11 @@ def cached_network(arguments: argparse.Namespace, files: Iterable[str], command:
     from slim_resnet.inference.folded.model import InferenceModel
     row = resolve(arguments)
     precision = arguments.precision or PRECISIONS[0]
-    made_from = {**identity(arguments, files), "engine": row.described, "precision": precision,
-                 "image_size": arguments.image_size, "end_points": list(end_points),
-                 "calibration": calibration_of(arguments)}
+    # Files of float32, from which bfloat16 is computed too, are the same for every engine.
+    made_from = {**identity(arguments, files), "image_size": arguments.image_size,
+                 "end_points": list(end_points),
+                 INT8: {"engine": row.described, "calibration": calibration_of(arguments)}
+                 if precision == INT8 else None}
     try:
         model = InferenceModel.from_cache(os.fsdecode(arguments.checkpoint), made_from, precision,
                                           row)
@@ -129,11 +149,9 @@ def cached_network(arguments: argparse.Namespace, files: Iterable[str], command:
         say(command, f"warning: {error}")
         return None, None
     # A network that was accepted is accepted by who says so again.
-    if model and model.quantised and not arguments.accept:
-        from slim_resnet.inference.engines import quantising
-        if quantising.is_refused(model.quantised):
-            model.close()
-            raise quantising.refusal(model.path, model.quantised)
+    if model and model.quantised and not arguments.accept and judged.is_refused(model.quantised):
+        model.close()
+        raise judged.refusal(model.path, model.quantised)
     return model, made_from
 
 
@@ -158,9 +176,8 @@ def opened_network(opened: Any, image_size: int, options: dict, arguments: argpa
         network, more["made_from"] = cached_network(arguments, opened.files, command, end_points)
     if network is None:
         if getattr(arguments, "calibrate", None):
-            more.update(calibration=_calibration_images(arguments, opened), accept=arguments.accept)
-            say(command, f"calibrating int8 with {len(more['calibration'])} images, which may take "
-                "minutes")
+            more.update(calibration=calibration_images(arguments, opened, command),
+                        accept=arguments.accept)
         network = open_network(opened, image_size, end_points=end_points, **options, **more)
         if more.get("made_from") and network.kept_in:
             say(command, f"kept in {cache.cache_folder()}; --no-cache keeps nothing")
@@ -180,8 +197,7 @@ def say_engine(network: Any, command: str) -> None:
         kernels = f"oneDNN {'on' if compat.onednn_enabled() else 'off'}"
     say(command, f"optimised, {network.precision}, {kernels}")
     if network.quantised:
-        from slim_resnet.inference.engines import quantising
-        say(command, quantising.described(network.quantised))
+        say(command, judged.described(network.quantised))
 
 
 def say_parts(network: Any) -> None:
@@ -190,8 +206,17 @@ def say_parts(network: Any) -> None:
         print(f"  {seconds:7.3f} s  {part.replace('_', ' ')}", file=sys.stderr)
 
 
-def _calibration_images(arguments, opened):
+def calibration_images(arguments: argparse.Namespace, opened: Any, command: str) -> Any:
+    """Returns the images of ``--calibrate``, prepared, and says how many they are.
+
+    Args:
+      arguments: The command line, image size and preparation filled in.
+      opened: An open `checkpoint.Checkpoint`.
+      command: Name of the subcommand.
+    """
     from slim_resnet.checkpoint.recognition import recognise
     from slim_resnet.images.reading import load_images
-    return load_images(_calibration_files(arguments), arguments.image_size,
-                       arguments.preprocessing, recognise(opened).input_channels)
+    images = load_images(calibration_files(arguments), arguments.image_size,
+                         arguments.preprocessing, recognise(opened).input_channels)
+    say(command, f"calibrating int8 with {len(images)} images, which may take minutes")
+    return images

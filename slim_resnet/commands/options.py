@@ -12,6 +12,7 @@ from slim_resnet.common.environment import PRECISIONS
 from slim_resnet.common.files import check_writable
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.images.settings import BATCH_SIZE
+from slim_resnet.inference.engines.judged import LEAST_AGREEMENT, LEAST_IMAGES
 from slim_resnet.inference.engines.table import CHOICES
 from slim_resnet.pictures.themes import THEMES
 
@@ -235,15 +236,21 @@ def add_engine(parser: Container, goes_with: str = "--optimize") -> None:
                         help="what runs the network: tensorflow (the default, and the "
                         "reference); onnxruntime or openvino (extras of these names), which imply "
                         "--optimize; auto: the fastest that is installed, and says which")
-    parser.add_argument("--calibrate", metavar="FOLDER",
-                        help="of int8: at least 64 images; most give the ranges of values, the "
-                        "others judge it by the classes that float32 sees")
-    parser.add_argument("--accept", action="store_true",
-                        help="of int8: take it below 97 %% of the same most probable classes")
+    add_int8(parser)
     parser.add_argument("--cache", action=argparse.BooleanOptionalAction, default=True,
                         help="of another engine: keep the network, and take what was kept "
                         "(default), in $XDG_CACHE_HOME/slim-resnet or ~/.cache/slim-resnet, at "
                         "most 2 GiB; removing the folder empties it")
+
+
+def add_int8(parser: Container, note: str = "") -> None:
+    """Adds ``--calibrate``, whose help ends with a note, and ``--accept``."""
+    parser.add_argument("--calibrate", metavar="FOLDER",
+                        help=f"of int8: at least {LEAST_IMAGES} images; most give the ranges of "
+                        f"values, the others judge it by the classes that float32 sees{note}")
+    parser.add_argument("--accept", action="store_true",
+                        help=f"of int8: take it below {100 * LEAST_AGREEMENT:.0f} %% of the same "
+                        "most probable classes")
 
 
 def add_trained_precision(parser: Container, **more: str) -> None:

@@ -4,7 +4,6 @@ The runtime works in a process of its own, so that it shares no library, no thre
 graph with what wrote the file, and a crash of its is an error like others.
 """
 
-import importlib.util
 import json
 import os
 import signal
@@ -49,7 +48,7 @@ class _Batch(typing.NamedTuple):
 
 
 def check(path: str, format: Format, opened: Checkpoint, record: dict[str, Any],
-          verify: Any = None) -> dict[str, Any]:
+          verify: Any, runtime: str | None) -> dict[str, Any]:
     """Compares what an export gives with what its checkpoint does.
 
     Variables have to be the same bit for bit. Networks run on made-up images, one of the
@@ -64,6 +63,7 @@ def check(path: str, format: Format, opened: Checkpoint, record: dict[str, Any],
       opened: The checkpoint.
       record: What ``write`` returned.
       verify: What `images.load_images` takes, or None; of `MOST_IMAGES` at most.
+      runtime: The package to read and run it with; None if none is installed.
 
     Returns:
       Plain data: ``runtime`` and ``version``; ``variables``, their number, or ``batches``,
@@ -73,8 +73,7 @@ def check(path: str, format: Format, opened: Checkpoint, record: dict[str, Any],
     Raises:
       SlimResnetError: The runtime cannot read or run it, or gives something else.
     """
-    package = next((one for one in format.runtimes if importlib.util.find_spec(one)), None)
-    if package is None:
+    if runtime is None:
         return {"unchecked": f"{' and '.join(format.runtimes)} not installed"
                 if len(format.runtimes) > 1 else f"{format.runtimes[0]} is not installed"}
     with temporary_folder() as folder:
@@ -83,9 +82,9 @@ def check(path: str, format: Format, opened: Checkpoint, record: dict[str, Any],
             batches = _batches(opened, record, verify)
             np.savez(os.path.join(folder, runtimes.IMAGES),
                      **{str(k): batch.given for k, batch in enumerate(batches)})
-        run_elsewhere(format.name, package, path, folder)
+        run_elsewhere(format.name, runtime, path, folder)
         with open(os.path.join(folder, runtimes.VERSION), encoding="utf-8") as file:
-            found = {"runtime": package, "version": file.read()}
+            found = {"runtime": runtime, "version": file.read()}
         if format.bound is None:
             return {**found, **_check_variables(format, opened, folder)}
         return {**found, **_check_end_points(format, opened, record, batches, folder)}

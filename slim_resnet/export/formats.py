@@ -12,12 +12,14 @@ wrote, and a row here; the command takes it from the table. The module has
 
 import dataclasses
 import importlib
+import importlib.util
 import json
 import os
 from typing import TYPE_CHECKING, Any
 
 from slim_resnet.common import files
 from slim_resnet.errors import SlimResnetError
+from slim_resnet.inference.engines import table
 
 if TYPE_CHECKING:
     from slim_resnet.checkpoint.reader import CheckpointLike
@@ -35,7 +37,8 @@ class Format:
     Attributes:
       name: What ``--format`` calls it, and the function of `runtimes` that reads it.
       module: Module of `slim_resnet.export` that writes it.
-      options: Options that say something to it; ``optimize`` brings ``precision``.
+      options: Options that say something to it; ``optimize`` brings ``precision``, and
+        ``engine`` says which of ``runtimes`` checks it.
       suffix: Ending of names that stand for it where no format is given; None for one that
         has to be named.
       runtimes: Packages that can read it back; the first that is installed checks it.
@@ -61,7 +64,7 @@ FORMATS = {format.name: format for format in (
     Format("v2", "v2"),
     Format("npz", "arrays", suffix=".npz", runtimes=("numpy",)),
     Format("onnx", "onnx", ("end_points", "image_size", "preprocessing", "labels", "labels_offset",
-                            "use_moving_averages", "opset", "open_size", "pixels"),
+                            "use_moving_averages", "opset", "open_size", "pixels", "engine"),
            ".onnx", ("onnxruntime", "openvino"), FLOAT32),
     Format("keras", "keras_file", ("image_size", "preprocessing", "use_moving_averages"),
            ".keras", ("keras",), FLOAT32),
@@ -84,16 +87,40 @@ def format_of(output: str | os.PathLike) -> str:
                           f"--format, one of {', '.join(FORMATS)}")
 
 
+def checker(row: Format, engine: str | None) -> str | None:
+    """Returns the package that checks an export of a format, None if there is none.
+
+    Args:
+      row: The format.
+      engine: One of ``row.runtimes``; ``auto``, the fastest of them that is installed, see
+        `engines.table.FASTEST`; or None, the first that is installed.
+
+    Raises:
+      SlimResnetError: It is none of the format's, or is not installed.
+    """
+    if engine is None:
+        return next((one for one in row.runtimes if importlib.util.find_spec(one)), None)
+    if "engine" not in row.options:
+        raise SlimResnetError(f"--engine has no effect on --format {row.name}; leave it out")
+    choices = [one for one in table.FASTEST["float32"] if one in row.runtimes]
+    if engine not in (*choices, table.AUTO):
+        raise SlimResnetError(f"--engine {engine}: does not run {row.name}; choose one of "
+                              f"{', '.join((*row.runtimes, table.AUTO))}")
+    if engine == table.AUTO:
+        engine = next((one for one in choices if importlib.util.find_spec(one)), choices[0])
+    return table.choose(engine, "float32").name
+
+
 def export_checkpoint(checkpoint: "CheckpointLike", output: str | os.PathLike,
-                      format: str | None = None, verify: Any = None, **options: Any
-                      ) -> dict[str, Any]:
+                      format: str | None = None, verify: Any = None, engine: str | None = None,
+                      **options: Any) -> dict[str, Any]:
     """Writes a checkpoint in another form, and checks that before it gets its name.
 
     Which network it holds is worked out from its variables and cannot be chosen. Values are
     unchanged unless the network is folded. Variables keep their names, training leftovers
     included. The format's own runtime reads what was written, in a process of its own, and
     what it gives is compared with the session's; see `checking.check`. Where the runtime is
-    not installed, the record says so.
+    not installed, and was not asked for, the record says so.
 
     Args:
       checkpoint: Anything that `open_checkpoint` opens.
@@ -101,6 +128,7 @@ def export_checkpoint(checkpoint: "CheckpointLike", output: str | os.PathLike,
         files. Beside it goes the record, its name and ``.json``.
       format: A key of `FORMATS`; None takes the one of the output's ending.
       verify: What `images.load_images` takes, to run beside images that are made up.
+      engine: Which runtime checks it, see `checker`.
       **options: Those of the format's ``write``, such as `saved_model.write`'s.
 
     Returns:
@@ -115,6 +143,7 @@ def export_checkpoint(checkpoint: "CheckpointLike", output: str | os.PathLike,
     if format not in FORMATS:
         raise SlimResnetError(f"there is no format {format!r}; choose one of {', '.join(FORMATS)}")
     row = FORMATS[format]
+    runtime = checker(row, engine)
     module = importlib.import_module(f"slim_resnet.export.{row.module}")
     check_target = getattr(module, "check_target", files.check_writable)
     check_target(output)
@@ -126,7 +155,7 @@ def export_checkpoint(checkpoint: "CheckpointLike", output: str | os.PathLike,
          temporary_folder(output) as folder:
         path = os.path.join(folder, os.path.basename(output))
         record = {"format": RECORD, "written_as": format, **module.write(opened, path, **options)}
-        record["check"] = checking.check(path, row, opened, record, verify)
+        record["check"] = checking.check(path, row, opened, record, verify, runtime)
         with open(path + RECORD_SUFFIX, "w", encoding="utf-8") as file:
             json.dump(record, file, indent=1)
         check_target(output)

@@ -103,6 +103,8 @@ class Accuracy:
         ``layer_images`` images.
       layer_images: How many these are.
       unreadable: ``(name, cause)`` of images that could not be read.
+      quantised: Of int8, what its calibration found, see `engines.quantising.quantise`; else
+        None.
     """
 
     precision: str
@@ -111,12 +113,13 @@ class Accuracy:
     layers: dict[str, Error]
     layer_images: int
     unreadable: tuple[tuple[str, str], ...]
+    quantised: dict[str, Any] | None
 
 
 def measure(checkpoint: CheckpointLike, paths: Sequence[str], *, precision: str = PRECISIONS[0],
             image_size: int = IMAGE_SIZE, preprocessing: str | Preprocessing = "inception",
             batch_size: int = BATCH_SIZE, use_moving_averages: bool | None = None,
-            engine: str = TENSORFLOW,
+            engine: str = TENSORFLOW, calibration: np.ndarray | None = None,
             progress: Callable[[Iterable[reading.Batch]], Iterable[reading.Batch]] =
             lambda batches: batches) -> Accuracy:
     """Compares a checkpoint's folded network with its unfolded one.
@@ -124,12 +127,14 @@ def measure(checkpoint: CheckpointLike, paths: Sequence[str], *, precision: str 
     Args:
       checkpoint: Anything that `checkpoint.open_checkpoint` opens, with logits.
       paths: Image files, see `images.find_images`.
-      precision: One of `environment.PRECISIONS`.
+      precision: One of `environment.PRECISIONS`, or ``int8`` with ``calibration``.
       image_size: Height and width that images are resized to, in pixels.
       preprocessing: A `images.settings.Preprocessing`, or the name of one.
       batch_size: Images in a run; the layers are compared on the first such batch.
       use_moving_averages: See `checkpoint.open_checkpoint`.
       engine: What runs the folded network, see `InferenceModel.from_checkpoint`.
+      calibration: Of int8, see there: other images than those of ``paths``. However little
+        it agrees, it is compared.
       progress: Called with the iterable of `images.Batch`es; returns what to go through.
 
     Returns:
@@ -141,9 +146,13 @@ def measure(checkpoint: CheckpointLike, paths: Sequence[str], *, precision: str 
     with open_checkpoint(checkpoint, use_moving_averages) as opened:
         classes_of(opened)
         network = Network(opened, image_size)
-        with network, InferenceModel.from_checkpoint(
-                opened, precision, image_size=None if engine == TENSORFLOW else image_size,
-                engine=engine) as model:
+
+        def folded(end_points=()):
+            return InferenceModel.from_checkpoint(
+                opened, precision, end_points,
+                image_size=None if engine == TENSORFLOW else image_size, engine=engine,
+                calibration=calibration, accept=True)
+        with network, folded() as model:
             batches = progress(reading.read_images(paths, image_size, preprocessing, batch_size,
                                                    channels=network.channels))
             agreement, unreadable, first = Agreement(), [], None
@@ -159,17 +168,14 @@ def measure(checkpoint: CheckpointLike, paths: Sequence[str], *, precision: str 
                     "; the first, {}: {}".format(*unreadable[0]) if unreadable else ""))
             reference = network.run(network.end_points, first)
         # Layers that are fetched are not fused away: a network of its own for them.
-        with InferenceModel.from_checkpoint(
-                opened, precision, list(reference),
-                image_size=None if engine == TENSORFLOW else image_size,
-                engine=engine) as layered:
+        with folded(list(reference)) as layered:
             values = layered(first).end_points
     layers = {}
     for key in reference:
         layers[key] = Error()
         layers[key].add(reference[key], values[key])
     return Accuracy(model.precision, model.engine, agreement, layers, len(first),
-                    tuple(unreadable))
+                    tuple(unreadable), model.quantised)
 
 
 def _agreements(reference, values):
@@ -182,6 +188,7 @@ def as_record(accuracy: Accuracy) -> dict[str, Any]:
     """Returns an `Accuracy` as plain data for JSON."""
     return {
         "precision": accuracy.precision, "engine": accuracy.engine,
+        "quantised": accuracy.quantised,
         "num_images": accuracy.agreement.num_images, **accuracy.agreement.as_record(),
         "layer_images": accuracy.layer_images,
         "layers": [{"end_point": key, "largest": error.largest, "mean": error.mean}

@@ -110,9 +110,12 @@ def test_part_of_a_resnet_v1(lost):
         found(shapes)
 
 
-@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize("name", [
+    pytest.param(name, marks=pytest.mark.slow) if name == "inception_v2" else name
+    for name in MODULES])
 def test_each_is_told_from_the_others(name):
-    shapes = shapes_of(plain_builder(name, 7, "a/b"))
+    shapes = {variable.replace(MODELS[name].scope, "a/b", 1): shape
+              for variable, shape in shapes_of(plain_builder(name)).items()}
     result = found(shapes)
     assert (result.model, result.scope, result.num_classes) == (name, "a/b", 7)
     assert (result.variant, result.blocks, result.input_channels) == (None, [], 3)
@@ -186,9 +189,11 @@ def test_size_of_the_auxiliary_head(size, kernel):
     assert aux_kernel_of(size) == kernel
 
 
-@pytest.mark.parametrize("size,kernel", [(299, 5), (250, 3), (107, 1)])
+@pytest.mark.parametrize("size,kernel", [
+    (None, 5), *(pytest.param(*case, marks=pytest.mark.slow) for case in [(250, 3), (107, 1)])])
 def test_kernel_of_the_auxiliary_head(size, kernel):
-    shapes = shapes_of(plain_builder("inception_v3", size=size))
+    build = plain_builder("inception_v3", size=size) if size else plain_builder("inception_v3")
+    shapes = shapes_of(build)
     assert f"InceptionV3/AuxLogits/Conv2d_2a_{kernel}x{kernel}/weights" in shapes
     assert found(shapes).aux_kernel == kernel
 

@@ -1,5 +1,6 @@
 """Recognition from names and shapes alone; no file, no session."""
 
+import functools
 import types
 
 import pytest
@@ -18,9 +19,32 @@ tf1 = tf.compat.v1
 
 def shapes_of(build, channels=3, size=32):
     """Returns what `recognise` looks at of the graph that ``build(images)`` makes."""
+    return dict(_shapes_of(build, channels, size))
+
+
+@functools.cache
+def _shapes_of(build, channels, size):
     with tf.Graph().as_default():
         build(tf1.placeholder(tf.float32, [1, size, size, channels]))
         return {v.op.name: tuple(v.shape.as_list()) for v in tf1.global_variables()}
+
+
+def shapes_of_units(units, base_depth):
+    """Returns the shapes of slim's network in the scope S, without building all of its units."""
+    shapes = shapes_of(checkpoints.slim_builder((1, 1, 1, 1), 1001, "S", base_depth=base_depth))
+    for block, number in enumerate(units, 1):
+        first = {n: s for n, s in shapes.items() if f"/block{block}/unit_1/" in n}
+        width = first[f"S/block{block}/unit_1/bottleneck_v2/conv3/weights"][-1]
+        for unit in range(2, number + 1):
+            for name, shape in first.items():
+                if "/shortcut/" in name:
+                    continue
+                if "/preact/" in name:
+                    shape = (width,)
+                elif name.endswith("/conv1/weights"):
+                    shape = (1, 1, width, shape[-1])
+                shapes[name.replace("/unit_1/", f"/unit_{unit}/")] = shape
+    return shapes
 
 
 def found(shapes, selection=None):
@@ -36,21 +60,7 @@ def tiny():
 
 @pytest.mark.parametrize("depth,units", resnet_v2.DEPTHS.items())
 def test_released_depths(depth, units):
-    # Names and channels from tf_slim's table of blocks, without building 50 layers.
-    shapes = shapes_of(checkpoints.slim_builder((1, 1, 1, 1), 1001, "S", base_depth=64))
-    for block, number in enumerate(units, 1):
-        first = {n: s for n, s in shapes.items() if f"/block{block}/unit_1/" in n}
-        width = first[f"S/block{block}/unit_1/bottleneck_v2/conv3/weights"][-1]
-        for unit in range(2, number + 1):
-            for name, shape in first.items():
-                if "/shortcut/" in name:
-                    continue
-                if "/preact/" in name:
-                    shape = (width,)
-                elif name.endswith("/conv1/weights"):
-                    shape = (1, 1, width, shape[-1])
-                shapes[name.replace("/unit_1/", f"/unit_{unit}/")] = shape
-    result = found(shapes)
+    result = found(shapes_of_units(units, base_depth=64))
     assert (result.variant, result.depth, result.scope) == ("slim", depth, "S")
     assert (result.num_classes, result.input_channels, result.root_block) == (1001, 3, True)
     assert result.blocks == resnet_v2.blocks_of_depth(depth)
@@ -58,8 +68,8 @@ def test_released_depths(depth, units):
 
 
 def test_depth_needs_its_channels_too():
-    result = found(shapes_of(checkpoints.slim_builder((3, 4, 6, 3))))
-    assert (result.scope, result.depth) == ("resnet_v2_50", None)
+    result = found(shapes_of_units((3, 4, 6, 3), base_depth=1))
+    assert (result.scope, result.depth) == ("S", None)
     assert [len(block.args) for block in result.blocks] == [3, 4, 6, 3]
     assert result.blocks[3].args[0] == {"depth": 32, "depth_bottleneck": 8, "stride": 1}
     assert [block.args[-1]["stride"] for block in result.blocks] == [2, 2, 2, 1]

@@ -1,5 +1,7 @@
 """Restoring: every variable or none, and messages that name all that does not fit."""
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -14,13 +16,19 @@ tf1 = tf.compat.v1
 SENTINEL = -7
 
 
+@functools.cache
+def graph_of(build):
+    """Returns a network's graph, built once a builder, and its variables by name."""
+    with tf.Graph().as_default() as graph:
+        build(tf.zeros([1, 32, 32, 3]))
+        return graph, {v.op.name: v for v in tf1.global_variables()}
+
+
 class Restored:
     """A session over a graph whose variables all hold `SENTINEL`."""
 
     def __init__(self, build=None):
-        with tf.Graph().as_default() as graph:
-            (build or checkpoints.slim_builder())(tf.zeros([1, 32, 32, 3]))
-            self.variables = {v.op.name: v for v in tf1.global_variables()}
+        graph, self.variables = graph_of(build or checkpoints.slim_builder())
         self.session = tf1.Session(graph=graph)
         self.session.run([v.initializer for v in self.variables.values()],
                          {v.initializer.inputs[1]: np.full(v.shape, SENTINEL)
@@ -60,9 +68,8 @@ def tiny(tmp_path_factory):
 @pytest.fixture(scope="module", params=["V1", "V2"])
 def trained(request, tmp_path_factory):
     """As training leaves it: optimizer slots, a step, averages of all but one variable."""
-    with tf.Graph().as_default():
-        checkpoints.slim_builder()(tf.zeros([1, 32, 32, 3]))
-        network = {v.op.name: v.shape.as_list() for v in tf1.global_variables()}
+    network = {name: variable.shape.as_list()
+               for name, variable in graph_of(checkpoints.slim_builder())[1].items()}
     extra = {"global_step": np.int64(12345), "mean_rgb": np.float32([1, 2, 3])}
     for name, shape in network.items():
         extra[name + "/Momentum"] = np.ones(shape, np.float32)
@@ -276,7 +283,7 @@ def test_damage_that_shows_in_the_middle_of_reading(tmp_path):
 
 
 def test_a_finalized_graph(tiny):
-    with Restored() as graph:
+    with Restored(lambda images: tf1.get_variable("own", [2])) as graph:
         graph.session.graph.finalize()
         assert "the graph is finalized" in graph.refusal(tiny.path)
 

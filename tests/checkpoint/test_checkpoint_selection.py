@@ -76,6 +76,9 @@ def test_towers(towers, whole, scope):
     assert end_points.keys() == expected.keys()
     for key, value in expected.items():
         np.testing.assert_allclose(end_points[key], value, rtol=1e-5, atol=1e-5, err_msg=key)
+
+
+def test_another_tower_has_other_values(towers, whole):
     other = values_of(Selection(towers, scope="tower_1"), whole.images)[0]
     assert np.abs(other - whole.net).max() > .01
 

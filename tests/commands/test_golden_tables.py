@@ -31,15 +31,15 @@ def test_the_widest_leave_nothing_out_that_has_no_need_to(name):
 
 
 def test_the_command_prints_it(capsys, monkeypatch):
-    words = ["end-points", "resnet_v2_50", "--depth", "unit"]
+    words = ["end-points", "vgg_16", "--depth", "unit"]
     for width in (80, 160):
         monkeypatch.setenv("COLUMNS", str(width))
         assert main(words) == 0
         assert capsys.readouterr().out.startswith(
-            (golden_tables.FOLDER / f"end-points-resnet_v2_50-unit-{width}.txt").read_text(
+            (golden_tables.FOLDER / f"end-points-vgg_16-unit-{width}.txt").read_text(
                 encoding="utf-8"))
     assert main([*words, "--wide"]) == 0
     wide = capsys.readouterr().out.splitlines()
-    rows = table.select(golden_tables.summary("resnet_v2_50")[0], depth="unit")
+    rows = table.select(golden_tables.summary("vgg_16")[0], depth="unit")
     assert [line.split()[0] for line in wide[2:-2]] == [row.key for row in rows]
     assert all(f" {row.parameters:,} " in line for row, line in zip(rows, wide[2:]))

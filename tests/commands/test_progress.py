@@ -136,7 +136,7 @@ def test_lines_of_measuring_go_above(clock, monkeypatch):
     assert sys.stdout is screen
 
 
-def test_elsewhere_a_line_a_minute(clock, capsys):
+def test_elsewhere_a_line_a_minute(clock, capsys, progress_each_minute):
     for second in progress.with_progress(range(1, 151), 150, "images"):
         clock.append(float(second))
     out, err = capsys.readouterr()

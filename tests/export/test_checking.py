@@ -13,11 +13,6 @@ from tests.helpers import checkpoints, pictures
 from tests.helpers.family import v1_builder
 
 
-@pytest.fixture(scope="module")
-def slim(tmp_path_factory):
-    return checkpoints.write(tmp_path_factory.mktemp("slim") / "net.ckpt")
-
-
 def refused(capsys, *words):
     """Returns the one line that an export is refused with."""
     assert main(["export", *map(str, words)]) == 2
@@ -65,6 +60,7 @@ def test_other_numbers(slim, tmp_path, capsys, monkeypatch, change, message):
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_a_folder_with_other_numbers(slim, tmp_path, capsys, monkeypatch):
     change_outputs(monkeypatch, "saved_model", scaled("global_pool", 1.1))
     err = refused(capsys, slim.path, tmp_path / "net", "--format", "saved_model")
@@ -99,7 +95,7 @@ def test_predictions_of_large_logits(tmp_path, monkeypatch):
 
     written = checkpoints.write(tmp_path / "source/net.ckpt", change=change)
     change_outputs(monkeypatch, "frozen", rounded)
-    record = export_checkpoint(written.path, tmp_path / "net.pb")
+    record = export_checkpoint(written.path, tmp_path / "net.pb", image_size=48)
     assert record["check"]["largest_error"] < 1e-6
 
 
@@ -185,7 +181,7 @@ def test_a_network_whose_outputs_are_nan(tmp_path, capsys):
 
     written = checkpoints.write(tmp_path / "source/net.ckpt", change=change)
     assert "is NaN or infinite, so no export of it can be checked" in refused(
-        capsys, written.path, tmp_path / "net.pb")
+        capsys, written.path, tmp_path / "net.pb", "--image-size", 48)
     # Variables are what they are.
     assert main(["export", written.path, str(tmp_path / "net.npz")]) == 0
     assert sorted(os.listdir(tmp_path)) == ["net.npz", "net.npz.json", "source"]
@@ -199,18 +195,17 @@ def test_a_record_that_is_not_ours_stays(slim, tmp_path, capsys):
 
 
 def test_the_format_is_the_endings(slim, tmp_path, capsys):
-    assert main(["export", slim.path, str(tmp_path / "NET.PB")]) == 0
+    assert main(["export", slim.path, str(tmp_path / "NET.PB"), "--image-size", "48"]) == 0
     assert ": frozen of slim's" in capsys.readouterr().out
     assert "net.abc: no format has this ending (.pb, .npz" in refused(
         capsys, slim.path, tmp_path / "net.abc")
 
 
-@pytest.mark.parametrize("channels", [1, 4])
-def test_images_of_other_channels(tmp_path, channels):
+def test_images_of_other_channels(tmp_path):
     # Of four there is no mean that ResNet V1's preparation would subtract.
-    written = checkpoints.write(tmp_path / "net.ckpt", v1_builder(), channels=channels)
+    written = checkpoints.write(tmp_path / "net.ckpt", v1_builder(), channels=4)
     record = export_checkpoint(written.path, tmp_path / "net.pb", image_size=33)
-    assert record["check"]["batches"] == [[1, 33, 33, channels], [3, 33, 33, channels]]
+    assert record["check"]["batches"] == [[1, 33, 33, 4], [3, 33, 33, 4]]
     assert record["check"]["largest_error"] < 1e-5
 
 

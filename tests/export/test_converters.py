@@ -11,7 +11,6 @@ import tensorflow as tf
 
 from slim_resnet.cli import main
 from slim_resnet.export import export_checkpoint
-from tests.helpers import checkpoints
 
 tf1 = tf.compat.v1
 LOGITS = "resnet_v2_50/logits"
@@ -45,11 +44,6 @@ print(json.dumps({
     "onnx": shape(lambda: runtimes.onnx("net.onnx", "onnxruntime")(images)["predictions"]),
 }))
 """
-
-
-@pytest.fixture(scope="module")
-def slim(tmp_path_factory):
-    return checkpoints.write(tmp_path_factory.mktemp("slim") / "net.ckpt")
 
 
 def by_tflite(converter, images):
@@ -106,6 +100,7 @@ def test_no_graph_has_an_op_that_converters_lack(slim, tmp_path, optimize):
     assert "AddV2" in kinds and "AddN" not in kinds
 
 
+@pytest.mark.slow
 def test_without_decoding(slim, tmp_path):
     record = export_checkpoint(slim.path, tmp_path / "plain", "saved_model", no_decoding=True)
     signatures = tf.saved_model.load(str(tmp_path / "plain")).signatures

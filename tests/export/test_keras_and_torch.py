@@ -96,6 +96,7 @@ def test_a_keras_model_has_slim_s_numbers(exported):
     np.testing.assert_allclose(model(written.images), expected, rtol=2e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 @needs_keras_3
 def test_names_of_layers_are_those_of_keras_applications(tmp_path, monkeypatch):
     monkeypatch.setattr("slim_resnet.export.checking.check", lambda *arguments: {"unchecked": ""})

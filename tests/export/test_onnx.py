@@ -1,6 +1,7 @@
 """slim-resnet export to ONNX: what is in the file, and what cannot be."""
 
 import dataclasses
+import importlib.util
 import json
 import os
 
@@ -17,11 +18,6 @@ from tests.helpers.family import plain_builder, v1_builder
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
-
-
-@pytest.fixture(scope="module")
-def slim(tmp_path_factory):
-    return checkpoints.write(tmp_path_factory.mktemp("slim") / "net.ckpt")
 
 
 def session_of(path):
@@ -104,6 +100,28 @@ def test_openvino_checks_where_it_is_alone(slim, tmp_path, monkeypatch):
     assert record["check"]["largest_error"] < 1e-5
 
 
+def test_who_checks_is_chosen(slim, tmp_path, capsys, monkeypatch):
+    """By default ONNX Runtime does; `auto` takes the fastest that is installed."""
+    openvino = pytest.importorskip("openvino")
+    path = str(tmp_path / "net.onnx")
+    words = ["export", slim.path, path, "--image-size", "32"]
+    for engine in ("openvino", "auto"):
+        assert main([*words, "--engine", engine]) == 0
+        assert f"checked by openvino {openvino.__version__}: " in capsys.readouterr().out
+        assert json.loads((tmp_path / "net.onnx.json").read_text())["check"]["runtime"] == \
+            "openvino"
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec",
+                        lambda name, *rest: None if name == "openvino" else find(name, *rest))
+    assert main([*words, "--engine", "auto"]) == 0
+    assert f"checked by onnxruntime {onnxruntime.__version__}: " in capsys.readouterr().out
+    os.unlink(path)
+    assert main([*words, "--engine", "openvino"]) == 2
+    assert capsys.readouterr().err == ("slim-resnet export: error: engine openvino: needs "
+                                       "openvino: pip install 'slim-resnet[openvino]'\n")
+    assert not os.path.exists(path)
+
+
 @pytest.mark.parametrize("words, message", [
     (["--opset", "12"], "opset 12: models are written for 13 to "),
     (["--opset", "0"], "'0' is not a whole number of at least 1"),
@@ -111,6 +129,10 @@ def test_openvino_checks_where_it_is_alone(slim, tmp_path, monkeypatch):
     (["--end-points", "block9"], "there is no end point 'block9'; nearest: "),
     (["--optimize"], "--optimize has no effect on --format onnx; leave it out"),
     (["--no-decoding"], "--no-decoding has no effect on --format onnx"),
+    (["--engine", "tensorflow"], "--engine tensorflow: does not run onnx; choose one of "
+     "onnxruntime, openvino, auto"),
+    (["--format", "npz", "--engine", "auto"], "--engine has no effect on --format npz"),
+    (["--format", "frozen", "--engine", "tensorflow"], "--engine has no effect on --format frozen"),
     (["--format", "npz", "--pixels"], "--pixels has no effect on --format npz"),
 ])
 def test_bad_options(slim, tmp_path, capsys, words, message):

@@ -1,8 +1,11 @@
 """Checkpoints to test with, written by ``tf_slim.nets``: not by what is tested."""
 
 import contextlib
+import copy
+import functools
 import io
 import os
+import pathlib
 import typing
 import zlib
 
@@ -18,6 +21,11 @@ tf1 = tf.compat.v1
 V1, V2 = tf1.train.SaverDef.V1, tf1.train.SaverDef.V2
 FORMATS = {"V1": V1, "V2": V2}
 TINY = (2, 1)
+# Of each version, what follows the path in the names of its files.
+_SUFFIXES = {V1: ("",), V2: (".index", ".data-00000-of-00001")}
+_MOST_KEPT_BYTES = 1 << 20
+# What was written of the builders here: ``(Written, contents of its files)``.
+_kept = {}
 
 
 class Written(typing.NamedTuple):
@@ -46,6 +54,7 @@ def slim_blocks(units, base_depth=1):
             for i, number in enumerate(units)]
 
 
+@functools.cache
 def slim_builder(units=TINY, num_classes=10, scope="resnet_v2_50", base_depth=1):
     """Returns a function that builds tf_slim's network on images."""
     def build(images):
@@ -55,6 +64,7 @@ def slim_builder(units=TINY, num_classes=10, scope="resnet_v2_50", base_depth=1)
     return build
 
 
+@functools.cache
 def blog_builder(units=TINY, num_classes=10, scope="resnet_v2_152", is_training=False):
     """Returns a function that builds the blog's network on images."""
     blocks = [block._replace(unit_fn=blog.bottleneck) for block in
@@ -91,6 +101,8 @@ def write(path, build=None, version=V2, extra=(), change=None, also=None,
           channels=3, **saver_options):
     """Writes a network with distinct values.
 
+    What a builder of this file makes is the same each time, so that it runs once a process.
+
     Args:
       path: V1 file or V2 prefix.
       build: As `slim_builder` returns; None builds its default.
@@ -104,9 +116,27 @@ def write(path, build=None, version=V2, extra=(), change=None, also=None,
     Returns:
       A `Written`.
     """
+    build = build or slim_builder()
+    key = (build, version, channels)
+    if extra or change or also or saver_options or build.__module__ != __name__:
+        return _write(path, build, version, extra, change, also, channels, saver_options)
+    if key in _kept:
+        written, contents = _kept[key]
+        os.makedirs(os.path.dirname(str(path)), exist_ok=True)
+        for suffix, content in zip(_SUFFIXES[version], contents):
+            pathlib.Path(f"{path}{suffix}").write_bytes(content)
+        return copy.deepcopy(written)._replace(path=str(path))
+    written = _write(path, build, version, extra, change, also, channels, saver_options)
+    paths = [pathlib.Path(f"{path}{suffix}") for suffix in _SUFFIXES[version]]
+    if sum(one.stat().st_size for one in paths) <= _MOST_KEPT_BYTES:
+        _kept[key] = copy.deepcopy(written), [one.read_bytes() for one in paths]
+    return written
+
+
+def _write(path, build, version, extra, change, also, channels, saver_options):
     with tf.Graph().as_default(), tf1.Session() as session:
         images = np.random.RandomState(1).uniform(-1, 1, [1, 32, 32, channels]).astype(np.float32)
-        net, end_points = (build or slim_builder())(tf.constant(images))
+        net, end_points = build(tf.constant(images))
         extra = {name: np.asarray(value) for name, value in dict(extra).items()}
         for name, value in extra.items():
             tf1.get_variable(name, initializer=value, trainable=False)

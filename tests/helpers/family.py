@@ -1,5 +1,7 @@
 """Networks of tf_slim beside ResNet V2, to write checkpoints of: not by what is tested."""
 
+import functools
+
 import tensorflow as tf
 import tf_slim as slim
 from tf_slim.nets import alexnet, inception_v1, inception_v2, inception_v3, overfeat, vgg
@@ -18,6 +20,7 @@ def v1_blocks(module, units=(2, 1)):
             for i, number in enumerate(units)]
 
 
+@functools.cache
 def v1_builder(num_classes=10, scope="resnet_v1_50", **options):
     """Returns a function that builds tf_slim's tiny ResNet V1 on images."""
     def build(images):
@@ -27,6 +30,7 @@ def v1_builder(num_classes=10, scope="resnet_v1_50", **options):
     return build
 
 
+@functools.cache
 def plain_builder(name, num_classes=7, scope=None, size=None, **options):
     """Returns a function that builds one of tf_slim's networks on images, resized."""
     module, row = MODULES[name], MODELS[name]

@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from slim_resnet.checkpoint.settings import settings_of
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.images import find_images, load_images, read_images
 from slim_resnet.images.display import read_displayed
 from slim_resnet.images.given import sources_of
+from slim_resnet.images.reading import read_source
+from slim_resnet.images.settings import Preprocessing
 from slim_resnet.inference import InferenceModel, Network, classify, evaluate, open_network
 from slim_resnet.training import folder as run_folder
 from tests.helpers import checkpoints, pictures
@@ -57,16 +60,23 @@ PIXELS = [pictures.picture(seed) for seed in range(3)]
 @pytest.mark.parametrize("images, names", [
     ("{}", "abc"), (pathlib.Path("{}"), "abc"), ("{}/b.png", "b"), (["{}/b.png", "{}/c.png"], "bc"),
     (("{}/a.png",), "a"), (np.array(["{}/c.png", "{}/a.png"]), "ca")], ids=str)
-def test_one_path_or_several(written, folder, expected, images, names):
+def test_one_path_or_several(folder, images, names):
     def there(path):
         return type(path)(str(path).format(folder))
 
     given = there(images) if isinstance(images, str | pathlib.Path) else \
         np.array(list(map(there, images))) if isinstance(images, np.ndarray) else \
         list(map(there, images))
-    called, values = probabilities(written, given)
-    assert called == [str(folder / f"{name}.png") for name in names]
-    np.testing.assert_allclose(values, expected[["abc".index(name) for name in names]], rtol=1e-4)
+    assert [name for source in sources_of(given) for name in source.files] == [
+        str(folder / f"{name}.png") for name in names]
+    np.testing.assert_array_equal(load_images(given, 32), pictures.prepared(
+        [str(folder / f"{name}.png") for name in names]))
+
+
+def test_paths_are_classified_in_their_order(written, files, expected):
+    called, values = probabilities(written, np.array([files[2], files[0]]))
+    assert called == [files[2], files[0]]
+    np.testing.assert_allclose(values, expected[[2, 0]], rtol=1e-4)
 
 
 @pytest.mark.parametrize("images", [
@@ -74,17 +84,29 @@ def test_one_path_or_several(written, folder, expected, images, names):
     tuple(map(Image.fromarray, PIXELS)), iter(PIXELS),
     [Image.fromarray(PIXELS[0]), PIXELS[1], Image.fromarray(PIXELS[2])]],
     ids=["array", "list", "both", "PIL", "iterator", "mixed"])
-def test_pixels_give_what_their_files_give(written, expected, images):
+def test_pixels_give_what_their_files_give(files, images):
+    sources = list(sources_of(images))
+    assert [name for source in sources for name in source.files] == [
+        "image 0", "image 1", "image 2"]
+    np.testing.assert_array_equal(
+        np.concatenate([batch.images for source in sources
+                        for batch in read_source(source, 32, "inception", 2)]),
+        pictures.prepared(files))
+
+
+@pytest.mark.parametrize("images", [iter(PIXELS), [PIXELS[0], np.stack(PIXELS[1:])]],
+                         ids=["iterator", "both"])
+def test_pixels_are_classified(written, expected, images):
     names, values = probabilities(written, images, batch_size=2)
     assert names == ["image 0", "image 1", "image 2"]
     np.testing.assert_allclose(values, expected, rtol=1e-4)
 
 
-def test_one_image(written, expected):
-    for image in (PIXELS[1], Image.fromarray(PIXELS[1])):
-        names, values = probabilities(written, image)
-        assert names == ["image 0"]
-        np.testing.assert_allclose(values, expected[1:2], rtol=1e-4)
+def test_one_image(written, files, expected):
+    names, values = probabilities(written, Image.fromarray(PIXELS[1]))
+    assert names == ["image 0"]
+    np.testing.assert_allclose(values, expected[1:2], rtol=1e-4)
+    np.testing.assert_array_equal(load_images(PIXELS[1], 32), pictures.prepared(files[1:2]))
 
 
 @pytest.mark.slow
@@ -159,8 +181,13 @@ def trained(tmp_path_factory):
 
 
 @pytest.mark.parametrize("whole", [True, False], ids=["folder", "file"])
-def test_a_run_s_network_has_its_own_size_and_preparation(trained, files, whole):
+def test_a_run_s_network_has_its_own_size(trained, whole):
     path = pathlib.Path(trained.path).parent if whole else trained.path
+    assert settings_of(path)[:2] == (48, Preprocessing("none"))
+
+
+def test_a_run_s_network_has_its_own_size_and_preparation(trained, files):
+    path = pathlib.Path(trained.path).parent
     with Network(path) as network:
         assert network.image_size == 48
         prepared = network.prepare(files[0])

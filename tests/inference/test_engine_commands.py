@@ -1,7 +1,6 @@
 """Engines, int8 and the cache on the command line: what is said, recorded and refused."""
 
 import json
-import pathlib
 import subprocess
 import sys
 
@@ -10,7 +9,7 @@ import pytest
 
 from slim_resnet import cli
 from slim_resnet.common.environment import child_environment
-from slim_resnet.inference.engines import cache, quantising, table
+from slim_resnet.inference.engines import cache, judged, table
 from tests.helpers import checkpoints, pictures
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
@@ -97,6 +96,22 @@ def test_the_cache_gives_the_same_and_needs_no_tensorflow(made, photos, capsys, 
     assert len(list(home.iterdir())) == 3
 
 
+def test_files_of_float32_are_kept_once_for_all_engines(made, photos, capsys, home):
+    openvino = pytest.importorskip("openvino", reason="openvino is not installed")
+    words = ["classify", made.path, photos / "00.png", *SMALL, "--engine"]
+    first, _ = document(capsys, *words, "onnxruntime")
+    kept = sorted(home.iterdir())
+    second, err = document(capsys, *words, "openvino")
+    assert sorted(home.iterdir()) == kept and len(kept) == 2 and "kept in" not in err
+    assert (first.pop("engine"), second.pop("engine")) == (
+        ENGINE, f"OpenVINO {openvino.__version__}")
+    for one in (first, second):
+        one["images"][0]["probabilities"] = pytest.approx(one["images"][0]["probabilities"],
+                                                          rel=1e-4)
+    assert f"optimised, float32, OpenVINO {openvino.__version__}\n" in err
+    assert second["images"][0]["classes"] == first["images"][0]["classes"]
+
+
 def test_defaults_are_known_from_the_cache(made, photos, capsys, monkeypatch):
     words = ["classify", made.path, photos / "00.png", "--engine", "onnxruntime"]
     first, err = document(capsys, *words)
@@ -159,6 +174,40 @@ def test_compare_goes_with_an_engine(made, photos, capsys):
     assert 0 < record["logits"]["largest"] < 1e-4 and len(record["layers"]) > 5
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_compare_of_int8(made, photos, tmp_path, capsys, engine):
+    row = table.ENGINES[engine]
+    if row.missing("int8"):
+        pytest.skip(f"{engine} {row.missing('int8')}")
+    for number in range(4):
+        pictures.write_png(tmp_path / f"{number}.png", 100 + number)
+    words = ["evaluate", made.path, tmp_path, *SMALL, "--compare", "--engine", engine,
+             "--precision", "int8", "--calibrate", photos]
+    record, err = document(capsys, *words)
+    assert (record["precision"], record["engine"]) == ("int8", row.described)
+    assert record["num_images"] == 4 and record["quantised"]["judged_images"] == 16
+    assert judged.described(record["quantised"]) in err
+    # Rounded to 8 bits, and not to nothing, in every layer.
+    errors = [record["logits"]["largest"], *(layer["largest"] for layer in record["layers"])]
+    assert len(errors) > 5 and 1e-4 < min(errors) < max(errors) < 0.25
+    (tmp_path / "linked.png").symlink_to(photos / "03.png")
+    status, out, err = run(capsys, *words)
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert "linked.png: is in DATA and in --calibrate (1 in all); int8 is to be compared on" in err
+
+
+def test_what_does_not_go_with_int8(made, photos, tmp_path, capsys):
+    int8 = [*SMALL, "--engine", "onnxruntime", "--precision", "int8", "--calibrate", photos]
+    for words, message in (
+            (["evaluate", made.path, tmp_path, "--compare", "--accept"],
+             "--accept takes int8 that agrees too little, and --compare only says how little"),
+            (["classify", made.path, photos, "--ray", "--output", tmp_path / "out"],
+             "--precision int8: each process of --ray would calibrate by itself")):
+        status, out, err = run(capsys, *words, *int8)
+        assert (status, out, err.count("\n")) == (2, "", 1) and message in err
+
+
 def test_evaluate_gives_what_tensorflow_does(made, photos, tmp_path, capsys):
     for number in range(10):
         pictures.write_png(tmp_path / "data" / f"{number}" / "a.png", number)
@@ -199,7 +248,7 @@ def test_int8_is_said_recorded_and_kept(made, photos, tmp_path, capsys, home):
 def test_what_was_accepted_once_is_not_accepted_for_good(made, photos, capsys, monkeypatch):
     words = ["classify", made.path, photos / "00.png", *SMALL, "--engine", "onnxruntime",
              "--precision", "int8", "--calibrate", photos]
-    monkeypatch.setattr(quantising, "LEAST_AGREEMENT", 1.01)
+    monkeypatch.setattr(judged, "LEAST_AGREEMENT", 1.01)
     assert run(capsys, *words, "--accept")[0] == 0
     status, out, err = run(capsys, *words)
     assert (status, out, err.count("\n")) == (2, "", 1)
@@ -224,19 +273,47 @@ def test_options_that_do_not_go_together(made, photos, capsys, words, message):
     assert err.splitlines()[-1].startswith("slim-resnet classify: error: ")
 
 
-def test_folders_that_int8_cannot_be_calibrated_with(made, photos, tmp_path, capsys):
-    words = ["classify", made.path, photos / "00.png", *SMALL, "--engine", "onnxruntime",
-             "--precision", "int8", "--calibrate"]
-    (tmp_path / "empty").mkdir()
+# Each command that takes int8, with what it needs beside.
+INT8_COMMANDS = {
+    "classify": ["classify", "{made}", "{image}"],
+    "classify --output": ["classify", "{made}", "{image}", "--output", "{folder}/out.jsonl"],
+    "evaluate": ["evaluate", "{made}", "{data}"],
+    "evaluate --compare": ["evaluate", "{made}", "{image}", "--compare"],
+    "end-points": ["end-points", "{made}", "--images", "{image}", "--save", "{folder}/out.npz",
+                   "--end-points", "block1"],
+    "benchmark": ["benchmark", "--checkpoint", "{made}", "--json", "{folder}/out.json"]}
+
+
+@pytest.fixture(scope="module")
+def unfit(tmp_path_factory):
+    """Returns folders that int8 cannot be calibrated with, and what is said of each."""
+    folder = tmp_path_factory.mktemp("unfit")
     for number in range(64):
-        pathlib.Path(tmp_path / "damaged").mkdir(exist_ok=True)
-        (tmp_path / "damaged" / f"{number}.png").write_bytes(b"damaged")
-    for folder, message in (
-            (tmp_path / "none", "none: no such file"), (tmp_path / "empty", "empty: "),
-            (photos / "00.png", "00.png: 1 images are too few to calibrate int8 with; give at "),
-            (tmp_path / "damaged", "damaged/0.png: cannot be read: ")):
-        status, out, err = run(capsys, *words, folder)
-        assert (status, out, err.count("\n")) == (2, "", 1) and message in err
+        (folder / "damaged").mkdir(exist_ok=True)
+        (folder / "damaged" / f"{number}.png").write_bytes(b"damaged")
+        if number:
+            pictures.write_png(folder / "few" / f"{number:02}.png", number)
+    (folder / "empty").mkdir()
+    return {folder / "none": "none: no such file", folder / "empty": "empty: ",
+            folder / "few": "few: 63 images are too few to calibrate int8 with; give at least 64",
+            folder / "damaged": "damaged/0.png: cannot be read: "}
+
+
+@pytest.mark.parametrize("command", INT8_COMMANDS)
+def test_folders_that_int8_cannot_be_calibrated_with(made, photos, unfit, tmp_path, capsys,
+                                                     command):
+    (tmp_path / "out").mkdir()
+    for number in range(10):
+        pictures.write_png(tmp_path / "data" / f"{number}" / "a.png", number)
+    words = [word.format(made=made.path, image=photos / "00.png", data=tmp_path / "data",
+                         folder=tmp_path / "out") for word in INT8_COMMANDS[command]]
+    for folder, message in unfit.items():
+        status, out, err = run(capsys, *words, *SMALL, "--engine", "onnxruntime", "--precision",
+                               "int8", "--calibrate", folder)
+        last = err.splitlines()[-1]
+        assert (status, out) == (2, "") and message in last, err
+        assert last.startswith(f"slim-resnet {words[0]}: error: ")
+        assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_the_table_of_end_points_has_no_engine(made, capsys):
@@ -249,4 +326,4 @@ def test_cache_bound_is_what_help_says(capsys):
         cli.main(["classify", "--help"])
     assert "at most 2 GiB" in " ".join(capsys.readouterr().out.split())
     assert cache.MOST_BYTES == 2 * 2 ** 30
-    assert (quantising.LEAST_IMAGES, quantising.LEAST_AGREEMENT) == (64, 0.97)
+    assert (judged.LEAST_IMAGES, judged.LEAST_AGREEMENT) == (64, 0.97)

@@ -10,6 +10,7 @@ import tensorflow as tf
 from slim_resnet.common import environment
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.inference.engines import table
+from slim_resnet.inference.folded import onnx_model
 from slim_resnet.inference.folded.model import InferenceModel
 from slim_resnet.inference.protocol import ImageNetwork
 from tests.helpers import checkpoints, hardware
@@ -110,14 +111,12 @@ def test_batches_of_any_size_and_pixels(model, written):
         assert largest_error(expected[:number], model(pixels[:number]).logits) < 2e-5
 
 
-def test_vgg_pixels(written):
-    for engine in ("onnxruntime", "openvino"):
-        if table.ENGINES[engine].missing("float32"):
-            pytest.skip(f"{engine} is not installed")
-        pixels = np.random.RandomState(0).randint(0, 256, [2, 32, 32, 3], np.uint8)
-        with InferenceModel.from_checkpoint(written["v1"].path) as reference, \
-             InferenceModel.from_checkpoint(written["v1"].path, engine=engine) as model:
-            assert largest_error(reference(pixels).logits, model(pixels).logits) < 2e-5
+@pytest.mark.parametrize("engine", OTHERS)
+def test_vgg_pixels(written, engine):
+    pixels = np.random.RandomState(0).randint(0, 256, [2, 32, 32, 3], np.uint8)
+    with InferenceModel.from_checkpoint(written["v1"].path) as reference, \
+         InferenceModel.from_checkpoint(written["v1"].path, engine=engine) as model:
+        assert largest_error(reference(pixels).logits, model(pixels).logits) < 2e-5
 
 
 def test_many_threads_give_what_one_does(model):
@@ -167,6 +166,25 @@ def test_what_an_engine_says_is_one_line(model, written, monkeypatch):
         model(written["slim"].images)
 
 
+@pytest.mark.parametrize("engine", OTHERS)
+def test_networks_that_an_engine_cannot_run(written, engine, monkeypatch):
+    path = written["slim"].path
+
+    def fail(*_):
+        raise RuntimeError("no such kernel\nand more")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(table.ENGINES[engine].module.Loaded, "__init__", fail)
+        title = table.ENGINES[engine].title
+        with pytest.raises(SlimResnetError, match=f"^{path}: {title} cannot load the network: no "
+                                                  "such kernel$"):
+            InferenceModel.from_checkpoint(path, engine=engine)
+    monkeypatch.setattr(onnx_model, "_MAX_BYTES", 1000)
+    with pytest.raises(SlimResnetError, match=f"^{path}: only the engine tensorflow can run it: "
+                                              "folded, it takes more than the 2 GiB"):
+        InferenceModel.from_checkpoint(path, engine=engine)
+
+
 @needs_bfloat16
 @pytest.mark.skipif(bool(table.ENGINES["openvino"].missing("bfloat16")),
                     reason="openvino is not installed")
@@ -198,15 +216,24 @@ def installed(monkeypatch, *names):
         else found("sys")))
 
 
-@pytest.mark.parametrize("name, there, message", [
-    ("onnxruntime", ["onnx"], r"engine onnxruntime: needs onnxruntime: pip install "
-     r"'slim-resnet\[onnxruntime\]'"),
-    ("openvino", ["openvino"], r"engine openvino: needs onnx: pip install "
-     r"'slim-resnet\[openvino\]'")])
-def test_an_engine_that_is_not_installed(written, monkeypatch, name, there, message):
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+@pytest.mark.parametrize("name, there, missing", [
+    ("onnxruntime", ["onnx"], "onnxruntime"), ("onnxruntime", ["onnxruntime"], "onnx"),
+    ("openvino", ["onnx", "nncf"], "openvino"), ("openvino", ["openvino", "nncf"], "onnx")])
+def test_an_engine_that_is_not_installed(written, monkeypatch, name, precision, there, missing):
     installed(monkeypatch, *there)
-    with pytest.raises(SlimResnetError, match=message):
-        InferenceModel.from_checkpoint(written["slim"].path, engine=name)
+    with pytest.raises(SlimResnetError, match=f"^engine {name}: needs {missing}: pip install "
+                                              rf"'slim-resnet\[{name}\]'$"):
+        InferenceModel.from_checkpoint(written["slim"].path, precision, engine=name)
+
+
+def test_a_quantiser_that_is_not_installed(written, monkeypatch):
+    installed(monkeypatch, "onnx", "openvino", "onnxruntime")
+    with pytest.raises(SlimResnetError, match="^engine openvino: needs nncf for int8: pip install "
+                                              r"'slim-resnet\[int8\]'$"):
+        InferenceModel.from_checkpoint(written["slim"].path, "int8", engine="openvino")
+    assert table.choose("openvino", "float32").name == "openvino"
+    assert table.choose("auto", "int8").name == "onnxruntime"
 
 
 def test_auto_takes_the_first_that_is_installed(monkeypatch):
@@ -222,8 +249,8 @@ def test_auto_takes_the_first_that_is_installed(monkeypatch):
         table.choose("auto", "int8")
 
 
-def test_bfloat16_that_the_cpu_lacks(written):
-    if table.ENGINES["openvino"].missing("bfloat16"):
-        pytest.skip("openvino is not installed")
-    with pytest.raises(SlimResnetError, match="has neither avx512_bf16 nor amx_bf16"):
-        InferenceModel.from_checkpoint(written["slim"].path, "bfloat16", engine="openvino")
+@pytest.mark.parametrize("engine", ["tensorflow", OTHERS[1]])
+def test_bfloat16_that_the_cpu_lacks(written, engine):
+    with pytest.raises(SlimResnetError, match="^precision bfloat16: this CPU .* has neither "
+                                              "avx512_bf16 nor amx_bf16; use float32$"):
+        InferenceModel.from_checkpoint(written["slim"].path, "bfloat16", engine=engine)

@@ -18,11 +18,6 @@ PLACES = [0, 4, 0, 5, 0, 1, 0, 9, 0, 2, 0, 0]
 
 
 @pytest.fixture(scope="module")
-def slim(tmp_path_factory):
-    return checkpoints.write(tmp_path_factory.mktemp("slim") / "net.ckpt")
-
-
-@pytest.fixture(scope="module")
 def labelled(slim, tmp_path_factory):
     """Returns paths of pictures, labels for them, and tf_slim's classes."""
     folder = tmp_path_factory.mktemp("pictures")

@@ -120,7 +120,7 @@ def test_layers_are_fused_and_weights_are_variables(written):
                    if node.op.startswith("_Mkl"))
 
 
-@pytest.mark.parametrize("output_stride", [4, 8])
+@pytest.mark.parametrize("output_stride", [4, pytest.param(8, marks=pytest.mark.slow)])
 def test_output_stride(tmp_path, output_stride):
     made = checkpoints.write(str(tmp_path / "c.ckpt"), checkpoints.slim_builder((2, 2, 1)))
     with tf.Graph().as_default(), tf1.Session() as session:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from slim_resnet.errors import SlimResnetError
-from slim_resnet.inference.engines import quantising, table
+from slim_resnet.inference.engines import judged, table
 from slim_resnet.inference.folded.model import InferenceModel
 from tests.helpers import checkpoints
 
@@ -56,7 +56,7 @@ def test_int8_is_judged_on_images_that_it_was_not_calibrated_with(written, image
 
 @pytest.mark.parametrize("engine", ENGINES[:1])
 def test_too_little_agreement_is_refused_unless_accepted(written, images, engine, monkeypatch):
-    monkeypatch.setattr(quantising, "LEAST_AGREEMENT", 1.01)
+    monkeypatch.setattr(judged, "LEAST_AGREEMENT", 1.01)
     with pytest.raises(SlimResnetError, match="int8 by .* less than 101 % in top-1 is taken only "
                                               "with --accept") as error:
         InferenceModel.from_checkpoint(written.path, "int8", image_size=32, engine=engine,
@@ -81,6 +81,6 @@ def test_too_few_images_and_no_logits(written, images, tmp_path, engine):
 
 def test_images_are_taken_from_all_over():
     few, many = list(range(64)), list(range(4000))
-    assert quantising.chosen(few, "f") == few
-    taken = quantising.chosen(many, "f")
+    assert judged.chosen(few, "f") == few
+    taken = judged.chosen(many, "f")
     assert (len(taken), taken[0], taken[-1]) == (400, 0, 3999)

@@ -154,6 +154,7 @@ def test_an_open_checkpoint_stays_open(written):
         slim_resnet.load(Selection(written.path), blocks="2,1")
 
 
+@pytest.mark.slow
 def test_a_folded_network(net, written, folder):
     with slim_resnet.load(written.path, image_size=32, optimize=True, end_points="block2",
                           labels=str(folder / "labels.txt")) as folded:
@@ -190,19 +191,24 @@ def test_another_engine_runs_the_folded_network(net, written, folder):
             other.session
 
 
+@pytest.fixture(scope="module")
+def closed(written):
+    net = slim_resnet.load(written.path, image_size=32)
+    net.close()
+    net.close()
+    return net
+
+
 @pytest.mark.parametrize("use", [
     lambda net: net.classify(pictures.picture(1)), lambda net: net.session, lambda net: net.graph,
     lambda net: net.features("block2", pictures.picture(1)), lambda net: net.images,
     lambda net: net.network.logits(np.zeros([1, 32, 32, 3], np.float32)),
     lambda net: net.network.variable("logits/biases")])
-def test_use_after_close_is_one_line(written, use):
-    net = slim_resnet.load(written.path, image_size=32)
-    net.close()
-    net.close()
+def test_use_after_close_is_one_line(closed, use):
     with pytest.raises(SlimResnetError, match="^.*net.ckpt: the network is closed; load it again, "
                        "or use it within its 'with' block$"):
-        use(net)
-    assert repr(net).endswith("; closed>") and "<td>closed</td>" in net._repr_html_()
+        use(closed)
+    assert repr(closed).endswith("; closed>") and "<td>closed</td>" in closed._repr_html_()
 
 
 @pytest.mark.parametrize("options, said", [

@@ -137,6 +137,24 @@ def test_evaluation_is_that_of_one_process(slim, folder, nodes, tmp_path, capsys
     assert "Traceback" not in err
 
 
+def test_another_engine_gives_what_one_process_does(slim, folder, nodes, tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    words = ["classify", slim, *sorted((folder / "class_0").glob("*"))[:40], "--engine",
+             "onnxruntime", "--no-cache", "--output"]
+    assert run(*words, tmp_path / "one.jsonl") == run(
+        *words, tmp_path / "many", f"--ray={nodes[0].address}") == 2
+    one, many = ([json.loads(line) for path in paths for line in path.read_text().splitlines()]
+                 for paths in ([tmp_path / "one.jsonl"], parts_of(tmp_path / "many")))
+    assert len(one) == 40 and one[0]["probabilities"][0] > 0
+    for expected, got in zip(one, many, strict=True):
+        if expected["cause"] is None:
+            np.testing.assert_allclose(got.pop("probabilities"), expected.pop("probabilities"),
+                                       rtol=1e-5)
+        assert got == expected
+    manifest = json.loads((tmp_path / "many" / "manifest.json").read_text())
+    assert manifest["options"]["engine"] == f"ONNX Runtime {onnxruntime.__version__}"
+
+
 def test_a_node_of_another_version_is_one_line(slim, folder, tmp_path, capsys):
     # Workers look for modules where the driver does, before those of their own node.
     (tmp_path / "old").mkdir()

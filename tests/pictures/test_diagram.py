@@ -150,7 +150,7 @@ def test_a_drawing_without_heading_says_its_title_once():
     assert "net" not in words(root) and root.find(f"{SVG}title").text == "net"
 
 
-def test_command_colours_by_what_it_is_told(tmp_path, capsys):
+def test_command_colours_by_what_it_is_told(tmp_path):
     written = checkpoints.write(tmp_path / "net.ckpt")
     for kind in shading.KINDS:
         assert main(["pictures", written.path, "--kinds", "diagram", "--image-size", "32",
@@ -160,7 +160,10 @@ def test_command_colours_by_what_it_is_told(tmp_path, capsys):
         assert len(tips(root)) == 1 + 3 * 3 + 2 + 3
         shares = [float(word[:-2]) for word in words(root) if re.fullmatch(r"[\d.]+ %", word)]
         assert len(shares) == 3 and 0 < sum(shares) < 100
-    capsys.readouterr()
+
+
+@pytest.mark.slow
+def test_command_colours_a_model(tmp_path):
     assert main(["pictures", "resnet_v2_50", "--output", str(tmp_path), "--colour-by",
                  "parameters"]) == 0
     assert "block4 58.5 %" in (tmp_path / "diagram.svg").read_text("utf-8")

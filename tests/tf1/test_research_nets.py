@@ -136,7 +136,9 @@ def test_every_name_of_the_factory_builds_its_network():
             network.default_image_size
 
 
-@pytest.mark.parametrize("name", ["resnet_v2_50", "resnet_v1_50", "inception_v1", "alexnet_v2"])
+@pytest.mark.parametrize("name", [
+    "resnet_v2_50", "alexnet_v2", *(pytest.param(name, marks=pytest.mark.slow)
+                                    for name in ("resnet_v1_50", "inception_v1"))])
 def test_networks_of_the_factory(name, graph):
     network_fn = nets_factory.get_network_fn(name, num_classes=5, weight_decay=0.5,
                                              is_training=True)

@@ -207,7 +207,7 @@ def test_progress_line_on_a_terminal(run, data, folder, capsys, monkeypatch):
     assert "24 of 24 images evaluated" in err and err.endswith("\r\x1b[K")
 
 
-def test_without_a_terminal_a_line_a_minute(monkeypatch, capsys):
+def test_without_a_terminal_a_line_a_minute(monkeypatch, capsys, progress_each_minute):
     clock = 0
     monkeypatch.setattr("time.monotonic", lambda: clock)
     shown = progress_line.Progress("steps", 9)

@@ -62,19 +62,21 @@ def from_checkpoint(cls: type, path: CheckpointLike, precision: str,
 
 
 def from_session(cls: type, session: tf.compat.v1.Session, precision: str,
-                 end_points: str | Iterable[str], engine: str, *, image_size: int | None) -> Any:
-    """Does what `InferenceModel.from_session` says."""
-    row = _checked(engine, precision)
-    live, path, parts_s = live_network(session), "the session", {}
+                 end_points: str | Iterable[str], engine: str, *, image_size: int | None,
+                 calibration: np.ndarray | None, accept: bool, path: str) -> Any:
+    """Does what `InferenceModel.from_session` says; ``path`` is its ``name``."""
+    row = _checked(engine, precision, calibration)
+    live, parts_s = live_network(session), {}
     with _part(parts_s, "read_and_fold"):
         folded = _folded(path, live.network, live.dtypes, live.read, row, precision,
                          image_size=image_size, epsilon=live.epsilon)
     with _part(parts_s, "load"):
-        loaded, _ = _load(path, live.network, folded, listed(end_points), row, precision)
+        loaded, _ = _load(path, live.network, folded, listed(end_points), row, precision,
+                          calibration=calibration, accept=accept)
     return cls(path, precision, row, loaded, parts_s)
 
 
-def _checked(engine, precision, calibration=None):
+def _checked(engine, precision, calibration):
     row = choose_engine(engine, precision)
     if row.name == TENSORFLOW:
         check_precision(precision)

@@ -114,10 +114,10 @@ class InferenceModel:
           engine: What runs it, one of `engines.table.CHOICES`: ``auto`` takes the first that
             is installed of `engines.table.FASTEST`.
           calibration: Of int8: prepared images, float32 ``[N, image_size, image_size,
-            channels]``, at least `engines.quantising.LEAST_IMAGES`. One in four is kept to
+            channels]``, at least `engines.judged.LEAST_IMAGES`. One in four is kept to
             judge by.
           accept: Of int8: whether a network is taken that agrees with that of float32 in the
-            classes of less than `engines.quantising.LEAST_AGREEMENT` of them.
+            classes of less than `engines.judged.LEAST_AGREEMENT` of them.
           made_from: What the network is kept under in the user's cache, see `cache.keep`;
             None keeps nothing, as TensorFlow in any case.
 
@@ -156,7 +156,8 @@ class InferenceModel:
     @classmethod
     def from_session(cls, session: "tf.compat.v1.Session", precision: str = PRECISIONS[0],
                      end_points: str | Iterable[str] = (), *, image_size: int | None = None,
-                     engine: str = TENSORFLOW) -> "InferenceModel":
+                     engine: str = TENSORFLOW, calibration: np.ndarray | None = None,
+                     accept: bool = False, name: str = "the session") -> "InferenceModel":
         """Folds the network of a live session as it is now; later changes do not count.
 
         Args:
@@ -164,15 +165,16 @@ class InferenceModel:
             and the epsilon of the batch norms of a residual one are read off the graph.
           precision: See `from_checkpoint`.
           end_points: See `from_checkpoint`.
-          image_size: See `from_checkpoint`.
-          engine: See `from_checkpoint`.
+          image_size: See `from_checkpoint`, as ``engine``, ``calibration`` and ``accept``.
+          name: What messages call it.
 
         Raises:
           SlimResnetError: The session's network cannot be used.
         """
         from slim_resnet.inference.folded import making
-        return making.from_session(cls, session, precision, end_points, engine,
-                                   image_size=image_size)
+        return making.from_session(
+            cls, session, precision, end_points, engine, image_size=image_size,
+            calibration=calibration, accept=accept, path=name)
 
     def __enter__(self) -> "InferenceModel":
         return self
