@@ -151,8 +151,8 @@ def test_bad_options(slim, tmp_path, capsys, words, message):
 def test_a_missing_package(slim, tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "onnx", None)
     assert main(["export", slim.path, str(tmp_path / "net.onnx")]) == 2
-    assert "ONNX needs the package onnx: pip install 'slim-resnet[onnx]'" in \
-        capsys.readouterr().err
+    assert ("ONNX needs the package onnx, which cannot be imported (import of onnx halted; None in "
+            "sys.modules); pip install 'slim-resnet[onnx]'") in capsys.readouterr().err
     assert os.listdir(tmp_path) == []
 
 

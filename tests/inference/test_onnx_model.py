@@ -1,5 +1,7 @@
 """The folded network as an ONNX model gives what tf_slim does."""
 
+import sys
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -159,6 +161,17 @@ def test_opsets_that_cannot_be_written(opset):
 def test_without_the_package(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "onnx", None)
     with pytest.raises(SlimResnetError, match=r"pip install 'slim-resnet\[onnx\]'"):
+        onnx_model.check_opset(13)
+
+
+def test_a_package_that_its_ml_dtypes_is_too_old_for(tmp_path, monkeypatch):
+    """onnx 1.19.0 with TensorFlow 2.15 to 2.17."""
+    (tmp_path / "onnx.py").write_text("import math\nmath.float4_e2m1fn\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "onnx")
+    with pytest.raises(SlimResnetError, match=(
+            r"^ONNX needs the package onnx, which cannot be imported \(module 'math' has no "
+            r"attribute 'float4_e2m1fn'\); pip install 'slim-resnet\[onnx\]'$")):
         onnx_model.check_opset(13)
 
 

@@ -37,9 +37,9 @@ def check_opset(opset: int) -> None:
     """Raises `SlimResnetError` unless models can be written for an opset, and onnx is there."""
     try:
         import onnx
-    except ImportError as error:
-        raise SlimResnetError("ONNX needs the package onnx: pip install "
-                              "'slim-resnet[onnx]'") from error
+    except (ImportError, AttributeError) as error:  # the latter where its ml_dtypes is too old
+        raise SlimResnetError(f"ONNX needs the package onnx, which cannot be imported ({error}); "
+                              "pip install 'slim-resnet[onnx]'") from error
     newest = onnx.defs.onnx_opset_version()
     if not OPSET <= opset <= newest:
         raise SlimResnetError(f"opset {opset}: models are written for {OPSET} to {newest} with "
