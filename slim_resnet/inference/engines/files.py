@@ -6,7 +6,6 @@ with all of them in it would be held twice meanwhile.
 
 import contextlib
 import os
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +13,7 @@ import numpy as np
 from slim_resnet.common import environment
 from slim_resnet.errors import SlimResnetError
 from slim_resnet.images import plain
-from slim_resnet.inference.engines.streams import Streams
+from slim_resnet.inference.engines.streams import Run, Streams
 
 MODEL, WEIGHTS = "model.onnx", "model.bin"
 # What is smaller stays in the model.
@@ -81,8 +80,7 @@ class FromFiles:
         # What goes with it: the folder of its files, unless they are kept in the cache.
         self.belongings = contextlib.ExitStack()
 
-    def ready(self, streams: int, shape: tuple[int, ...]
-              ) -> Callable[[int, np.ndarray], list[np.ndarray]]:
+    def ready(self, streams: int, shape: tuple[int, ...]) -> Run:
         """Returns what makes all outputs, in the order of ``names``; see `streams.Streams.run`."""
         raise NotImplementedError
 

@@ -1,7 +1,6 @@
 """ONNX Runtime as an engine, on its CPU provider."""
 
 import os
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,6 +8,7 @@ import onnxruntime
 
 from slim_resnet.common.environment import cpu, saturates_int8
 from slim_resnet.inference.engines import files
+from slim_resnet.inference.engines.streams import Run
 
 
 class Loaded(files.FromFiles):
@@ -19,13 +19,12 @@ class Loaded(files.FromFiles):
         self._path = os.path.join(folder, record["model"])
         self._sessions = {}
 
-    def ready(self, streams: int, shape: tuple[int, ...]
-              ) -> Callable[[int, np.ndarray], list[np.ndarray]]:
+    def ready(self, streams: int, shape: tuple[int, ...]) -> Run:
         threads = self.streams.threads // streams
         if threads not in self._sessions:
             self._sessions[threads] = _session(self._path, threads)
-        return lambda _, images: self._sessions[threads].run(
-            self.names, {self.record["input"]: images})
+        return self.streams.on_threads(lambda images: self._sessions[threads].run(
+            self.names, {self.record["input"]: images}))
 
     def close(self) -> None:
         super().close()

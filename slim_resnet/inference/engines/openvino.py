@@ -4,8 +4,8 @@ It computes in bfloat16 by itself where the CPU can, and is always told what to.
 """
 
 import collections
+import functools
 import os
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import openvino
 
 from slim_resnet.common.environment import cpu, saturates_int8
 from slim_resnet.inference.engines import files
+from slim_resnet.inference.engines.streams import Run
 
 # Shapes of images that a network is kept compiled for: those of whole batches, and of the last.
 _MOST_COMPILED = 2
@@ -32,8 +33,7 @@ class Loaded(files.FromFiles):
                           "INFERENCE_NUM_THREADS": self.streams.threads,
                           "PERFORMANCE_HINT": "LATENCY"}
 
-    def ready(self, streams: int, shape: tuple[int, ...]
-              ) -> Callable[[int, np.ndarray], list[np.ndarray]]:
+    def ready(self, streams: int, shape: tuple[int, ...]) -> Run:
         requests = self._requests.pop((streams, shape), None)
         if requests is None:
             while len(self._requests) >= _MOST_COMPILED:
@@ -44,11 +44,22 @@ class Loaded(files.FromFiles):
             requests = [compiled.create_infer_request() for _ in range(streams)]
         self._requests[streams, shape] = requests
 
-        def one(stream, images):
-            outputs = requests[stream].infer(images)
-            return [outputs[name] for name in self.names]
+        return functools.partial(self._run, requests)
 
-        return one
+    def _run(self, requests, parts):
+        if len(parts) == 1:
+            outputs = [requests[0].infer(parts[0])]
+        else:
+            # From one thread: what openvino does when it first sees an array, two threads at a
+            # time wait for each other for ever.
+            try:
+                for request, part in zip(requests, parts):
+                    request.start_async(part)
+            finally:
+                for request in requests:
+                    request.wait()
+            outputs = [request.results for request in requests]
+        return [[each[name] for name in self.names] for each in outputs]
 
     def close(self) -> None:
         super().close()

@@ -10,6 +10,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+# From the parts of a batch to the outputs of each.
+Run = Callable[[list[np.ndarray]], list[list[np.ndarray]]]
 # Images that a stream has at least: fewer take longer than in a batch that is not split.
 LEAST = {"float32": 1, "bfloat16": 8, "int8": 1}
 # How much longer than the mean the longest part may be: all wait for it.
@@ -45,32 +47,38 @@ class Streams:
                  and longest * self.threads <= self._most_uneven * images)
         return self.threads if split else 1
 
-    def run(self, ready: Callable[[int, tuple[int, ...]],
-                                  Callable[[int, np.ndarray], list[np.ndarray]]],
-            images: np.ndarray) -> list[np.ndarray]:
+    def run(self, ready: Callable[[int, tuple[int, ...]], Run], images: np.ndarray
+            ) -> list[np.ndarray]:
         """Returns what the network makes of a batch.
 
         Args:
-          ready: ``ready(streams, shape)`` returns ``one(stream, part)``, which is called from
-            a thread of its own for each of several streams.
+          ready: ``ready(streams, shape)`` returns what runs so many parts, the first of which
+            is of this shape.
           images: ``[N, H, W, channels]``.
         """
         with self.turn:
             number = self.number(len(images))
             parts = np.array_split(images, number)
-            one = ready(number, parts[0].shape)
-            if number == 1:
-                return one(0, images)
+            outputs = ready(number, parts[0].shape)(parts)
+        return outputs[0] if number == 1 else list(map(np.concatenate, zip(*outputs)))
+
+    def on_threads(self, one: Callable[[np.ndarray], list[np.ndarray]]) -> Run:
+        """Returns what runs ``one`` for every part, of several each on a thread of its own."""
+        def run(parts):
+            if len(parts) == 1:
+                return [one(parts[0])]
             if self._pool is None:
                 self._pool = concurrent.futures.ThreadPoolExecutor(self.threads)
-            running = [self._pool.submit(one, *each) for each in enumerate(parts)]
+            running = [self._pool.submit(one, part) for part in parts]
             try:
                 concurrent.futures.wait(running)
             except KeyboardInterrupt:
                 # What runs cannot be stopped, and the next call needs its place.
                 concurrent.futures.wait(running)
                 raise
-            return list(map(np.concatenate, zip(*(each.result() for each in running))))
+            return [each.result() for each in running]
+
+        return run
 
     def close(self) -> None:
         """Ends its threads."""

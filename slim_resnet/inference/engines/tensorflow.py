@@ -6,7 +6,6 @@ It is fastest with the variables of `environment.FASTEST` set before TensorFlow 
 which no batch is split.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ import tensorflow as tf
 from slim_resnet import compat
 from slim_resnet.common import environment
 from slim_resnet.errors import cause_of
-from slim_resnet.inference.engines.streams import Streams
+from slim_resnet.inference.engines.streams import Run, Streams
 from slim_resnet.inference.folded.graph import IMAGES, RAW_IMAGES, SCALED_IMAGES, Folded
 
 tf1 = tf.compat.v1
@@ -75,10 +74,9 @@ class Loaded:
             self._calls[streams] = session.make_callable(self._fetches, [self._tensor(IMAGES)])
         return self._sessions[streams]
 
-    def _ready(self, streams: int, _: tuple[int, ...]
-               ) -> Callable[[int, np.ndarray], list[np.ndarray]]:
+    def _ready(self, streams: int, _: tuple[int, ...]) -> Run:
         self._session(streams)
-        return lambda _, images: self._calls[streams](images)
+        return self.streams.on_threads(self._calls[streams])
 
     def run(self, images: np.ndarray) -> list[np.ndarray]:
         return self.streams.run(self._ready, images)
