@@ -16,8 +16,8 @@ import numpy as np
 
 from scripts.peers.child import EngineProcess
 from scripts.peers.engines import GEMM_SIZE
-from scripts.peers.table import DEFAULT, ENGINES, GEMM, PRECISIONS, TENSORFLOW, Engine
-from slim_resnet.common.environment import FASTEST, check_bfloat16, cpu, environment
+from scripts.peers.table import DEFAULT, ENGINES, GEMM, PRECISIONS, Engine
+from slim_resnet.common.environment import check_bfloat16, cpu, environment
 from slim_resnet.common.temporary import temporary_folder
 from slim_resnet.errors import SlimResnetError
 
@@ -186,8 +186,8 @@ class _Network:
 
     def _process(self, name, precision, onednn, batch_sizes):
         extra = {} if onednn is None else {"TF_ENABLE_ONEDNN_OPTS": str(int(onednn))}
-        if name == TENSORFLOW:
-            extra = {**FASTEST, **extra}
+        if name in ENGINES:
+            extra = {**ENGINES[name].variables, **extra}
         return EngineProcess(name, {"files": self._files, "precision": precision,
                                     "threads": self._options.threads, "batch_sizes": batch_sizes},
                              **self._variables, **extra)

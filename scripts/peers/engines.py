@@ -183,6 +183,7 @@ def _made(files, name):
 
 
 LOADERS = {"session": load_session, "optimised": load_optimised,
+           "optimised_whole": load_optimised,
            "our_onnxruntime": load_our_onnxruntime, "our_openvino": load_our_openvino,
            "tf_slim": load_tf_slim, "keras": load_keras, "onnxruntime": load_onnxruntime,
            "openvino": load_openvino, "torch": load_torch, "gemm": load_gemm}

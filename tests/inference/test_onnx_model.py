@@ -11,6 +11,7 @@ from slim_resnet.errors import SlimResnetError
 from slim_resnet.images.preparation import preprocess
 from slim_resnet.images.settings import Preprocessing
 from slim_resnet.inference.folded import onnx_model
+from slim_resnet.inference.folded.model import InferenceModel
 from slim_resnet.inference.folded.network import checked_values, fold, own_end_points
 from slim_resnet.inference.network import build_network
 from slim_resnet.models import MODELS
@@ -169,10 +170,13 @@ def test_a_package_that_its_ml_dtypes_is_too_old_for(tmp_path, monkeypatch):
     (tmp_path / "onnx.py").write_text("import math\nmath.float4_e2m1fn\n")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "onnx")
-    with pytest.raises(SlimResnetError, match=(
-            r"^ONNX needs the package onnx, which cannot be imported \(module 'math' has no "
-            r"attribute 'float4_e2m1fn'\); pip install 'slim-resnet\[onnx\]'$")):
-        onnx_model.check_opset(13)
+    written = checkpoints.write(tmp_path / "net.ckpt")
+    for fail in (lambda: onnx_model.check_opset(13),
+                 lambda: InferenceModel.from_checkpoint(written.path, engine="onnxruntime")):
+        with pytest.raises(SlimResnetError, match=(
+                r"^ONNX needs the package onnx, which cannot be imported \(module 'math' has no "
+                r"attribute 'float4_e2m1fn'\); pip install 'slim-resnet\[onnx\]'$")):
+            fail()
 
 
 def test_more_than_a_file_holds(tmp_path, monkeypatch):

@@ -269,6 +269,11 @@ def test_every_measurement_is_a_process_of_its_own(record):
         # As --optimize sets it.
         assert ("TF_ONEDNN_THREADPOOL_USE_CALLER_THREAD" in process.variables) == (
             process.engine == "optimised")
+    variables = {name: engine.variables for name, engine in table.ENGINES.items()}
+    assert {name for name, given in variables.items() if given} == {"optimised", "optimised_whole"}
+    assert variables["optimised_whole"] == {
+        **variables["optimised"], "TF_OVERRIDE_GLOBAL_THREADPOOL": "0"}
+    assert "optimised_whole" not in table.DEFAULT + table.PEERS + table.OURS
 
 
 def test_record(record):

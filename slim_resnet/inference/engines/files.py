@@ -43,9 +43,9 @@ def write(folder: str, path: str, record: dict[str, Any], folded: Any) -> None:
     Raises:
       SlimResnetError: The network has something that ONNX files have not here.
     """
+    from slim_resnet.inference.folded.onnx_model import OPSET, check_opset, onnx_model
+    check_opset(OPSET)
     import onnx
-
-    from slim_resnet.inference.folded.onnx_model import onnx_model
     outputs = list(dict.fromkeys([*record["heads"], *record["end_points"]]))
     try:
         model = onnx_model(folded, outputs, metadata=_PREPARED)
