@@ -33,6 +33,7 @@ SMALLER = {
     "benchmark": ["--num-batches", "1", "--burn-in", "0", "--batch-size", "1"],
     "train": ["--steps", "2", "--batch-size", "2", "--image-size", "32"],
     "--time": ["--num-batches", "1", "--burn-in", "0", "--batch-size", "1"],
+    "report": ["--image-size", "64"],
     "degradation": ["--layers", "7", "--seeds", "1", "--steps", "2"],
 }
 SCRIPT = """

@@ -261,7 +261,8 @@ def differences(case, expected, found, graphs):
     if set(arrays) != set(found_arrays):
         lines.append(f"results: {sorted(set(arrays) ^ set(found_arrays))} only once")
     # float16 adds up in another order in each version: gradients were 1.3 % off at most.
-    relative, absolute = (2e-2, 2e-2) if case[1].get("_dtype") == "float16" else (1e-4, 1e-5)
+    # Through batch norm those of float32 nearly cancel: 1.05e-5 from one CPU to another.
+    relative, absolute = (2e-2, 2e-2) if case[1].get("_dtype") == "float16" else (1e-4, 3e-5)
     for key in set(arrays) & set(found_arrays):
         old, new = arrays[key], found_arrays[key]
         scale = float(np.nanmax(np.abs(old), initial=1.0))

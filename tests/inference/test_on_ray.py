@@ -62,6 +62,10 @@ def parts_of(path):
     return sorted(path.glob("part-*"))
 
 
+def lines_of(paths):
+    return [json.loads(line) for path in paths for line in path.read_text().splitlines()]
+
+
 def wait_for(condition, what):
     deadline = time.monotonic() + 240
     while not condition():
@@ -105,7 +109,12 @@ def test_what_is_killed_loses_nothing_and_counts_nothing_twice(slim, folder, nod
     assert f"20 of {NUM_IMAGES} images could not be read; {many} says why" in err
     # Ray's own lines are not among them.
     assert all(line.startswith("slim-resnet") for line in err.splitlines()), err
-    assert b"".join(path.read_bytes() for path in parts_of(many)) == one.read_bytes()
+    got, expected = (lines_of(paths) for paths in (parts_of(many), [one]))
+    # The last digit depends on the number of threads where oneDNN is off.
+    probabilities = [np.array([line.pop("probabilities") or [np.nan] * 5 for line in lines])
+                     for lines in (got, expected)]
+    assert got == expected and len(got) == NUM_IMAGES
+    np.testing.assert_allclose(*probabilities, rtol=1e-5)
     assert len(parts_of(many)) == total
     manifest = json.loads((many / "manifest.json").read_text())
     assert [manifest[name] for name in ("parts", "images", "unreadable")] == [
