@@ -136,7 +136,7 @@ def test_ctrl_c_while_weights_are_handed_over_loses_none(with_variables, monkeyp
 def test_sessions_have_their_weights_in_the_same_memory(with_variables):
     """What changes there, changes for all: TensorFlow has made no copy."""
     loaded, seen = with_variables._loaded, []
-    sessions = [loaded._session(streams) for streams in (1, 2)]
+    sessions = [loaded._made(streams).session for streams in (1, 2)]
     for assign, feed in loaded._assigns:
         value, = feed.values()
         value.flat[0] = 7

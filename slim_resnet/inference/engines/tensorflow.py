@@ -6,7 +6,8 @@ It is fastest with the variables of `environment.FASTEST` set before TensorFlow 
 which no batch is split.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -21,6 +22,14 @@ tf1 = tf.compat.v1
 
 # Bytes; that of Eigen's widest vectors.
 _ALIGNMENT = 64
+
+
+class _Made(NamedTuple):
+    """A session with its weights, and what runs the network and prepares pixels in it."""
+
+    session: tf1.Session
+    run: Callable[[np.ndarray], list[np.ndarray]]
+    prepare: Callable[[np.ndarray], np.ndarray]
 
 
 class Loaded:
@@ -53,14 +62,14 @@ class Loaded:
                 self._assigns.append((assign, {value: _aligned(folded.variables.pop(name))}))
         self._fetches = list(map(self._tensor, nodes))
         self.end_points = dict(zip(record["end_points"], self._fetches[len(record["heads"]):]))
-        self._sessions, self._calls = {}, {}
+        self._sessions = {}
         self.streams = Streams(environment.threads() if environment.sessions_own_threads() else 1,
                                precision)
 
     def _tensor(self, node):
         return self._graph.get_tensor_by_name(f"{node}:0")
 
-    def _session(self, streams):
+    def _made(self, streams):
         if streams not in self._sessions:
             session = tf1.Session(graph=self._graph, config=compat.unrewritten(streams))
             try:
@@ -69,30 +78,30 @@ class Loaded:
             except BaseException:
                 session.close()
                 raise
-            self._sessions[streams] = session
             # One set of fetches for all calls: oneDNN keeps reordered weights once for each set.
-            self._calls[streams] = session.make_callable(self._fetches, [self._tensor(IMAGES)])
+            self._sessions[streams] = _Made(
+                session, session.make_callable(self._fetches, [self._tensor(IMAGES)]),
+                session.make_callable(self._tensor(SCALED_IMAGES), [self._tensor(RAW_IMAGES)]))
         return self._sessions[streams]
 
     def _ready(self, streams: int, _: tuple[int, ...]) -> Run:
-        self._session(streams)
-        return self.streams.on_threads(self._calls[streams])
+        return self.streams.on_threads(self._made(streams).run)
 
     def run(self, images: np.ndarray) -> list[np.ndarray]:
         return self.streams.run(self._ready, images)
 
     def prepare(self, pixels: np.ndarray) -> np.ndarray:
         with self.streams.turn:
-            session = self._session(self.streams.number(len(pixels)))
-        return session.run(self._tensor(SCALED_IMAGES), {self._tensor(RAW_IMAGES): pixels})
+            made = self._made(self.streams.number(len(pixels)))
+        return made.prepare(pixels)
 
     def cause(self, error: tf.errors.OpError) -> str:
         return cause_of(error.message)
 
     def close(self) -> None:
         self.streams.close()
-        for session in self._sessions.values():
-            session.close()
+        for made in self._sessions.values():
+            made.session.close()
 
 
 def _aligned(values):
