@@ -107,6 +107,17 @@ def test_values_are_those_of_the_batch_as_one(written, monkeypatch, engine):
                 assert np.abs(value[number] - wanted[0]).max() < 2e-5 * np.abs(wanted).max()
 
 
+def test_openvino_pins_no_thread_to_a_core(written):
+    """Two processes of one thread each, both on the first core, would take twice as long."""
+    pytest.importorskip("openvino", reason="openvino is not installed")
+    with InferenceModel.from_checkpoint(written.path, engine="openvino") as model:
+        for size in (1, 32):
+            model(np.zeros([size, 32, 32, 3], np.float32))
+        requests = [one for some in model._loaded._requests.values() for one in some]
+        assert [one.get_compiled_model().get_property("ENABLE_CPU_PINNING")
+                for one in requests] == [False] * len(requests) and len(requests) > 1
+
+
 @pytest.fixture
 def with_variables(tmp_path):
     """A model whose weights are large enough for variables."""

@@ -31,7 +31,8 @@ class Loaded(files.FromFiles):
         self._model = self._core.read_model(os.path.join(folder, record["model"]))
         self._settings = {"INFERENCE_PRECISION_HINT": _HINTS[precision],
                           "INFERENCE_NUM_THREADS": self.streams.threads,
-                          "PERFORMANCE_HINT": "LATENCY"}
+                          # Pinned, the threads of two processes would all take the first cores.
+                          "ENABLE_CPU_PINNING": False, "PERFORMANCE_HINT": "LATENCY"}
 
     def ready(self, streams: int, shape: tuple[int, ...]) -> Run:
         requests = self._requests.pop((streams, shape), None)
