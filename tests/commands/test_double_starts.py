@@ -14,7 +14,7 @@ from slim_resnet.inference.results import read_rows
 from tests.helpers import checkpoints, clusters, pictures
 
 pytestmark = pytest.mark.slow
-STARTS, NUM_IMAGES = 10, 24
+STARTS, NUM_IMAGES = 4, 24
 SIZE = ["--image-size", "32", "--batch-size", "2"]
 
 
@@ -92,7 +92,7 @@ def test_results(command, made, folder, start_twice, tmp_path):
 
 # An export is checked by a process of its own, which takes seconds; the lock is one for all.
 @pytest.mark.parametrize("format, starts", [
-    ("saved_model", 2), ("frozen", 2), ("v1", 2), ("v2", 4), ("npz", 2), ("safetensors", 2)])
+    ("saved_model", 1), ("frozen", 1), ("v1", 1), ("v2", 3), ("npz", 1), ("safetensors", 1)])
 def test_exports(format, starts, made, start_twice, tmp_path):
     for number in range(starts):
         output = tmp_path / f"{number}.{format if format in ('npz', 'safetensors') else 'out'}"

@@ -33,15 +33,26 @@ def build_depth(module, depth, **kwargs):
 @pytest.mark.slow
 @pytest.mark.parametrize("depth, variables, values, kwargs", [
     (50, 267, 25_610_152, {"is_training": False}),
-    (101, 522, 44_654_504, {"is_training": False, "global_pool": False, "output_stride": 8}),
-    (152, 777, 60_344_232, {}),
-    (200, 1017, 64_849_832, {"is_training": False}),
+    (101, 522, 44_654_504, {"global_pool": False, "output_stride": 8}),
 ])
 def test_depths_build_the_graph_of_tf_slim(depth, variables, values, kwargs):
     (ours, shapes), (theirs, _) = (build_depth(module, depth, num_classes=1000, **kwargs)
                                    for module in (resnet_v1, tf_slim_resnet_v1))
     assert ours == theirs
     assert (len(shapes), sum(map(np.prod, shapes))) == (variables, values)
+
+
+@pytest.mark.parametrize("depth, units", [(152, [3, 8, 36, 3]), (200, [3, 24, 36, 3])])
+def test_deeper_ones_have_the_blocks_of_tf_slim(depth, units, monkeypatch):
+    """Only their blocks differ from those of the two above."""
+    seen = []
+    for module in (resnet_v1, tf_slim_resnet_v1):
+        monkeypatch.setattr(module, "resnet_v1",
+                            lambda inputs, blocks, *args, **kwargs: seen.append(blocks))
+        getattr(module, f"resnet_v1_{depth}")(None)
+    ours, theirs = ([(block.scope, block.args) for block in blocks] for blocks in seen)
+    assert ours == theirs
+    assert [len(args) for _, args in ours] == units
 
 
 @pytest.mark.slow
