@@ -81,7 +81,7 @@ def _counts(row):
 
 
 def _time(seconds, total_s, multiply_adds_per_s, bytes_per_s):
-    return (_cell(seconds, _ms) + _cell(seconds and 100 * seconds / total_s, "{:.1f}".format)
+    return (_cell(seconds, _ms) + _cell(seconds and 100 * (seconds / total_s), "{:.1f}".format)
             + _cell(multiply_adds_per_s, lambda n: f"{n / 1e9:,.1f}")
             + _cell(bytes_per_s, lambda n: f"{n / 1e9:,.1f}"))
 

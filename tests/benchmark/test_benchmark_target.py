@@ -22,6 +22,15 @@ server = tf.compat.v1.train.Server({"worker": [sys.argv[1]]}, "worker", 0)
 print("ready", flush=True)
 server.join()
 """
+# A network of a unit a block, and a server that is given up sooner.
+CLIENT = """
+import sys
+from slim_resnet import cli, resnet_v2
+from slim_resnet.benchmark import servers
+resnet_v2.DEPTHS[50] = (1, 1, 1, 1)
+servers.SILENCE_S = int(sys.argv[1])
+sys.exit(cli.main(sys.argv[2:]))
+"""
 ENVIRONMENT = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"}
 
 
@@ -39,9 +48,9 @@ def server():
 class Client:
     """``slim-resnet benchmark`` on a server, in a process of its own."""
 
-    def __init__(self, address, *options):
+    def __init__(self, address, *options, silence_s=8):
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "slim_resnet", "benchmark", "--model", "resnet_v2_50",
+            [sys.executable, "-c", CLIENT, str(silence_s), "benchmark", "--model", "resnet_v2_50",
              "--batch-size", "1", "--image-size", "32", "--burn-in", "0", "--num-batches",
              "1000000", "--target", f"grpc://{address}", *options],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=ENVIRONMENT)
@@ -98,8 +107,8 @@ def test_ctrl_c_ends_a_step_that_waits(server, how):
 
 def test_a_step_has_a_bound(server):
     process, address = server
-    client = Client(address, "--step-timeout", "15")
+    client = Client(address, "--step-timeout", "8", silence_s=20)
     client.wait_for_steps(2)
     process.send_signal(signal.SIGSTOP)
     status, line = client.ended(40)
-    assert status == 2 and line.endswith(": a step has taken 15 s; --step-timeout allows more")
+    assert status == 2 and line.endswith(": a step has taken 8 s; --step-timeout allows more")

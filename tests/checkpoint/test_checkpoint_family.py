@@ -28,6 +28,12 @@ def shapes_of(build):
         return {v.op.name: tuple(v.shape.as_list()) for v in tf1.global_variables()}
 
 
+@functools.cache
+def shapes_of_plain(name, size=None):
+    """Those of a network of `MODULES`, which are not to be changed."""
+    return types.MappingProxyType(shapes_of(plain_builder(name, size=size)))
+
+
 def found(shapes, selection=None):
     return recognise(types.SimpleNamespace(
         path="net.ckpt", shapes=shapes, selection=selection or Selection("net.ckpt"),
@@ -107,7 +113,7 @@ def test_part_of_a_resnet_v1(lost):
     for name in MODULES])
 def test_each_is_told_from_the_others(name):
     shapes = {variable.replace(MODELS[name].scope, "a/b", 1): shape
-              for variable, shape in shapes_of(plain_builder(name)).items()}
+              for variable, shape in shapes_of_plain(name).items()}
     result = found(shapes)
     assert (result.model, result.scope, result.num_classes) == (name, "a/b", 7)
     assert (result.variant, result.blocks, result.input_channels) == (None, [], 3)
@@ -123,21 +129,21 @@ def test_each_is_told_from_the_others(name):
     ("inception_v3", "AuxLogits/Conv2d_1b_1x1/weights"), ("alexnet_v2", "fc7/biases"),
     ("inception_v1", "Logits/Conv2d_0c_1x1/weights")])
 def test_part_of_one(name, lost):
-    shapes, scope = dict(shapes_of(plain_builder(name))), MODELS[name].scope
+    shapes, scope = dict(shapes_of_plain(name)), MODELS[name].scope
     del shapes[f"{scope}/{lost}"]
     with pytest.raises(SlimResnetError, match="only part of .*: it holds no"):
         found(shapes)
 
 
 def test_shapes_that_do_not_go_together():
-    shapes = dict(shapes_of(plain_builder("vgg_a")))
+    shapes = dict(shapes_of_plain("vgg_a"))
     shapes["vgg_a/conv2/conv2_1/weights"] = (3, 3, 64, 127)
     with pytest.raises(SlimResnetError, match=r"in VGG A it must have \[3, 3, 64, 128\]"):
         found(shapes)
 
 
 def test_two_networks():
-    shapes = shapes_of(plain_builder("vgg_a"))
+    shapes = shapes_of_plain("vgg_a")
     with pytest.raises(SlimResnetError, match="holds 2 networks: other, vgg_a"):
         found({**shapes, **{name.replace("vgg_a", "other"): shape
                             for name, shape in shapes.items()}})
@@ -184,8 +190,7 @@ def test_size_of_the_auxiliary_head(size, kernel):
 @pytest.mark.parametrize("size,kernel", [
     (None, 5), *(pytest.param(*case, marks=pytest.mark.slow) for case in [(250, 3), (107, 1)])])
 def test_kernel_of_the_auxiliary_head(size, kernel):
-    build = plain_builder("inception_v3", size=size) if size else plain_builder("inception_v3")
-    shapes = shapes_of(build)
+    shapes = shapes_of_plain("inception_v3", size)
     assert f"InceptionV3/AuxLogits/Conv2d_2a_{kernel}x{kernel}/weights" in shapes
     assert found(shapes).aux_kernel == kernel
 

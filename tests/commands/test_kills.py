@@ -9,7 +9,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.parametrize("what, count", [
     ("classify", 3), ("train", 2),
-    *((format, 1) for format in ("saved_model", "frozen", "v1", "v2", "npz"))])
+    *((format, 1) for format in ("saved_model", "v2", "npz"))])
 def test_killed_commands_leave_nothing_behind_the_next(what, count, tmp_path):
     killed, wrong = kills(what, count, tmp_path)
     assert wrong == [] and killed > 0

@@ -20,7 +20,7 @@ import tarfile
 
 import pytest
 
-from slim_resnet import cli
+from slim_resnet import cli, resnet_v1, resnet_v2
 from slim_resnet.experiments import photographs
 from tests.helpers import checkpoints, pictures, ray_nodes, timing_records
 
@@ -35,6 +35,7 @@ SMALLER = {
     "train": ["--steps", "2", "--batch-size", "2", "--image-size", "32"],
     "--time": ["--num-batches", "1", "--burn-in", "0", "--batch-size", "1"],
     "report": ["--image-size", "64"],
+    "pictures": ["--image-size", "64"],
     "degradation": ["--layers", "7", "--seeds", "1", "--steps", "2"],
 }
 SCRIPT = """
@@ -103,7 +104,10 @@ def folder(files, tmp_path, monkeypatch):
     copy = tmp_path / "files"
     shutil.copytree(files, copy, copy_function=os.link)
     monkeypatch.chdir(copy)
+    monkeypatch.setattr(photographs, "PHOTOGRAPHS", ("astronaut", "chelsea", "coffee"))
     monkeypatch.setattr(photographs, "NUM_CROPS", {"train": 2, "test": 1})
+    for versions in (resnet_v1, resnet_v2):
+        monkeypatch.setitem(versions.DEPTHS, 50, (1, 1, 1, 1))
     return copy
 
 
@@ -122,7 +126,7 @@ def run(words, capsys):
             rate = 0.1 if "--learning_rate=0.1" in words else 0.5
             assert printed == f"1 4 4 2 {rate}\n", shlex.join(words)
         return
-    # Depth adds to an example nothing but time.
+    # Depth adds to an example nothing but time; that of 50 has a unit a block here.
     words = ["resnet_v2_50" if word == "resnet_v2_152" else word for word in words]
     smaller = next((SMALLER[word] for word in words if word in SMALLER), [])
     is_on_ray = any(word.startswith("--ray") for word in words)

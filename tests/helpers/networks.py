@@ -19,6 +19,15 @@ def tiny_blocks(module):
             block("block2", base_depth=2, num_units=2, stride=1)]
 
 
+def blocks_of(module, depth, monkeypatch):
+    """Returns ``(scope, args)`` of the blocks of a depth: all that it differs from others by."""
+    seen, version = [], version_of(module)
+    monkeypatch.setattr(module, version, lambda inputs, blocks, *args, **kwargs: seen.extend(
+        (block.scope, block.args) for block in blocks))
+    getattr(module, f"{version}_{depth}")(None)
+    return seen
+
+
 def tiny_blog_blocks():
     from slim_resnet import blog
     return [blog.Block("block1", blog.bottleneck, [(4, 1, 1), (4, 1, 2)]),

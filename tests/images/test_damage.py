@@ -11,7 +11,7 @@ from tests.helpers import damage
 from tests.helpers.command_line import ROOT
 
 # A graph is built for each damaged TFRecord, which takes a second.
-SEEDS = {kind: 25 if kind == "tfrecord" else 200 for kind in damage.KINDS}
+SEEDS = {kind: 25 if kind == "tfrecord" else 100 for kind in damage.KINDS}
 
 
 @pytest.mark.slow

@@ -44,13 +44,8 @@ def test_depths_build_the_graph_of_tf_slim(depth, variables, values, kwargs):
 
 @pytest.mark.parametrize("depth, units", [(152, [3, 8, 36, 3]), (200, [3, 24, 36, 3])])
 def test_deeper_ones_have_the_blocks_of_tf_slim(depth, units, monkeypatch):
-    """Only their blocks differ from those of the two above."""
-    seen = []
-    for module in (resnet_v1, tf_slim_resnet_v1):
-        monkeypatch.setattr(module, "resnet_v1",
-                            lambda inputs, blocks, *args, **kwargs: seen.append(blocks))
-        getattr(module, f"resnet_v1_{depth}")(None)
-    ours, theirs = ([(block.scope, block.args) for block in blocks] for blocks in seen)
+    ours, theirs = (networks.blocks_of(module, depth, monkeypatch)
+                    for module in (resnet_v1, tf_slim_resnet_v1))
     assert ours == theirs
     assert [len(args) for _, args in ours] == units
 

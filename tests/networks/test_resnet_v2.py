@@ -36,7 +36,6 @@ def build_depth(module, depth, **kwargs):
     (50, 272, 25_615_849, {"is_training": False}),
     (101, 544, 44_677_609, {"is_training": False, "global_pool": False, "output_stride": 8}),
     (152, 816, 60_382_697, {}),
-    (200, 1072, 64_896_489, {"is_training": False}),
 ])
 def test_depths_build_the_graph_of_tf_slim(depth, variables, values, kwargs):
     ours, theirs = (build_depth(module, depth, num_classes=1001, **kwargs)
@@ -44,6 +43,13 @@ def test_depths_build_the_graph_of_tf_slim(depth, variables, values, kwargs):
     assert ours == theirs
     model_variables = ours.shapes
     assert (len(model_variables), sum(map(np.prod, model_variables))) == (variables, values)
+
+
+def test_the_deepest_has_the_blocks_of_tf_slim(monkeypatch):
+    ours, theirs = (networks.blocks_of(module, 200, monkeypatch)
+                    for module in (resnet_v2, tf_slim_resnet_v2))
+    assert ours == theirs
+    assert [len(args) for _, args in ours] == [3, 24, 36, 3]
 
 
 # Padding is another at even, odd and uneven sizes, whatever the mode and the classes.
