@@ -152,8 +152,7 @@ def test_another_engine_gives_what_one_process_does(slim, folder, nodes, tmp_pat
              "onnxruntime", "--no-cache", "--output"]
     assert run(*words, tmp_path / "one.jsonl") == run(
         *words, tmp_path / "many", f"--ray={nodes[0].address}") == 2
-    one, many = ([json.loads(line) for path in paths for line in path.read_text().splitlines()]
-                 for paths in ([tmp_path / "one.jsonl"], parts_of(tmp_path / "many")))
+    one, many = map(lines_of, ([tmp_path / "one.jsonl"], parts_of(tmp_path / "many")))
     assert len(one) == 40 and one[0]["probabilities"][0] > 0
     for expected, got in zip(one, many, strict=True):
         if expected["cause"] is None:
